@@ -1,0 +1,1 @@
+"""What happens to data inside one process: image and text operations, inference backends, LocalPredictor."""

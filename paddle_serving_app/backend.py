@@ -1,0 +1,89 @@
+"""The interface of an inference library: arrays in, arrays out. `backends/` holds one plug-in for each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from paddle_serving_client.message import Array, Lod
+from paddle_serving_client.model_config import ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """How a model is to be run; a plug-in uses what it can."""
+
+    backend: str = ""
+    """Name of a module in `paddle_serving_app.backends`; empty: the first that can read the folder."""
+    threads: int = 0
+    """Computing threads of one instance; 0: as many as this process may use."""
+    gpu_id: int | None = None
+    """Number of the GPU, counted as the driver shows it to this process; None: CPU."""
+    precision: str = "fp32"
+    """fp32, fp16, int8 or bf16."""
+    onednn: bool = True
+    """Use oneDNN on CPU where the library has it."""
+    ir_optim: bool = True
+    """Let the library rewrite the graph."""
+    use_trt: bool = False
+    """TensorRT, on GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output as the library reports it."""
+
+    name: str
+    shape: tuple[int, ...]
+    """With the batch axis; -1 is a dimension that may vary."""
+    elem_type: int
+    """A code of `dtype.ELEM_TYPES`, or `dtype.UNKNOWN` where the library does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What one run gave."""
+
+    arrays: tuple[Array, ...]
+    """In the order of `Backend.outputs`; they belong to the caller and stay valid after the next run."""
+    lods: Mapping[int, Lod]
+    """By index; only where the library gave one."""
+
+
+class Backend(Protocol):
+    """One model loaded by one library. Used by one thread at a time."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, arrays: Sequence[Array], lods: Mapping[int, Lod]) -> Outputs:
+        """Run the model once.
+
+        Args:
+            arrays: one for each of `inputs`, in that order, checked, C-contiguous, native byte order. Not modified.
+            lods: sequence offsets by index of the input.
+
+        Raises:
+            BackendFailed: the library raised; its message is kept.
+        """
+
+    def close(self) -> None:
+        """Give the memory back."""
+
+
+class Plugin(Protocol):
+    """What a module in `paddle_serving_app.backends` offers."""
+
+    def missing(self) -> str | None:
+        """Why this library cannot be used here (what to install), or None; imports nothing heavy."""
+
+    def refuses(self, folder: Path, spec: ModelSpec) -> str | None:
+        """Why this library cannot read that model folder, or None; looks at file names, loads nothing."""
+
+    def load(self, folder: Path, spec: ModelSpec, options: ModelOptions) -> Backend:
+        """Load the model.
+
+        Raises:
+            BadModel: the folder's files are not a model the library can load; its message is kept.
+            MissingLibrary: the library is not installed, or lacks what `options` asks for (a GPU).
+        """

@@ -1,0 +1,159 @@
+"""What a loaded model takes and gives, and the complete check that every feed passes before a backend sees it.
+
+Inference libraries do not protect their callers: with a wrong shape or a missing input, some silently run on what
+an earlier caller left behind. So nothing reaches `Backend.run` that did not come through `Signature.arrange`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import BadDType, BadInput
+from paddle_serving_client.message import Array, Lod, Tensors, describe
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a loaded model."""
+
+    name: str
+    alias: str
+    elem_type: int
+    shape: tuple[int, ...]
+    """With the batch axis; -1 is a dimension that may vary."""
+    is_lod: bool = False
+
+    def __str__(self) -> str:
+        return f"{dtype.name_of(self.elem_type)}{list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a loaded model."""
+
+    name: str
+    alias: str
+    elem_type: int
+    shape: tuple[int, ...] = ()
+    """As the config says, for people to read; what the backend returns counts."""
+    is_lod: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """A feed that passed the check: arrays in the order of `Signature.inputs`, native byte order, C-contiguous."""
+
+    arrays: tuple[Array, ...]
+    lods: Mapping[int, Lod]
+    """By index of the input; only those that have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a loaded model, in the order of its config."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+
+    @property
+    def can_join(self) -> bool:
+        """Whether two feeds may be joined on axis 0: every input has a batch axis that may vary, and none has LoD."""
+        return all(i.shape and i.shape[0] == -1 and not i.is_lod for i in self.inputs)
+
+    def arrange(self, feed: Tensors, lods: Mapping[str, Lod] | None = None) -> Arranged:
+        """Check a feed in full and put it in order.
+
+        Args:
+            feed: every input of the model once, by alias or by real name, with the batch axis. Not modified.
+            lods: sequence offsets by the same names, for inputs that are LoD.
+
+        Raises:
+            BadInput: a name is unknown, missing or there twice; a shape does not fit; offsets are wrong.
+            BadDType: an array has another element type than the input.
+        """
+        index_of = self._match_names(feed)
+        arrays = tuple(_fit(self.inputs[k], feed[name]) for name, k in sorted(index_of.items(), key=lambda nk: nk[1]))
+        checked: dict[int, Lod] = {}
+        for name, lod in (lods or {}).items():
+            if name not in index_of:
+                raise BadInput(f"offsets {name}.lod came without input {name!r}")
+            k = index_of[name]
+            if not self.inputs[k].is_lod:
+                raise BadInput(f"input {name!r} takes no sequence offsets (LoD), but {name}.lod came")
+            checked[k] = _checked_lod(name, lod, len(arrays[k]))
+        return Arranged(arrays, checked)
+
+    def select(self, fetch: Sequence[str]) -> tuple[int, ...]:
+        """Which outputs a caller wants, as indices.
+
+        Names are aliases or real names. Unknown ones are dropped, and if none is left, or none was given, all are
+        meant: so did the old clients, and scripts rely on it.
+        """
+        known = {o.name: k for k, o in enumerate(self.outputs)} | {o.alias: k for k, o in enumerate(self.outputs)}
+        wanted = dict.fromkeys(known[name] for name in fetch if name in known)
+        return tuple(wanted) or tuple(range(len(self.outputs)))
+
+    def _match_names(self, feed: Tensors) -> dict[str, int]:
+        known = {i.name: k for k, i in enumerate(self.inputs)} | {i.alias: k for k, i in enumerate(self.inputs)}
+        index_of: dict[str, int] = {}
+        for name in feed:
+            if name not in known:
+                valid = ", ".join(repr(i.alias) for i in self.inputs)
+                raise BadInput(f"unknown input {_quoted(name)}; this model takes {valid}")
+            if known[name] in index_of.values():
+                raise BadInput(f"input {self.inputs[known[name]].alias!r} came twice")
+            index_of[name] = known[name]
+        missing = [i for k, i in enumerate(self.inputs) if k not in index_of.values()]
+        if missing:
+            came = ", ".join(map(_quoted, feed)) or "nothing"
+            raise BadInput(f"missing input {', '.join(f'{i.alias!r} ({i})' for i in missing)}; {came} came")
+        return index_of
+
+
+def _fit(spec: Input, array: Array) -> Array:
+    expected = dtype.numpy_of(spec.elem_type)
+    if expected is None:
+        raise BadDType(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
+    if array.dtype.newbyteorder("=") != expected:
+        raise BadDType(f"input {spec.alias!r} must be {spec}, got {describe(array)}")
+    fitted = _reshaped(spec, array)
+    if fitted.ndim != len(spec.shape):
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got {describe(array)}: the number of axes differs")
+    for axis, (want, got) in enumerate(zip(spec.shape, fitted.shape, strict=True)):
+        if want not in (-1, got):
+            raise BadInput(f"input {spec.alias!r} must be {spec}, got {describe(array)}: axis {axis} is not {want}")
+        if got == 0:
+            raise BadInput(f"input {spec.alias!r} must be {spec}, got {describe(array)}: axis {axis} is empty")
+    # One call makes both certain: native byte order and C order; it copies nothing that is right already.
+    return np.require(fitted, dtype=expected, requirements="C")
+
+
+def _reshaped(spec: Input, array: Array) -> Array:
+    """Accept the two harmless spellings that the old engine accepted: axes of length 1, and rows given flat."""
+    inner = spec.shape[1:]
+    if array.shape[1:] == inner or array.ndim < 2 or -1 in inner:
+        return array
+    sent = array.shape[1:]
+    same_but_ones = [d for d in sent if d != 1] == [d for d in inner if d != 1]
+    if same_but_ones or sent == (math.prod(inner),):
+        return array.reshape(array.shape[0], *inner)
+    return array
+
+
+def _checked_lod(name: str, lod: Lod, rows: int) -> Lod:
+    for level, offsets in enumerate(lod):
+        last = len(lod[level + 1]) - 1 if level + 1 < len(lod) else rows
+        rising = all(a <= b for a, b in zip(offsets, offsets[1:], strict=False))
+        if len(offsets) < 2 or offsets[0] != 0 or not rising or offsets[-1] != last:
+            raise BadInput(
+                f"{name}.lod level {level} must rise from 0 to {last}, got {list(offsets[:8])}"
+                f"{'...' if len(offsets) > 8 else ''}"
+            )
+    return lod
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 64 else name[:61] + "...")

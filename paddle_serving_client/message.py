@@ -1,0 +1,57 @@
+"""What travels through the house: a Request in, a Response out. Every protocol adapts its bytes to these two."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+"""A tensor of any element type. Arrays off the wire are read-only views."""
+Tensors: TypeAlias = Mapping[str, Array]
+"""Tensors by name; axis 0 is the batch."""
+Lod: TypeAlias = tuple[tuple[int, ...], ...]
+"""Sequence offsets, level by level: ((0, 2, 5),) says rows 0-1 and rows 2-4 are two sequences."""
+Instance: TypeAlias = Mapping[str, object]
+"""One item of a JSON `feed`: values as the caller wrote them; a file is its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How long one step of a request took."""
+
+    name: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call of a service: tensors that are ready for the model, or instances that preprocessing turns into them."""
+
+    tensors: Tensors | None = None
+    """By alias or real name, with the batch axis; None when the request carries instances."""
+    lods: Mapping[str, Lod] = field(default_factory=dict)
+    instances: Sequence[Instance] = ()
+    fetch: tuple[str, ...] = ()
+    """Aliases of the outputs wanted; empty means all."""
+    log_id: int = 0
+    deadline: float = math.inf
+    """On the clock of `time.monotonic`, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The answer: tensors by alias, or the JSON-able result of postprocessing."""
+
+    tensors: Tensors = field(default_factory=dict)
+    lods: Mapping[str, Lod] = field(default_factory=dict)
+    result: object = None
+    """None when the request carried tensors."""
+    stages: tuple[Stage, ...] = ()
+
+
+def describe(array: Array) -> str:
+    """An array for a log line or an error: its type and shape, never its values."""
+    return f"{np.dtype(array.dtype).name}{list(array.shape)}"
