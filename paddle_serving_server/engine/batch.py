@@ -1,0 +1,87 @@
+"""Batching without a knob: take everything that waits and fits together, join it on axis 0, split the answers.
+
+Pure: no sockets, no clock, no model. A job that cannot be joined is a batch of its own.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from paddle_serving_client.message import Array, Lod
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feed:
+    """The inputs of one request, in the order of the signature."""
+
+    arrays: tuple[Array, ...]
+    lods: Mapping[int, Lod]
+
+    @property
+    def rows(self) -> int:
+        """Length of axis 0 of the first input; 1 for a model without inputs that have axes."""
+        return self.arrays[0].shape[0] if self.arrays and self.arrays[0].ndim else 1
+
+    @property
+    def kind(self) -> Hashable | None:
+        """What must be equal for two feeds to be joined; None for a feed that joins with nobody."""
+        if self.lods or any(a.ndim == 0 or a.shape[0] != self.rows for a in self.arrays):
+            return None
+        return tuple((a.dtype.str, a.shape[1:]) for a in self.arrays)
+
+
+def choose(waiting: Sequence[Feed], max_rows: int) -> list[int]:
+    """Which of the waiting feeds make the next batch, as indices in order of arrival.
+
+    The oldest is always among them, alone if it is larger than `max_rows`; nobody is overtaken by a feed of his own
+    kind.
+    """
+    kind = waiting[0].kind
+    chosen, rows = [0], waiting[0].rows
+    if kind is None:
+        return chosen
+    for k, feed in enumerate(waiting[1:], 1):
+        if feed.kind == kind:
+            if rows + feed.rows > max_rows:
+                break
+            chosen.append(k)
+            rows += feed.rows
+    return chosen
+
+
+def join(feeds: Sequence[Feed]) -> tuple[Array, ...]:
+    """The inputs of several feeds of one kind as one; a single feed is handed on without a copy."""
+    if len(feeds) == 1:
+        return feeds[0].arrays
+    return tuple(np.concatenate(parts) for parts in zip(*(feed.arrays for feed in feeds), strict=True))
+
+
+def split(outputs: Sequence[Array], rows: Sequence[int]) -> list[tuple[Array, ...]] | None:
+    """Each feed's own rows of the outputs; None if an output does not have one row per input row.
+
+    A single feed gets the outputs as they are: nothing is cut that was not joined.
+    """
+    if len(rows) == 1:
+        return [tuple(outputs)]
+    total = sum(rows)
+    if any(a.ndim == 0 or a.shape[0] != total for a in outputs):
+        return None
+    ends = np.cumsum(rows).tolist()
+    return [tuple(a[end - n : end] for a in outputs) for end, n in zip(ends, rows, strict=True)]
+
+
+def agree(joined: Sequence[tuple[Array, ...]], single: Sequence[tuple[Array, ...]]) -> bool:
+    """Whether rows computed together equal rows computed alone, within 1e-3 of the largest value.
+
+    Libraries sum in another order for another batch size, so the last digits differ; a model that mixes its rows
+    (a list of boxes for the whole batch, statistics over the batch) differs by far more.
+    """
+    for together, alone in zip(joined, single, strict=True):
+        for a, b in zip(together, alone, strict=True):
+            if a.shape != b.shape:
+                return False
+            scale = float(np.max(np.abs(b), initial=1e-6)) if b.dtype.kind in "fc" else 0.0
+            if not np.allclose(a, b, rtol=1e-3, atol=1e-3 * scale):
+                return False
+    return True

@@ -1,0 +1,319 @@
+"""The front's end of the line to an engine: requests out, answers in, and a second try when the engine dies."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_client.errors import BadInput, Busy, DeadlineExceeded, EngineLost, ServingError, Stopping
+from paddle_serving_server.engine import messages, segments
+from paddle_serving_server.engine.interface import Reply
+
+logger = logging.getLogger(__name__)
+
+TRIES = 2
+"""How often a request is given to an engine before its death is the answer."""
+_RECONNECT_S = 0.05
+_ANCILLARY_BYTES = socket.CMSG_SPACE(4)
+_MAX_SHARED_BYTES = 2 << 30
+_OVERDUE_S = 1.0
+"""How long after a request's deadline an engine may still be busy with it before it counts as hung."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A request whose answer is still out."""
+
+    arranged: Arranged
+    outputs: tuple[int, ...]
+    deadline: float
+    future: "asyncio.Future[Reply]"
+    tries: int = 0
+    segment: segments.Segment | None = None
+    offsets: list[int] = field(default_factory=list)
+    end: int = 0
+
+
+class Channel:
+    """One engine as one front sees it. Everything happens on the front's event loop."""
+
+    signature: Signature
+    backend_name: str
+
+    def __init__(self, path: str, max_waiting: int, on_hung: Callable[[], None]) -> None:
+        self._path = path
+        self._max_waiting = max_waiting
+        self._on_hung = on_hung
+        self._loop = asyncio.get_running_loop()
+        self._pool = segments.SegmentPool(_MAX_SHARED_BYTES)
+        self._pending: dict[int, _Pending] = {}
+        self._last_id = 0
+        self._suspects: deque[int] = deque()
+        """Requests that were inside when an engine died, tried again one at a time: one of them may be the cause."""
+        self._outbox: deque[tuple[bytes, int | None]] = deque()
+        self._attached: set[int] = set()
+        self._reply_bytes = 0
+        self._socket: socket.socket | None = None
+        self._ready = asyncio.Event()
+        self._closed = False
+        self._keeper = self._loop.create_task(self._keep_connected())
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose answer is still out."""
+        return len(self._pending)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the engine is loaded and connected."""
+        return self._ready.is_set()
+
+    async def ready(self) -> None:
+        """Wait until the engine has loaded its model and said what it takes."""
+        await self._ready.wait()
+
+    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+        """See `interface.Engine.run`."""
+        if self._closed:
+            raise Stopping("the server is stopping")
+        if len(self._pending) >= self._max_waiting:
+            raise Busy(f"{self._max_waiting} requests wait for this model already; try again later")
+        self._last_id += 1
+        number = self._last_id
+        pending = _Pending(arranged, tuple(outputs), deadline, self._loop.create_future())
+        self._place(pending)
+        self._pending[number] = pending
+        if self._ready.is_set():
+            self._submit(number, pending)
+        alarm = None
+        if deadline != math.inf:
+            alarm = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._late, number, pending)
+        try:
+            return await pending.future
+        except asyncio.CancelledError:
+            if number in self._pending:
+                self._abandon(number, pending)
+            raise
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    async def close(self) -> None:
+        """Close the line; requests still out fail."""
+        self._closed = True
+        self._keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeper
+        self._disconnect()
+        for pending in self._pending.values():
+            self._fail(pending, Stopping("the server is stopping"))
+        self._pending.clear()
+        self._pool.close()
+
+    # -- the way out
+
+    def _place(self, pending: _Pending) -> None:
+        """Put the tensors where the engine will read them: this is the copy in."""
+        arrays = pending.arranged.arrays
+        pending.offsets, pending.end = segments.layout(arrays)
+        if pending.end <= messages.INLINE_BYTES:
+            return
+        # Room for outputs as large as the largest seen, so that they come back in the same segment.
+        pending.segment = self._pool.take(segments.aligned(pending.end) + self._reply_bytes)
+        segments.write(pending.segment.memory, arrays, pending.offsets)
+
+    def _submit(self, number: int, pending: _Pending) -> None:
+        pending.tries += 1
+        where = messages.INLINE
+        if (segment := pending.segment) is not None:
+            where = segment.number
+            if where not in self._attached:
+                self._attached.add(where)
+                self._send(messages.attach(where, segment.size), segment.fd)
+        arranged = pending.arranged
+        packet = messages.run(
+            number,
+            pending.deadline,
+            where,
+            pending.end,
+            pending.outputs,
+            arranged.arrays,
+            pending.offsets,
+            arranged.lods,
+        )
+        if len(packet) > messages.MAX_PACKET_BYTES:
+            del self._pending[number]
+            self._release(pending)
+            self._fail(pending, BadInput("the sequence offsets (LoD) of this request are too many"))
+            return
+        self._send(packet, None)
+
+    def _send(self, packet: bytes, fd: int | None) -> None:
+        self._outbox.append((packet, fd))
+        if len(self._outbox) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        sock = self._socket
+        while self._outbox and sock is not None:
+            packet, fd = self._outbox[0]
+            try:
+                if fd is None:
+                    sock.send(packet)
+                else:
+                    socket.send_fds(sock, [packet], [fd])
+            except BlockingIOError:
+                self._loop.add_writer(sock.fileno(), self._flush)
+                return
+            except OSError:
+                return  # the reader sees the end of the line and submits everything again
+            self._outbox.popleft()
+        if sock is not None:
+            self._loop.remove_writer(sock.fileno())
+
+    # -- the way back
+
+    def _receive(self) -> None:
+        sock = self._socket
+        while sock is not None and sock is self._socket:
+            try:
+                packet, ancillary, _, _ = sock.recvmsg(messages.MAX_PACKET_BYTES, _ANCILLARY_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet, ancillary = b"", []
+            if not packet:
+                self._lost()
+                return
+            fds = [int.from_bytes(data[:4], "little") for _, _, data in ancillary]
+            self._take_answer(packet, fds)
+
+    def _take_answer(self, packet: bytes, fds: list[int]) -> None:
+        kind, number = messages.kind_and_id(packet)
+        if kind == messages.HELLO:
+            self.signature, self.backend_name = messages.read_hello(packet)
+            self._resubmit()
+            return
+        pending = self._pending.pop(number)
+        if kind == messages.DONE:
+            reply = self._read_reply(messages.read_done(packet), pending, fds)
+            if not pending.future.done():
+                pending.future.set_result(reply)
+        else:
+            self._fail(pending, messages.read_failed(packet))
+        self._release(pending)
+        if pending.tries > 1:
+            self._try_next_suspect()
+
+    def _read_reply(self, done: messages.Done, pending: _Pending, fds: list[int]) -> Reply:
+        tensors = done.tensors
+        if done.segment == messages.INLINE:
+            arrays = tensors.arrays(None)
+        elif done.segment == messages.ENCLOSED:
+            enclosed = segments.attach(0, done.size, fds[0])
+            arrays = tensors.arrays(enclosed.memory)
+            segments.discard(enclosed)
+            self._reply_bytes = max(self._reply_bytes, segments.aligned(done.size))
+        else:
+            assert pending.segment is not None
+            # The copy out: the segment is about to serve another request.
+            arrays = [array.copy() for array in tensors.arrays(pending.segment.memory)]
+        return Reply(tuple(arrays), tensors.lods, done.queue_ms, done.run_ms, done.rows)
+
+    def _release(self, pending: _Pending) -> None:
+        if pending.segment is not None:
+            self._pool.give_back(pending.segment)
+            pending.segment = None
+
+    def _fail(self, pending: _Pending, error: ServingError) -> None:
+        if not pending.future.done():
+            pending.future.set_exception(error)
+
+    def _late(self, number: int, pending: _Pending) -> None:
+        self._fail(pending, DeadlineExceeded("the model did not answer within the time given"))
+        self._abandon(number, pending)
+        self._loop.call_later(_OVERDUE_S, self._check_hung, number)
+
+    def _check_hung(self, number: int) -> None:
+        if number in self._pending and self._ready.is_set():
+            self._on_hung()
+
+    def _abandon(self, number: int, pending: _Pending) -> None:
+        """Nobody waits for this any more; the segment stays taken until the engine has let go of it."""
+        if pending.tries == 0:
+            del self._pending[number]
+            self._release(pending)
+        elif self._socket is not None:
+            self._send(messages.cancel(number), None)
+
+    # -- the line itself
+
+    async def _keep_connected(self) -> None:
+        while True:
+            if self._socket is None:
+                try:
+                    await self._connect()
+                except OSError as exc:
+                    logger.debug("engine at %s: %s", self._path, exc)
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _connect(self) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * messages.MAX_PACKET_BYTES)
+            sock.connect(self._path)
+        except OSError:
+            sock.close()
+            raise
+        self._socket = sock
+        self._loop.add_reader(sock.fileno(), self._receive)
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        self._ready.clear()
+        self._outbox.clear()
+        self._attached.clear()
+
+    def _lost(self) -> None:
+        """The engine's end closed: give up what was tried twice, keep the rest for the next engine."""
+        self._disconnect()
+        inside = [(number, p) for number, p in self._pending.items() if p.tries > 0]
+        if inside:
+            logger.warning("an engine died with %d request(s) inside", len(inside))
+        for number, pending in inside:
+            if pending.tries >= TRIES or pending.future.done():
+                del self._pending[number]
+                self._release(pending)
+                self._fail(pending, EngineLost("the engine process died while it worked on this request, twice"))
+        self._suspects = deque(number for number, p in self._pending.items() if p.tries > 0)
+
+    def _resubmit(self) -> None:
+        self._ready.set()
+        for number, pending in list(self._pending.items()):
+            if pending.tries == 0:
+                self._submit(number, pending)
+        self._try_next_suspect()
+
+    def _try_next_suspect(self) -> None:
+        while self._suspects:
+            number = self._suspects.popleft()
+            if pending := self._pending.get(number):
+                self._submit(number, pending)
+                return
+
+
+def unlink(path: str) -> None:
+    """Remove a socket file if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

@@ -1,0 +1,61 @@
+"""What a service sees of an engine, wherever the model runs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_client.message import Array, Lod, Request, Response, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an engine answers."""
+
+    arrays: tuple[Array, ...]
+    """In the order of the outputs asked for; they belong to the caller."""
+    lods: Mapping[int, Lod]
+    """By position in `arrays`."""
+    queue_ms: float = 0.0
+    run_ms: float = 0.0
+    rows: int = 1
+    """Rows of the batch that this request was part of."""
+
+
+class Engine(Protocol):
+    """One loaded model that answers checked feeds."""
+
+    signature: Signature
+    backend_name: str
+
+    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+        """Run the model on one feed.
+
+        Args:
+            arranged: a feed that passed `signature.arrange`.
+            outputs: indices of the wanted outputs, from `signature.select`.
+            deadline: on the clock of `time.monotonic`, in seconds.
+
+        Raises:
+            DeadlineExceeded: no answer by then.
+            BackendFailed: the library failed; EngineLost: its process died, twice.
+            Busy: too many requests wait.
+        """
+
+    async def close(self) -> None:
+        """Let go of the model."""
+
+
+async def answer(engine: Engine, request: Request) -> Response:
+    """Answer a request that carries tensors: check it in full, run it, and name the outputs by alias."""
+    signature = engine.signature
+    arranged = signature.arrange(request.tensors or {}, request.lods)
+    outputs = signature.select(request.fetch)
+    reply = await engine.run(arranged, outputs, request.deadline)
+    aliases = [signature.outputs[k].alias for k in outputs]
+    return Response(
+        tensors=dict(zip(aliases, reply.arrays, strict=True)),
+        lods={aliases[k]: lod for k, lod in reply.lods.items() if signature.outputs[outputs[k]].is_lod},
+        stages=(Stage("queue", reply.queue_ms), Stage("infer", reply.run_ms)),
+    )

@@ -1,0 +1,50 @@
+"""A model inside the serving process: for debugging, and for hosts that bring their own processes."""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.model import Model
+from paddle_serving_app.signature import Arranged
+from paddle_serving_client.errors import DeadlineExceeded
+from paddle_serving_server.engine.interface import Reply
+
+
+class LocalEngine:
+    """One model, one thread. A crash of native code takes the process with it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._thread = ThreadPoolExecutor(1, "model")
+        self.signature = model.signature
+        self.backend_name = model.backend_name
+
+    @classmethod
+    def load(cls, folder: str | Path, options: ModelOptions) -> "LocalEngine":
+        """Load a model folder; raises as `Model.load`."""
+        return cls(Model.load(Path(folder), options))
+
+    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+        """See `interface.Engine.run`."""
+        arrived = time.monotonic()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._run, arranged, outputs, deadline, arrived
+        )
+
+    def _run(self, arranged: Arranged, outputs: Sequence[int], deadline: float, arrived: float) -> Reply:
+        started = time.monotonic()
+        if started > deadline:
+            raise DeadlineExceeded("waited for the model beyond its deadline")
+        given = self._model.run(arranged)
+        lods = {at: given.lods[k] for at, k in enumerate(outputs) if k in given.lods}
+        arrays = tuple(given.arrays[k] for k in outputs)
+        return Reply(arrays, lods, (started - arrived) * 1000, (time.monotonic() - started) * 1000)
+
+    async def close(self) -> None:
+        """Let go of the model."""
+        self._thread.shutdown(wait=True)
+        self._model.close()

@@ -1,0 +1,296 @@
+"""The engine process: one loaded model, and a loop that takes what waits, batches it, runs it and answers.
+
+    python -m paddle_serving_server.engine.worker LISTENER_FD CONTROL_FD    (started by the supervisor)
+
+It reads an `EngineConfig` from the control socket, loads the model, and only then accepts fronts, so that whoever
+connects meanwhile waits in the listener's queue. When the control socket closes, the supervisor is gone and so is this.
+"""
+
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddle_serving_app.model import Model
+from paddle_serving_app.signature import Arranged
+from paddle_serving_client.errors import BackendFailed, DeadlineExceeded, ServingError, Stopping
+from paddle_serving_client.message import Array, Lod
+from paddle_serving_server import log
+from paddle_serving_server.engine import batch, messages, segments
+from paddle_serving_server.engine.settings import EXIT_CANNOT_START, EngineConfig
+
+logger = logging.getLogger(__name__)
+
+_OUTPUT_PACKETS = 1024
+"""A front that lets this many answers lie unread is cut off."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A request inside the engine."""
+
+    front: "_Front"
+    run: messages.Run
+    feed: batch.Feed
+    arrived: float
+
+
+class _Front:
+    """The connection of one front."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.segments: dict[int, segments.Segment] = {}
+        self.outbox: deque[tuple[bytes, int | None]] = deque()
+        self.is_open = True
+
+    def receive(self) -> tuple[bytes, list[int]] | None:
+        """One packet and the descriptors that rode along; None when there is none now; empty at the end."""
+        try:
+            packet, ancillary, _, _ = self.socket.recvmsg(messages.MAX_PACKET_BYTES, socket.CMSG_SPACE(4))
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b"", []
+        return packet, [int.from_bytes(data[:4], "little") for _, _, data in ancillary]
+
+    def send(self, packet: bytes, fd: int | None = None) -> None:
+        """Send now, or when the front can take it; takes over `fd`."""
+        self.outbox.append((packet, fd))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        while self.outbox and self.is_open:
+            packet, fd = self.outbox[0]
+            try:
+                if fd is None:
+                    self.socket.send(packet)
+                else:
+                    socket.send_fds(self.socket, [packet], [fd])
+            except BlockingIOError:
+                self.is_open = len(self.outbox) < _OUTPUT_PACKETS
+                return
+            except OSError:
+                self.is_open = False
+                return
+            self.outbox.popleft()
+            if fd is not None:
+                os.close(fd)
+
+    def close(self) -> None:
+        """Let go of the socket and the segments."""
+        self.is_open = False
+        self.socket.close()
+        for segment in self.segments.values():
+            segments.discard(segment)
+        for _, fd in self.outbox:
+            if fd is not None:
+                os.close(fd)
+
+
+class Worker:
+    """The loop around one model."""
+
+    def __init__(self, model: Model, config: EngineConfig, listener: socket.socket, control: socket.socket) -> None:
+        self._model = model
+        self._max_rows = config.max_rows if joins_rows(model) else 1
+        self._max_wait_s = config.max_wait_ms / 1000
+        self._listener = listener
+        self._control = control
+        self._waiting: deque[_Job] = deque()
+        self._fronts: set[_Front] = set()
+        self._selector = selectors.DefaultSelector()
+        self._stopping = False
+        self._hello = messages.hello(model.signature, model.backend_name)
+
+    def serve(self) -> None:
+        """Answer until the supervisor says stop or is gone."""
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._control, selectors.EVENT_READ)
+        while not self._stopping:
+            self._listen(self._patience())
+            if self._waiting and self._patience() == 0:
+                self._run_next()
+        for job in self._waiting:
+            job.front.send(messages.failed(job.run.id, Stopping("the engine is stopping")))
+
+    def _patience(self) -> float | None:
+        """How long to listen for more before the next batch: not at all, unless a longest wait was asked for."""
+        if not self._waiting:
+            return None
+        if sum(job.feed.rows for job in self._waiting) >= self._max_rows:
+            return 0.0
+        return max(0.0, self._waiting[0].arrived + self._max_wait_s - time.monotonic())
+
+    def _listen(self, timeout: float | None) -> None:
+        for key, events in self._selector.select(timeout):
+            if key.fileobj is self._listener:
+                self._accept()
+            elif key.fileobj is self._control:
+                self._stopping = True
+            else:
+                front: _Front = key.data
+                if events & selectors.EVENT_WRITE:
+                    front.flush()
+                if events & selectors.EVENT_READ:
+                    self._receive(front)
+                self._mind(front)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * messages.MAX_PACKET_BYTES)
+        front = _Front(sock)
+        self._fronts.add(front)
+        self._selector.register(sock, selectors.EVENT_READ, front)
+        front.send(self._hello)
+
+    def _receive(self, front: _Front) -> None:
+        while (received := front.receive()) is not None:
+            packet, fds = received
+            if not packet:
+                front.is_open = False
+                return
+            kind, number = messages.kind_and_id(packet)
+            if kind == messages.RUN:
+                self._enqueue(front, messages.read_run(packet))
+            elif kind == messages.ATTACH:
+                number, size = messages.read_attach(packet)
+                front.segments[number] = segments.attach(number, size, fds[0])
+            elif kind == messages.CANCEL:
+                self._cancel(front, number)
+
+    def _enqueue(self, front: _Front, run: messages.Run) -> None:
+        memory = None if run.segment == messages.INLINE else front.segments[run.segment].memory
+        feed = batch.Feed(tuple(run.tensors.arrays(memory)), run.tensors.lods)
+        self._waiting.append(_Job(front, run, feed, time.monotonic()))
+
+    def _cancel(self, front: _Front, number: int) -> None:
+        for job in self._waiting:
+            if job.front is front and job.run.id == number:
+                self._waiting.remove(job)
+                front.send(messages.failed(number, Stopping("cancelled")))
+                return
+
+    def _mind(self, front: _Front) -> None:
+        """Watch for what the front can do next, or forget it when its end is closed."""
+        if front.is_open:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if front.outbox else 0)
+            if self._selector.get_key(front.socket).events != events:
+                self._selector.modify(front.socket, events, front)
+            return
+        if front in self._fronts:
+            self._fronts.remove(front)
+            self._selector.unregister(front.socket)
+            self._waiting = deque(job for job in self._waiting if job.front is not front)
+            front.close()
+
+    def _run_next(self) -> None:
+        now = time.monotonic()
+        if self._waiting[0].run.deadline < now:
+            job = self._waiting.popleft()
+            job.front.send(messages.failed(job.run.id, DeadlineExceeded("waited for the model beyond its deadline")))
+            return
+        jobs = list(self._waiting)
+        chosen = [jobs[k] for k in batch.choose([job.feed for job in jobs], self._max_rows)]
+        for job in chosen:
+            self._waiting.remove(job)
+        self._run(chosen)
+        for front in {job.front for job in chosen}:
+            self._mind(front)
+
+    def _run(self, jobs: list[_Job]) -> None:
+        started = time.monotonic()
+        try:
+            outputs = self._model.run(Arranged(batch.join([job.feed for job in jobs]), jobs[0].feed.lods))
+            parts = batch.split(outputs.arrays, [job.feed.rows for job in jobs])
+        except BackendFailed as exc:
+            if len(jobs) == 1:
+                jobs[0].front.send(messages.failed(jobs[0].run.id, exc))
+                return
+            parts = None  # one of them may be the cause: each gets its own run and its own answer
+        if parts is None:
+            for job in jobs:
+                self._run([job])
+            return
+        run_ms = (time.monotonic() - started) * 1000
+        rows = sum(job.feed.rows for job in jobs)
+        for job, arrays in zip(jobs, parts, strict=True):
+            wanted = [arrays[k] for k in job.run.outputs]
+            lods = {at: outputs.lods[k] for at, k in enumerate(job.run.outputs) if k in outputs.lods}
+            timing = ((started - job.arrived) * 1000, run_ms, rows)
+            self._answer(job, wanted, lods, timing)
+
+    def _answer(self, job: _Job, arrays: list[Array], lods: dict[int, Lod], timing: tuple[float, float, int]) -> None:
+        offsets, end = segments.layout(arrays)
+        segment = None if job.run.segment == messages.INLINE else job.front.segments[job.run.segment]
+        fd = None
+        if end <= messages.INLINE_BYTES:
+            where, size = messages.INLINE, 0
+        elif segment is not None and segments.layout(arrays, job.run.end)[1] <= segment.size:
+            where, size = segment.number, segment.size
+            offsets, _ = segments.layout(arrays, job.run.end)
+            segments.write(segment.memory, arrays, offsets)
+        else:
+            where, size = messages.ENCLOSED, end
+            enclosed = segments.create(0, end)
+            segments.write(enclosed.memory, arrays, offsets)
+            fd = enclosed.fd
+        job.front.send(messages.done(job.run.id, where, size, timing, arrays, offsets, lods), fd)
+
+
+def joins_rows(model: Model) -> bool:
+    """Try whether rows of several requests may be computed together: three rows at once, and the same rows alone."""
+    if not model.signature.can_join:
+        return False
+    one, two = model.sample(rows=1, seed=1), model.sample(rows=2, seed=2)
+    if one is None or two is None:
+        return False
+    feeds = [batch.Feed(one.arrays, {}), batch.Feed(two.arrays, {})]
+    try:
+        alone = [model.run(Arranged(feed.arrays, {})).arrays for feed in feeds]
+        together = batch.split(model.run(Arranged(batch.join(feeds), {})).arrays, [feed.rows for feed in feeds])
+    except BackendFailed as exc:
+        logger.info("requests are not joined: %s", exc)
+        return False
+    joins = together is not None and batch.agree(together, alone)
+    if not joins:
+        logger.info("requests are not joined: this model mixes the rows of a batch")
+    return joins
+
+
+def main(argv: list[str]) -> int:
+    """Load what the supervisor asks for, say so, and serve."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the supervisor decides
+        signal.signal(number, signal.SIG_IGN)
+    listener, control = (socket.socket(fileno=int(fd)) for fd in argv)
+    config = EngineConfig.from_json(control.recv(1 << 16))
+    log.configure(config.log_level, f"engine {Path(config.folder).name}")
+    started = time.monotonic()
+    try:
+        model = Model.load(Path(config.folder), config.options)
+        worker = Worker(model, config, listener, control)
+    except ServingError as exc:
+        control.send(json.dumps({"failed": str(exc)}).encode())
+        return EXIT_CANNOT_START
+    seconds = time.monotonic() - started
+    logger.info("%s loaded by %s in %.1f s", config.folder, model.backend_name, seconds)
+    control.send(json.dumps({"ready": {"backend": model.backend_name, "seconds": round(seconds, 3)}}).encode())
+    worker.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

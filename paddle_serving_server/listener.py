@@ -1,0 +1,229 @@
+"""One port: look at the first bytes of a connection, hand it to the protocol that claims it, and keep the time.
+
+Deadlines live here, in one clock that looks at every connection twice a second: whoever says nothing, sends too
+slowly, or does not take his answer is cut off, and nobody else notices.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from typing import Protocol
+
+from paddle_serving_client import plugins
+from paddle_serving_server import protocols
+from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.config import Limits
+
+logger = logging.getLogger(__name__)
+
+_TICK_S = 0.5
+_LONGEST_CLAIM = 8
+"""First bytes after which somebody must have claimed a connection."""
+WRITE_BUFFER_BYTES = 1 << 20
+"""Unsent bytes of one connection beyond which nothing more is read from it."""
+
+
+class Stream(Protocol):
+    """A connection once its protocol is known; the transport's protocol from then on."""
+
+    transport: asyncio.Transport
+    deadline: float
+    """When the peer must have done what it is waited for, on the clock of `time.monotonic`."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+
+    def drain(self) -> None:
+        """Finish what was accepted, then close."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing accepted is still unanswered."""
+
+
+class _ProtocolModule(Protocol):
+    def claims(self, head: bytes) -> bool | None: ...
+
+    def open_stream(self, transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> Stream: ...
+
+
+class Listener:
+    """Accepts on an inherited socket until it is told to drain."""
+
+    def __init__(self, sock: socket.socket, catalogue: Catalogue, limits: Limits) -> None:
+        self._socket = sock
+        self._catalogue = catalogue
+        self._limits = limits
+        self._modules: list[_ProtocolModule] = [plugins.load(protocols, n) for n in plugins.names(protocols)]  # type: ignore[misc]  # modules
+        self._fresh: dict[asyncio.Transport, _Fresh] = {}
+        self._streams: dict[asyncio.Transport, Stream] = {}
+        self._unsent: dict[asyncio.Transport, tuple[int, float]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.create_task(self._keep_time())
+        self._accepting = False
+        self._opening: set[asyncio.Task[object]] = set()
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._socket.setblocking(False)
+        self._accepting = True
+        self._loop.add_reader(self._socket.fileno(), self._accept)
+
+    async def drain(self, grace_s: float) -> None:
+        """Accept what has already connected, then nothing more; finish what was accepted; close.
+
+        Args:
+            grace_s: what is not finished after this long is cut off.
+        """
+        self._accept()
+        self._loop.remove_reader(self._socket.fileno())
+        self._accepting = False
+        self._socket.close()
+        if self._opening:
+            await asyncio.wait(self._opening)
+        until = time.monotonic() + grace_s
+        for stream in list(self._streams.values()):
+            stream.drain()
+        while self._streams and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+            for transport in [t for t, s in self._fresh.items() if s.is_silent]:
+                transport.close()
+        for transport in [*self._streams, *self._fresh]:
+            transport.abort()
+        self._clock.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(64):
+            if len(self._streams) + len(self._fresh) >= self._limits.max_connections:
+                self._pause_accepting()
+                return
+            try:
+                sock, _ = self._socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as exc:  # out of file descriptors
+                logger.warning("cannot accept a connection: %s", exc)
+                self._pause_accepting()
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: _Fresh(self), sock))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    def _pause_accepting(self) -> None:
+        """Stop accepting until the clock sees room again; connections wait in the kernel's queue."""
+        if self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self._socket.fileno())
+
+    # -- called by connections
+
+    def opened(self, fresh: "_Fresh", transport: asyncio.Transport) -> None:
+        """A connection whose protocol is not known yet."""
+        self._fresh[transport] = fresh
+        fresh.deadline = time.monotonic() + self._limits.head_s
+
+    def claim(self, fresh: "_Fresh", head: bytes) -> None:
+        """Find out who speaks, and hand the connection over."""
+        undecided = False
+        for module in self._modules:
+            verdict = module.claims(head)
+            if verdict:
+                transport = fresh.transport
+                del self._fresh[transport]
+                stream = module.open_stream(transport, self._catalogue, self._limits)
+                self._streams[transport] = stream
+                fresh.stream = stream
+                stream.data_received(head)
+                return
+            undecided |= verdict is None
+        if not undecided or len(head) >= _LONGEST_CLAIM:
+            logger.info("closed a connection that speaks no protocol known here (%r)", head[:8])
+            fresh.transport.close()
+
+    def closed(self, transport: asyncio.Transport) -> None:
+        """A connection is gone."""
+        self._fresh.pop(transport, None)
+        self._streams.pop(transport, None)
+        self._unsent.pop(transport, None)
+
+    # -- the clock
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = time.monotonic()
+            for transport in [t for t, fresh in self._fresh.items() if fresh.deadline < now]:
+                transport.abort()
+            for transport, stream in list(self._streams.items()):
+                if stream.deadline < now:
+                    stream.expire()
+                self._watch_unsent(transport, now)
+            has_room = len(self._streams) + len(self._fresh) < self._limits.max_connections
+            if not self._accepting and has_room and self._socket.fileno() >= 0:
+                self.start()
+
+    def _watch_unsent(self, transport: asyncio.Transport, now: float) -> None:
+        """Cut off a peer that does not take its answers."""
+        size = transport.get_write_buffer_size()
+        if size == 0:
+            self._unsent.pop(transport, None)
+            return
+        before, since = self._unsent.get(transport, (-1, now))
+        self._unsent[transport] = (size, since if size == before else now)
+        if size == before and now - since > self._limits.stall_s:
+            transport.abort()
+
+
+class _Fresh(asyncio.Protocol):
+    """A connection: silent at first, then a thin wrapper around the stream that claimed it."""
+
+    transport: asyncio.Transport
+    stream: Stream | None = None
+    deadline: float = 0.0
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._head = b""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether not a byte came yet."""
+        return not self._head
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        self._listener.opened(self, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.stream is not None:
+            self.stream.data_received(data)
+            return
+        self._head += data
+        self._listener.claim(self, self._head)
+
+    def eof_received(self) -> bool:
+        """Keep the way back open while answers are out; the stream closes when they are given."""
+        if self.stream is None or self.stream.is_idle:
+            return False
+        self.stream.drain()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.closed(self.transport)
+        if (lost := getattr(self.stream, "connection_lost", None)) is not None:
+            lost()
+
+    def pause_writing(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()

@@ -1,0 +1,144 @@
+"""baidu_std: the frames that brpc clients send. Requests of one connection are answered as they are done."""
+
+import asyncio
+import logging
+import time
+
+from paddle_serving_client import errors
+from paddle_serving_client.errors import BadPacket, ServingError, TooLarge
+from paddle_serving_client.wire import brpc, general_model
+from paddle_serving_client.wire.brpc import RpcError
+from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.config import Limits
+from paddle_serving_server.general_model import check_names, infer
+
+logger = logging.getLogger(__name__)
+
+MAX_IN_WORK = 16
+"""Requests of one connection that may be in work; beyond, nothing more is read from it."""
+_MAGIC = b"PRPC"
+
+_CODES: tuple[tuple[type[ServingError], RpcError], ...] = (
+    (errors.NoService, RpcError.NO_SERVICE),
+    (errors.NoMethod, RpcError.NO_METHOD),
+    (errors.BadPacket, RpcError.BAD_REQUEST),
+    (errors.BadInput, RpcError.BAD_REQUEST),
+    (errors.Busy, RpcError.LIMIT),
+    (errors.Stopping, RpcError.LOGGED_OFF),
+    (errors.DeadlineExceeded, RpcError.TIMED_OUT),
+    (errors.BackendFailed, RpcError.OP_FAILED),
+)
+
+
+def claims(head: bytes) -> bool | None:
+    """Whether these first bytes begin a baidu_std frame."""
+    if len(head) < len(_MAGIC):
+        return None if _MAGIC.startswith(head) else False
+    return head.startswith(_MAGIC)
+
+
+class BrpcStream:
+    """One connection."""
+
+    def __init__(self, transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> None:
+        self.transport = transport
+        self.deadline = time.monotonic() + limits.head_s
+        self._catalogue = catalogue
+        self._limits = limits
+        self._reader = brpc.FrameReader(limits.max_body_bytes)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._deaf = False
+        self._reading_paused = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every request is answered."""
+        return not self._tasks
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        if self._deaf:
+            return
+        self._reader.feed(data)
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        while not self._deaf and len(self._tasks) < MAX_IN_WORK:
+            try:
+                frame = self._reader.next()
+            except brpc.BadFrame as exc:
+                self._send_error(exc.correlation_id, exc)
+                continue
+            except (BadPacket, TooLarge) as exc:
+                logger.info("refused a connection: %s", exc)
+                self._deaf = True
+                self._close_when_idle()
+                return
+            if frame is None:
+                break
+            task = asyncio.get_running_loop().create_task(self._answer(frame))
+            self._tasks.add(task)
+            task.add_done_callback(self._answered)
+        self._pause(len(self._tasks) >= MAX_IN_WORK)
+        waiting_s = self._limits.stall_s if self._reader.buffered_bytes else self._limits.idle_s
+        self.deadline = float("inf") if self._tasks else time.monotonic() + waiting_s
+
+    async def _answer(self, frame: brpc.Frame) -> None:
+        meta = frame.meta
+        try:
+            check_names(meta.request.service_name, meta.request.method_name)
+            payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
+            call = general_model.decode_request(payload)
+            response = await infer(self._catalogue, call, time.monotonic() + self._limits.request_s)
+        except ServingError as exc:
+            logger.info("refused log_id=%d: %s", meta.request.log_id, exc)
+            self._send_error(meta.correlation_id, exc)
+            return
+        except Exception:
+            logger.exception("failed log_id=%d", meta.request.log_id)
+            self._send_error(meta.correlation_id, ServingError("internal error"))
+            return
+        answer = general_model.encode_response(response)
+        self.transport.write(brpc.response_head(meta.correlation_id, len(answer)))
+        self.transport.write(answer)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self.transport.is_closing():
+            self._take_frames()
+        if self._draining or self._deaf:
+            self._close_when_idle()
+
+    def _send_error(self, correlation_id: int, error: ServingError) -> None:
+        code = next((code for cls, code in _CODES if isinstance(error, cls)), RpcError.INTERNAL)
+        self.transport.write(brpc.error_frame(correlation_id, code, f"[E{int(code)}]{error}"))
+
+    def expire(self) -> None:
+        """The peer said nothing for too long, or stopped in the middle of a frame."""
+        self.transport.close()
+
+    def drain(self) -> None:
+        """Close when what was accepted is answered."""
+        self._draining = True
+        self._close_when_idle()
+
+    def connection_lost(self) -> None:
+        """The peer is gone: nobody waits for the answers."""
+        self._deaf = True
+        for task in self._tasks:
+            task.cancel()
+
+    def _close_when_idle(self) -> None:
+        if not self._tasks and (self._deaf or not self._reader.buffered_bytes):
+            self.transport.close()
+
+    def _pause(self, pause: bool) -> None:
+        if pause != self._reading_paused and not self.transport.is_closing():
+            self._reading_paused = pause
+            (self.transport.pause_reading if pause else self.transport.resume_reading)()
+
+
+def open_stream(transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> BrpcStream:
+    """Serve baidu_std on a connection."""
+    return BrpcStream(transport, catalogue, limits)

@@ -1,0 +1,22 @@
+"""HTTP/1.1: `POST /NAME/prediction`, GeneralModelService as JSON and protobuf, and the pages of a server."""
+
+import asyncio
+
+from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.config import Limits
+from paddle_serving_server.protocols.http.routes import Routes
+from paddle_serving_server.protocols.http.stream import HttpStream
+
+_METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
+
+
+def claims(head: bytes) -> bool | None:
+    """Whether these first bytes begin an HTTP/1 request."""
+    if any(head.startswith(method[:8]) for method in _METHODS):
+        return True
+    return None if any(method.startswith(head) for method in _METHODS) else False
+
+
+def open_stream(transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> HttpStream:
+    """Serve HTTP on a connection."""
+    return HttpStream(transport, Routes(catalogue, limits).answer, limits)

@@ -1,0 +1,42 @@
+"""An HTTP request and response as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A whole request; names of headers are lower case."""
+
+    method: str
+    path: str
+    query_string: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters, lower case; empty if none was sent."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The values behind the question mark."""
+        return parse_qs(self.query_string, max_num_fields=64)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What goes back; length and connection headers are added by the stream."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    close: bool = False
+    """Whether the connection cannot be used any more."""
+
+
+REASONS = {int(status): status.phrase for status in HTTPStatus}

@@ -1,0 +1,160 @@
+"""What is found under which path, and what an error looks like in HTTP."""
+
+import asyncio
+import gzip
+import logging
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+
+import orjson
+
+from paddle_serving_client import __version__, errors
+from paddle_serving_client.errors import ErrNo, NoService, ServingError
+from paddle_serving_client.message import Request, Stage
+from paddle_serving_client.wire import general_model
+from paddle_serving_client.wire.brpc import RpcError
+from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.config import Limits
+from paddle_serving_server.general_model import FULL_SERVICE, SERVICE, check_names, infer
+from paddle_serving_server.protocols.http import body
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+
+logger = logging.getLogger(__name__)
+
+MIN_GZIP_BYTES = 512
+_PROTOBUF = ("application/proto", "application/x-protobuf")
+_STATUS: tuple[tuple[type[ServingError], int, RpcError], ...] = (
+    (errors.NoService, 404, RpcError.NO_SERVICE),
+    (errors.NoMethod, 404, RpcError.NO_METHOD),
+    (errors.TooLarge, 413, RpcError.BAD_REQUEST),
+    (errors.UnsupportedMedia, 415, RpcError.BAD_REQUEST),
+    (errors.BadInput, 400, RpcError.BAD_REQUEST),
+    (errors.BadPacket, 400, RpcError.BAD_REQUEST),
+    (errors.Busy, 503, RpcError.LIMIT),
+    (errors.Stopping, 503, RpcError.LOGGED_OFF),
+    (errors.DeadlineExceeded, 504, RpcError.TIMED_OUT),
+    (errors.EngineLost, 503, RpcError.OP_FAILED),
+    (errors.BackendFailed, 500, RpcError.OP_FAILED),
+)
+
+
+class Routes:
+    """Answers whole requests. The one place in this protocol where errors become statuses."""
+
+    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self._catalogue = catalogue
+        self._limits = limits
+        self._pages: dict[str, Callable[[], HttpResponse]] = {
+            "/health": self._health,
+            "/services": self._services,
+            "/version": self._version,
+        }
+
+    async def answer(self, request: HttpRequest) -> HttpResponse:
+        """Answer any request."""
+        parts = request.path.strip("/").split("/")
+        is_general_model = len(parts) == 2 and parts[0] in (SERVICE, FULL_SERVICE)
+        try:
+            if request.path in self._pages:
+                return _only(request, ("GET", "HEAD")) or self._pages[request.path]()
+            if is_general_model:
+                check_names(*parts)
+                return await self._general_model(request)
+            if len(parts) == 2 and parts[1] == "prediction":
+                return _only(request, ("POST",)) or await self._prediction(request, parts[0])
+            raise NoService(f"nothing here; there are: {', '.join(self._paths())}")
+        except ServingError as exc:
+            logger.info("refused %s %s: %s", request.method, request.path, exc)
+            return _refusal(exc, as_text=is_general_model)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            logger.exception("failed %s %s", request.method, request.path)
+            return _refusal(ServingError("internal error"), as_text=is_general_model)
+
+    async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
+        service = self._catalogue[name]
+        raw = body.plain(request, self._limits.max_body_bytes)
+        feed, fetch = body.instances(request, raw, service.file_input)
+        deadline = time.monotonic() + self._limits.request_s
+        response = await service.infer(Request(instances=feed, fetch=tuple(fetch), deadline=deadline))
+        try:
+            answer = orjson.dumps({"result": response.result}, option=orjson.OPT_SERIALIZE_NUMPY)
+        except TypeError as exc:
+            raise errors.BackendFailed(f"postprocess of service {name!r} returned what JSON cannot say: {exc}") from exc
+        return await _compressed(request, HttpResponse(200, answer, headers=_timing(response.stages)))
+
+    async def _general_model(self, request: HttpRequest) -> HttpResponse:
+        raw = body.plain(request, self._limits.max_body_bytes)
+        is_protobuf = request.content_type in _PROTOBUF
+        call = general_model.decode_request(raw) if is_protobuf else general_model.request_from_json(raw)
+        response = await infer(self._catalogue, call, time.monotonic() + self._limits.request_s)
+        if is_protobuf:
+            answer = HttpResponse(200, general_model.encode_response(response), request.content_type)
+        else:
+            answer = HttpResponse(200, general_model.response_to_json(response))
+        return await _compressed(request, answer)
+
+    def _health(self) -> HttpResponse:
+        if self._catalogue.is_ready:
+            return HttpResponse(200, b"OK", "text/plain")
+        return HttpResponse(503, b"not ready", "text/plain", {"Retry-After": "1"})
+
+    def _services(self) -> HttpResponse:
+        return HttpResponse(200, orjson.dumps(self._catalogue.describe(), option=orjson.OPT_SERIALIZE_NUMPY))
+
+    def _version(self) -> HttpResponse:
+        libraries = {}
+        for name in ("paddlepaddle", "paddlepaddle-gpu", "onnxruntime", "onnxruntime-gpu", "openvino", "numpy"):
+            try:
+                libraries[name] = version(name)
+            except PackageNotFoundError:
+                continue
+        return HttpResponse(200, orjson.dumps({"paddle_serving_next": __version__, **libraries}))
+
+    def _paths(self) -> list[str]:
+        services = [f"POST /{name}/prediction" for name in self._catalogue.names]
+        return [*services, f"POST /{SERVICE}/inference", *(f"GET {path}" for path in self._pages)]
+
+
+def _only(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse | None:
+    if request.method in methods:
+        return None
+    text = f"{request.method} is not answered here, {' and '.join(methods)} is"
+    said = orjson.dumps({"err_no": int(ErrNo.NOT_IMPLEMENTED), "err_msg": text})
+    return HttpResponse(HTTPStatus.METHOD_NOT_ALLOWED, said, headers={"Allow": ", ".join(methods)})
+
+
+def _refusal(error: ServingError, as_text: bool) -> HttpResponse:
+    """An error as the caller's protocol expects it: brpc's text, or the JSON of a service.
+
+    "result" carries the text as well, for scripts of Paddle Serving that look for it there.
+    """
+    status, code = next(((s, c) for cls, s, c in _STATUS if isinstance(error, cls)), (500, RpcError.INTERNAL))
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    if as_text:
+        return HttpResponse(status, str(error).encode(), "text/plain", headers | {"x-bd-error-code": str(int(code))})
+    said = {"err_no": int(error.err_no), "err_msg": str(error), "result": str(error)}
+    return HttpResponse(status, orjson.dumps(said), headers=headers)
+
+
+def _timing(stages: tuple[Stage, ...]) -> dict[str, str]:
+    """The `Server-Timing` header: how long each step took, in milliseconds."""
+    if not stages:
+        return {}
+    return {"Server-Timing": ", ".join(f"{stage.name};dur={stage.ms:.3f}" for stage in stages)}
+
+
+async def _compressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """As gzip, where the caller takes that and it is worth it."""
+    takes_gzip = any(
+        coding.partition(";")[0].strip().lower() == "gzip" and "q=0" not in coding.replace(" ", "").split(";")
+        for coding in request.headers.get("accept-encoding", "").split(",")
+    )
+    if not takes_gzip or len(response.body) < MIN_GZIP_BYTES:
+        return response
+    packed = await asyncio.to_thread(gzip.compress, response.body, 1)
+    headers = {**response.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return HttpResponse(response.status, packed, response.content_type, headers)

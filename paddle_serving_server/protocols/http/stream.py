@@ -1,0 +1,259 @@
+"""HTTP/1.1 on one connection: framing, limits, keep-alive and pipelining. The grammar is llhttp's, through httptools.
+
+llhttp refuses bare line feeds, folded headers, odd lengths and Content-Length together with Transfer-Encoding; what
+it lets through and RFC 9112 does not (no Host, two Hosts, other transfer codings, endless heads) is refused here.
+After any framing error the connection is closed: what follows cannot be trusted.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import httptools
+import orjson
+
+from paddle_serving_client.errors import ErrNo
+from paddle_serving_server.config import Limits
+from paddle_serving_server.protocols.http.message import REASONS, HttpRequest, HttpResponse
+
+logger = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 32 << 10
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 8 << 10
+MAX_TARGET_BYTES = 4 << 10
+MAX_CHUNKS = 65_536
+MAX_PIPELINED = 16
+MIN_BYTES_PER_S = 1 << 10
+"""Slowest body that is waited for, after the first ten seconds."""
+_HOST = re.compile(rb"[A-Za-z0-9._~%\[\]:-]*\Z")
+_TARGET = re.compile(rb"[\x21-\x7e]+\Z")
+Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class _Refused(Exception):
+    """Framing that is not accepted: the status and the reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class HttpStream:
+    """One connection. Requests are answered in order, one at a time."""
+
+    def __init__(self, transport: asyncio.Transport, answer: Answer, limits: Limits) -> None:
+        self.transport = transport
+        self.deadline = time.monotonic() + limits.head_s
+        self._answer = answer
+        self._limits = limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._whole: deque[tuple[HttpRequest, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._draining = False
+        self._deaf = False
+        """Whether what still comes is ignored: the framing is lost, or this was the last request."""
+        self._last_words = b""
+        self._reading_paused = False
+        self._in_head = True
+        self.on_message_begin()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every request is answered."""
+        return self._task is None and not self._whole
+
+    # -- from the listener
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        if self._deaf:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+            if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+                raise _Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "no other protocol can be switched to here")
+        except httptools.HttpParserCallbackError as exc:
+            cause = exc.__context__
+            if not isinstance(cause, _Refused):
+                raise
+            self._refuse(cause.status, str(cause))
+        except _Refused as exc:
+            self._refuse(exc.status, str(exc))
+        except httptools.HttpParserError as exc:
+            self._refuse(400, f"not HTTP/1.1: {exc}")
+
+    def expire(self) -> None:
+        """The peer was too slow: say so in the middle of a request, close quietly between two."""
+        if self._task is not None or self._whole:
+            self.deadline = time.monotonic() + 1.0
+        elif self._head_bytes or not self._in_head:
+            self._refuse(408, "the request did not arrive in time")
+        else:
+            self.transport.close()
+
+    def drain(self) -> None:
+        """Close after what was accepted is answered."""
+        self._draining = True
+        if self.is_idle and self._in_head and not self._head_bytes:
+            self.transport.close()
+
+    def connection_lost(self) -> None:
+        """The peer is gone: nobody waits for the answer."""
+        self._deaf = True
+        self._whole.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    # -- from the parser
+
+    def on_message_begin(self) -> None:
+        """A new request."""
+        self._in_head = True
+        self._head_bytes = 0
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._header_count = 0
+        self._hosts = 0
+        self._chunks = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._target += url
+        if len(self._target) > MAX_TARGET_BYTES:
+            raise _Refused(414, f"a URL is at most {MAX_TARGET_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
+            raise _Refused(431, f"a request has at most {MAX_HEADERS} headers")
+        if len(name) + len(value) > MAX_HEADER_BYTES:
+            raise _Refused(431, f"a header is at most {MAX_HEADER_BYTES} bytes")
+        key = name.decode("latin-1").lower()
+        if key == "host":
+            self._hosts += 1
+            if not _HOST.match(value):
+                raise _Refused(400, "the Host header is not a host name")
+        elif key in self._headers and key in ("content-type", "content-encoding", "authorization"):
+            raise _Refused(400, f"two {key} headers")
+        self._headers[key] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: decide whether the body may come."""
+        self._in_head = False
+        if self._head_bytes > MAX_HEAD_BYTES and sum(map(len, self._headers.values())) > MAX_HEAD_BYTES:
+            raise _Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise _Refused(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
+        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
+            raise _Refused(400, "a request has exactly one Host header")
+        if not _TARGET.match(self._target):
+            raise _Refused(400, "the URL has characters that a URL cannot have")
+        coding = self._headers.get("transfer-encoding")
+        if coding is not None and (coding.lower() != "chunked" or version == "1.0"):
+            raise _Refused(501, "the only transfer coding understood is chunked, in HTTP/1.1")
+        announced = int(self._headers.get("content-length") or 0)
+        if announced > self._limits.max_body_bytes:
+            raise _Refused(413, self._too_large())
+        now = time.monotonic()
+        self._body_from = now
+        self.deadline = now + self._limits.stall_s
+        expect = self._headers.get("expect")
+        if expect is not None:
+            if expect.lower() != "100-continue":
+                raise _Refused(417, "the only expectation understood is 100-continue")
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_chunk_header(self) -> None:
+        """One chunk of a chunked body begins."""
+        self._chunks += 1
+        if self._chunks > MAX_CHUNKS:
+            raise _Refused(413, f"a body has at most {MAX_CHUNKS} chunks")
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.max_body_bytes:
+            raise _Refused(413, self._too_large())
+        self._body.append(body)
+        allowed = max(self._limits.head_s, self._body_bytes / MIN_BYTES_PER_S)
+        self.deadline = max(self._body_from + allowed, time.monotonic() + 1.0)
+
+    def on_message_complete(self) -> None:
+        """A whole request: answer it, or let it wait for those before it."""
+        path, _, query = self._target.decode("latin-1").partition("?")
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body)
+        keep_alive = self._parser.should_keep_alive()
+        self.on_message_begin()
+        self.deadline = float("inf")
+        self._whole.append((request, keep_alive))
+        if len(self._whole) >= MAX_PIPELINED:
+            self._pause(True)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._answer_all())
+
+    # -- the way back
+
+    async def _answer_all(self) -> None:
+        while self._whole:
+            request, keep_alive = self._whole.popleft()
+            response = await self._answer(request)
+            keep_alive = keep_alive and not response.close and not (self._draining and not self._whole)
+            self._write(response, request, keep_alive)
+            if not keep_alive:
+                self._deaf = True
+                self._whole.clear()
+        self._task = None
+        self._pause(False)
+        self.deadline = time.monotonic() + (self._limits.head_s if self._head_bytes else self._limits.idle_s)
+        if self._deaf or (self._draining and not self._head_bytes):
+            self._close()
+
+    def _close(self) -> None:
+        if self._last_words:
+            self.transport.write(self._last_words)
+        self.transport.close()
+
+    def _write(self, response: HttpResponse, request: HttpRequest, keep_alive: bool) -> None:
+        head = [
+            f"HTTP/1.1 {response.status} {REASONS.get(response.status, '')}",
+            f"Content-Type: {response.content_type}",
+            f"Content-Length: {len(response.body)}",
+            *(f"{name}: {value}" for name, value in response.headers.items()),
+        ]
+        if not keep_alive:
+            head.append("Connection: close")
+        elif request.headers.get("connection", "").lower() == "keep-alive":
+            head.append("Connection: keep-alive")
+        raw = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
+        self.transport.write(raw if request.method == "HEAD" else raw + response.body)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer a framing error, after what was accepted before it, and close."""
+        logger.info("refused a connection: %d %s", status, reason)
+        body = orjson.dumps({"err_no": int(ErrNo.PACKET), "err_msg": reason})
+        head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nContent-Type: application/json\r\n"
+        self._last_words = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+        self._deaf = True
+        if self._task is None:
+            self._close()
+
+    def _pause(self, pause: bool) -> None:
+        if pause != self._reading_paused and not self.transport.is_closing():
+            self._reading_paused = pause
+            (self.transport.pause_reading if pause else self.transport.resume_reading)()
+
+    def _too_large(self) -> str:
+        return f"a request body is at most {self._limits.max_body_bytes} bytes (--max_body_size)"

@@ -1,0 +1,409 @@
+"""WebService: a name, the steps before and after a model, and the engines behind it.
+
+A user subclasses it and writes `preprocess` and `postprocess`; without a subclass it serves a model as it is.
+Nothing in here knows flags, signals or sockets: a server hands it engines and asks it to `infer`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.signature import Input, Signature
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput, ServingError
+from paddle_serving_client.message import Array, Instance, Lod, Request, Response, Stage
+from paddle_serving_server import hosting
+from paddle_serving_server.engine.interface import Engine, answer
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_Result = TypeVar("_Result")
+_stages: ContextVar[list[Stage] | None] = ContextVar("stages", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """A model that a service needs, and how to run it."""
+
+    folder: str
+    options: ModelOptions
+
+
+class WebService:
+    """A service: `POST /NAME/prediction`.
+
+    Attributes:
+        kind: what a visitor is asked for: "numbers" (a form), "image" (a picture) or "json".
+        title: one line for people.
+        example: an instance that works, for the form: {"x": [...]}.
+        file_input: the name under which an uploaded file or a raw image body arrives in an instance.
+    """
+
+    kind: ClassVar[str] = "json"
+    title: ClassVar[str] = ""
+    example: ClassVar[Mapping[str, object] | None] = None
+    outputs: ClassVar[Sequence[str]] = ()
+    """Names a caller can put in `fetch`, where postprocessing makes others than the model gives."""
+    file_input: ClassVar[str] = "image"
+
+    def __init__(self, name: str = "default_service") -> None:
+        if not _NAME.fullmatch(name):
+            raise BadConfig(f"service name {name!r}: letters, digits, '.', '_' and '-' only, at most 128 of them")
+        self.name = name
+        self.port = 9393
+        self.thread_num = 4
+        self.in_process = False
+        self._folders: dict[str, str] = {}
+        self._options = ModelOptions()
+        self._engines: Mapping[str, Engine] = {}
+        self._executor: Executor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # -- what a service file calls
+
+    def load_model_config(
+        self,
+        server_config_dir_paths: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
+        client_config_path: str | Path | None = None,
+    ) -> None:
+        """Say which model folders the service needs.
+
+        Args:
+            server_config_dir_paths: one folder; or several by name, where the first is the model between
+                `preprocess` and `postprocess` and the others are called with `predict`.
+            client_config_path: accepted as in Paddle Serving; the server folder's config says the same.
+
+        Raises:
+            BadConfig: a path is not a model folder.
+        """
+        del client_config_path
+        if isinstance(server_config_dir_paths, Mapping):
+            folders = {name: str(path) for name, path in server_config_dir_paths.items()}
+        elif isinstance(server_config_dir_paths, str | Path):
+            folders = {"": str(server_config_dir_paths)}
+        else:
+            folders = {Path(path).name: str(path) for path in server_config_dir_paths}
+        for folder in folders.values():
+            if Path(folder).is_file():
+                raise BadConfig(f"The input of --model should be a dir not file: {folder}")
+            if not Path(folder).is_dir():
+                raise BadConfig(f"model folder {folder} does not exist")
+        if not folders:
+            raise BadConfig("load_model_config needs at least one model folder")
+        self._folders = folders
+
+    def set_gpus(self, gpus: str) -> None:
+        """Run the models on a GPU: "0"."""
+        self._options = replace(self._options, gpu_id=int(str(gpus).split(",")[0]))
+
+    def prepare_server(
+        self,
+        workdir: str = "",
+        port: int = 9393,
+        device: str = "cpu",
+        precision: str = "fp32",
+        use_calib: bool = False,
+        use_lite: bool = False,
+        use_xpu: bool = False,
+        ir_optim: bool = True,
+        thread_num: int = 4,
+        mem_optim: bool = True,
+        use_trt: bool = False,
+        gpu_multi_stream: bool = False,
+        runtime_thread_num: int | None = None,
+        batch_infer_size: int | None = None,
+        gpuid: int | str | None = None,
+    ) -> None:
+        """Say how the service is to be run when this file is started by itself.
+
+        Args:
+            port: where it listens.
+            device: "cpu", or "gpu" for GPU 0 (or `gpuid`).
+            thread_num: how many requests are pre- and postprocessed at once.
+            precision, ir_optim, use_trt: handed to the inference library.
+            workdir and the rest: accepted as in Paddle Serving, without effect.
+        """
+        del workdir, use_calib, use_lite, use_xpu, mem_optim, gpu_multi_stream, runtime_thread_num, batch_infer_size
+        self.port = port
+        self.thread_num = thread_num
+        self._options = replace(self._options, precision=precision, ir_optim=ir_optim, use_trt=use_trt)
+        if gpuid not in (None, "", "-1", -1):
+            self.set_gpus(str(gpuid))
+        elif device == "gpu" and self._options.gpu_id is None:
+            self.set_gpus("0")
+
+    def run_rpc_service(self) -> None:
+        """Run the models in engine processes (the default)."""
+        self.in_process = False
+
+    def run_debugger_service(self, gpu: bool = False) -> None:
+        """Run the models inside the serving process, so that a debugger sees everything."""
+        self.in_process = True
+        if gpu and self._options.gpu_id is None:
+            self.set_gpus("0")
+
+    def run_web_service(self) -> None:
+        """Serve until stopped. In a file that a server hosts, hand the service to that server and return."""
+        if hosting.is_hosted():
+            hosting.collect(self)
+            return
+        file = getattr(sys.modules["__main__"], "__file__", None)
+        if file is None:
+            raise BadConfig("run_web_service needs the service to be in a file; put it in one and run that")
+        flags = ["--service", file, "--port", str(self.port), "--thread", str(self.thread_num)]
+        sys.stdout.flush()
+        sys.stderr.flush()
+        command = [sys.executable, "-m", "paddle_serving_server.serve", *flags, "--", *sys.argv[1:]]
+        os.execv(sys.executable, command)
+
+    # -- what a subclass writes
+
+    def init_service(self) -> None:
+        """Called once in each serving process, before the first request."""
+
+    def preprocess(
+        self,
+        feed: list[Instance] = [],
+        fetch: list[str] = [],  # noqa: B006  # the old signature; never written to
+    ) -> tuple[Any, ...]:
+        """Turn the instances of a request into the inputs of the model.
+
+        Args:
+            feed: the list under "feed" of the request; an uploaded picture is {"image": bytes}.
+            fetch: the list under "fetch".
+
+        Returns:
+            (inputs by name, fetch, whether the inputs have the batch axis already). The last may be left out.
+        """
+        signature = self._engine().signature
+        return {i.alias: _stack(i, feed) for i in _named(signature, feed)}, fetch, True
+
+    def postprocess(
+        self,
+        feed: list[Instance] = [],  # noqa: B006
+        fetch: list[str] = [],  # noqa: B006
+        fetch_map: Mapping[str, Array] | None = None,
+    ) -> Any:
+        """Turn the outputs of the model into what the caller gets under "result": anything that JSON can say.
+
+        Args:
+            feed: the instances as they came.
+            fetch: the names asked for.
+            fetch_map: outputs by alias, with the batch axis.
+        """
+        return {name: array.tolist() for name, array in (fetch_map or {}).items()}
+
+    # -- what a subclass may call
+
+    def predict(
+        self, model: str, feed: Mapping[str, object], fetch: Sequence[str] = (), batch: bool = False
+    ) -> dict[str, Array]:
+        """Run another model of this service; blocks. Only in `preprocess` and `postprocess`.
+
+        Args:
+            model: the name given to `load_model_config`.
+            feed: arrays by name; `NAME.lod` for sequence offsets.
+            fetch: outputs wanted; empty means all.
+            batch: whether the arrays have the batch axis already.
+
+        Returns:
+            Outputs by alias.
+        """
+        assert self._loop is not None
+        call = self._predict(self._engine(model), feed, fetch, batch, _deadline.get())
+        outputs, stages = asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        return outputs
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a step; the caller sees it in the `Server-Timing` header."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            if (stages := _stages.get()) is not None:
+                stages.append(Stage(name, (time.perf_counter() - started) * 1000))
+
+    # -- what a server calls
+
+    @property
+    def plans(self) -> dict[str, ModelPlan]:
+        """The models the service needs, by name; the first is the main one."""
+        return {name: ModelPlan(folder, self._options) for name, folder in self._folders.items()}
+
+    def bind(self, engines: Mapping[str, Engine], executor: Executor) -> None:
+        """Take the engines for `plans`, and the threads for user code. Call on the event loop."""
+        self._engines = engines
+        self._executor = executor
+        self._loop = asyncio.get_running_loop()
+        self.init_service()
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs of the main model."""
+        return self._engine().signature
+
+    @property
+    def backends(self) -> dict[str, str]:
+        """The inference library of each model."""
+        return {name: engine.backend_name for name, engine in self._engines.items()}
+
+    async def infer(self, request: Request) -> Response:
+        """Answer one request: tensors go to the main model as they are, instances through pre- and postprocessing.
+
+        Raises:
+            ServingError: whatever is wrong, in the caller's terms.
+        """
+        if request.tensors is not None:
+            return await answer(self._engine(), request)
+        stages: list[Stage] = []
+        _stages.set(stages)
+        _deadline.set(request.deadline)
+        instances, wanted = list(request.instances), list(request.fetch)
+        prepared = await self._user_code("preprocess", lambda: self.preprocess(instances, wanted))
+        feed, fetch, has_batch = _unpacked(prepared)
+        fetch_map, model_stages = await self._predict(self._engine(), feed, fetch, has_batch, request.deadline)
+        stages += model_stages
+        result = await self._user_code("postprocess", lambda: self.postprocess(instances, fetch, fetch_map))
+        return Response(result=result, stages=tuple(stages))
+
+    # -- details
+
+    def _engine(self, name: str | None = None) -> Engine:
+        if name is None:
+            return next(iter(self._engines.values()))
+        if name not in self._engines:
+            has = ", ".join(map(repr, self._engines))
+            raise BadConfig(f"service {self.name!r} has no model {name!r}; it has {has}")
+        return self._engines[name]
+
+    async def _predict(
+        self, engine: Engine, feed: Mapping[str, object], fetch: Sequence[str], has_batch: bool, deadline: float
+    ) -> tuple[dict[str, Array], Sequence[Stage]]:
+        tensors, lods = as_tensors(engine.signature, feed, has_batch)
+        response = await answer(engine, Request(tensors=tensors, lods=lods, fetch=tuple(fetch), deadline=deadline))
+        outputs = dict(response.tensors)
+        for name, lod in response.lods.items():
+            outputs[f"{name}.lod"] = np.array(lod[0], np.int32)
+        return outputs, response.stages
+
+    async def _user_code(self, step: str, call: Callable[[], _Result]) -> _Result:
+        """Run a user's step in a thread; the default steps are quick and need none."""
+        try:
+            with self.stage(step):
+                if getattr(type(self), step) is getattr(WebService, step):
+                    return call()
+                assert self._loop is not None
+                return await self._loop.run_in_executor(self._executor, copy_context().run, call)
+        except ServingError:
+            raise
+        except ValueError as exc:
+            raise BadInput(str(exc)) from exc
+        except Exception as exc:
+            logger.exception("%s of service %s failed", step, self.name)
+            raise BackendFailed(f"{step} of service {self.name!r} failed ({type(exc).__name__}); see the log") from exc
+
+
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+
+
+def as_tensors(
+    signature: Signature, feed: Mapping[str, object], has_batch: bool
+) -> tuple[dict[str, Array], dict[str, Lod]]:
+    """What user code feeds, as tensors: cast to the inputs' types, with the batch axis, offsets apart.
+
+    The rules are those of `Client.predict`: without `has_batch` an array gets a new axis 0; a list is shaped as the
+    input is. Values are only cast where nothing is lost but precision.
+    """
+    known = {i.name: i for i in signature.inputs} | {i.alias: i for i in signature.inputs}
+    tensors: dict[str, Array] = {}
+    lods: dict[str, Lod] = {}
+    for name, value in feed.items():
+        if name.endswith(".lod") and name not in known:
+            lods[name[:-4]] = (tuple(int(n) for n in np.asarray(value).ravel()),)
+        elif name in known and isinstance(value, np.ndarray):
+            tensors[name] = _cast(known[name], value if has_batch else value[None])
+        elif name in known:
+            tensors[name] = _stack(known[name], [{known[name].alias: value}])
+        else:
+            tensors[name] = np.asarray(value)  # the check names it, with all that are known
+    return tensors, lods
+
+
+def _named(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
+    if not isinstance(feed, list) or not feed or not all(isinstance(i, Mapping) for i in feed):
+        raise BadInput('"feed" must be a list of at least one object, as in {"feed": [{"x": [...]}], "fetch": [...]}')
+    valid = [i.alias for i in signature.inputs]
+    for k, instance in enumerate(feed):
+        unknown = [name for name in instance if name not in valid]
+        missing = [name for name in valid if name not in instance]
+        if unknown or missing:
+            problem = f"has no {missing[0]!r}" if missing else f"has an unknown key {unknown[0][:64]!r}"
+            raise BadInput(f"feed[{k}] {problem}; this model takes {', '.join(map(repr, valid))}")
+    return list(signature.inputs)
+
+
+def _stack(spec: Input, feed: Sequence[Instance]) -> Array:
+    """One input of several instances, on a new axis 0."""
+    rows = []
+    for k, instance in enumerate(feed):
+        try:
+            values = np.array(instance[spec.alias])
+            row = _cast(spec, values)
+            rows.append(row if -1 in spec.shape[1:] else row.reshape(spec.shape[1:]))
+        except BadInput as exc:
+            raise BadInput(f"feed[{k}]: {exc}") from exc
+        except ValueError as exc:
+            raise BadInput(f"feed[{k}]: input {spec.alias!r} must be {spec}: {exc}") from exc
+    shapes = {row.shape for row in rows}
+    if len(shapes) > 1:
+        raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {sorted(shapes)[:4]}")
+    return np.stack(rows)
+
+
+def _cast(spec: Input, values: Array) -> Array:
+    """To the input's type, where numbers stay numbers: no text, no truth values, no fractions for integers."""
+    target = dtype.numpy_of(spec.elem_type)
+    if target is None:
+        raise BadInput(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
+    if values.dtype == target:
+        return values
+    allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "fiuc"}[target.kind]
+    if values.dtype.kind not in allowed:
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got values of type {values.dtype.name}")
+    if target.kind in "iu" and values.size:
+        limits = np.iinfo(target.name)
+        if int(values.min()) < limits.min or int(values.max()) > limits.max:
+            raise BadInput(f"input {spec.alias!r} has values outside the range of {target.name}")
+    return values.astype(target)
+
+
+def _unpacked(prepared: object) -> tuple[Mapping[str, object], list[str], bool]:
+    """The two forms that `preprocess` may return; until Paddle Serving 0.3 it had two values."""
+    if isinstance(prepared, tuple) and len(prepared) in (2, 3):
+        feed, fetch, *rest = prepared
+        has_batch = bool(rest[0]) if rest else False
+        if isinstance(feed, list) and feed and all(isinstance(item, Mapping) for item in feed):
+            # A list of instances: each without the batch axis, as the oldest services return them.
+            stacked = {name: np.stack([np.asarray(item[name]) for item in feed]) for name in feed[0]}
+            feed, has_batch = (feed[0], has_batch) if len(feed) == 1 and rest else (stacked, True)
+        if isinstance(feed, Mapping):
+            return feed, [fetch] if isinstance(fetch, str) else list(fetch or []), has_batch
+    got = type(prepared).__name__
+    if isinstance(prepared, tuple):
+        got = f"a tuple of {', '.join(type(part).__name__ for part in prepared) or 'nothing'}"
+    raise BackendFailed(f"preprocess must return (feed: dict, fetch: list, is_batch: bool), got {got}")
