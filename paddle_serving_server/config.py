@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_client import plugins
 from paddle_serving_client.errors import BadConfig
 
 
@@ -228,6 +230,8 @@ def _check(said: argparse.Namespace) -> None:
             raise BadConfig(f"--{name} must be from {low} to {high}, got {value}")
     if not all(1 <= n <= 65536 for n in said.batch_infer_size):
         raise BadConfig(f"--batch_infer_size must be from 1 to 65536, got {said.batch_infer_size}")
+    if said.backend and said.backend not in plugins.names(backends):
+        raise BadConfig(f"--backend must be one of {', '.join(plugins.names(backends))}, got {said.backend}")
     if said.precision not in ("fp32", "fp16", "int8", "bf16"):
         raise BadConfig(f"--precision must be fp32, fp16, int8 or bf16, got {said.precision}")
     if said.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):

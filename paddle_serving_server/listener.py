@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 from paddle_serving_client import plugins
 from paddle_serving_server import protocols
@@ -58,7 +58,7 @@ class Listener:
         self._socket = sock
         self._catalogue = catalogue
         self._limits = limits
-        self._modules: list[_ProtocolModule] = [plugins.load(protocols, n) for n in plugins.names(protocols)]  # type: ignore[misc]  # modules
+        self._modules: list[_ProtocolModule] = [plugins.load(protocols, n) for n in plugins.names(protocols)]
         self._fresh: dict[asyncio.Transport, _Fresh] = {}
         self._streams: dict[asyncio.Transport, Stream] = {}
         self._unsent: dict[asyncio.Transport, tuple[int, float]] = {}
@@ -84,7 +84,7 @@ class Listener:
         self._accepting = False
         self._socket.close()
         if self._opening:
-            await asyncio.wait(self._opening)
+            await asyncio.wait(self._opening, timeout=grace_s)
         until = time.monotonic() + grace_s
         for stream in list(self._streams.values()):
             stream.drain()
@@ -197,8 +197,7 @@ class _Fresh(asyncio.Protocol):
         return not self._head
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one without being a subclass
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         self._listener.opened(self, transport)
 

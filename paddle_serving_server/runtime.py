@@ -33,6 +33,8 @@ _ENGINE_GRACE_S = 5.0
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 10.0
 """A process that lived this long is started again at once when it dies."""
+_FALSE_STARTS = 3
+"""How often a process may die before it was ever ready, until the server gives up."""
 _MAX_MESSAGE_BYTES = 1 << 16
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -49,6 +51,7 @@ class _Slot:
     control: socket.socket | None = None
     is_ready: bool = False
     was_ready: bool = False
+    false_starts: int = 0
     failure: str = ""
     started_at: float = 0.0
     pause_s: float = 0.0
@@ -247,14 +250,15 @@ class Supervisor:
                 self._replace(slot, status)
 
     def _replace(self, slot: _Slot, status: int) -> None:
-        if not slot.was_ready and status == EXIT_CANNOT_START:
-            logger.error("%s", slot.failure or f"{slot.title} ended with status {status}")
+        slot.false_starts += not slot.was_ready
+        if not slot.was_ready and (status == EXIT_CANNOT_START or slot.false_starts >= _FALSE_STARTS):
+            logger.error("%s", slot.failure or f"{slot.title} cannot start: it ended with {_shown(status)}")
             self._stop(EXIT_BAD_START)
             return
         lived_s = time.monotonic() - slot.started_at
         slot.pause_s = 0.0 if lived_s > _STEADY_S else min(_LONGEST_PAUSE_S, max(0.1, slot.pause_s * 2))
         slot.start_at = time.monotonic() + (slot.pause_s if slot.pause_s > 0.1 else 0.0)
-        reason = slot.failure or (f"signal {-status}" if status < 0 else f"status {status}")
+        reason = slot.failure or _shown(status)
         slot.failure = ""
         logger.error("%s ended (%s); it is started again", slot.title, reason)
 
@@ -316,6 +320,10 @@ def _signals() -> Any:
             signal.signal(number, handler)
         ours.close()
         theirs.close()
+
+
+def _shown(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
 
 
 def _has_more(sock: socket.socket) -> bool:

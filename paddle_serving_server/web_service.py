@@ -177,8 +177,8 @@ class WebService:
 
     def preprocess(
         self,
-        feed: list[Instance] = [],
-        fetch: list[str] = [],  # noqa: B006  # the old signature; never written to
+        feed: list[Instance] = [],  # noqa: B006  # the signature that subclasses know; never written to
+        fetch: list[str] = [],  # noqa: B006
     ) -> tuple[Any, ...]:
         """Turn the instances of a request into the inputs of the model.
 

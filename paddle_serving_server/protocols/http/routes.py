@@ -13,7 +13,7 @@ import orjson
 from paddle_serving_client import __version__, errors
 from paddle_serving_client.errors import ErrNo, NoService, ServingError
 from paddle_serving_client.message import Request, Stage
-from paddle_serving_client.wire import general_model
+from paddle_serving_client.wire import general_model, general_model_json
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
@@ -89,12 +89,12 @@ class Routes:
     async def _general_model(self, request: HttpRequest) -> HttpResponse:
         raw = body.plain(request, self._limits.max_body_bytes)
         is_protobuf = request.content_type in _PROTOBUF
-        call = general_model.decode_request(raw) if is_protobuf else general_model.request_from_json(raw)
+        call = general_model.decode_request(raw) if is_protobuf else general_model_json.request_from_json(raw)
         response = await infer(self._catalogue, call, time.monotonic() + self._limits.request_s)
         if is_protobuf:
             answer = HttpResponse(200, general_model.encode_response(response), request.content_type)
         else:
-            answer = HttpResponse(200, general_model.response_to_json(response))
+            answer = HttpResponse(200, general_model_json.response_to_json(response))
         return await _compressed(request, answer)
 
     def _health(self) -> HttpResponse:

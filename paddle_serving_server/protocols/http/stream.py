@@ -79,7 +79,7 @@ class HttpStream:
             if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
                 raise _Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "no other protocol can be switched to here")
+            self._deaf = True  # the request is answered as HTTP/1.1; what follows is not ours to read
         except httptools.HttpParserCallbackError as exc:
             cause = exc.__context__
             if not isinstance(cause, _Refused):
@@ -195,7 +195,7 @@ class HttpStream:
         path, _, query = self._target.decode("latin-1").partition("?")
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body)
-        keep_alive = self._parser.should_keep_alive()
+        keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self.on_message_begin()
         self.deadline = float("inf")
         self._whole.append((request, keep_alive))

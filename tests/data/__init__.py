@@ -1,0 +1,1 @@
+"""Recorded bytes and pictures."""
