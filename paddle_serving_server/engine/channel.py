@@ -140,7 +140,7 @@ class Channel:
         arranged = pending.arranged
         packet = messages.run(
             number,
-            pending.deadline,
+            (time.monotonic(), pending.deadline),
             where,
             pending.end,
             pending.outputs,

@@ -34,7 +34,7 @@ ENCLOSED = 0xFFFFFFFE
 """In place of a segment's number: a segment of its own, whose descriptor rides along."""
 
 _HEAD = struct.Struct("<BQ")  # kind, id
-_RUN = struct.Struct("<BQdIQBB")  # kind, id, deadline, segment, end of inputs, outputs, tensors
+_RUN = struct.Struct("<BQddIQBB")  # kind, id, sent, deadline, segment, end of inputs, outputs, tensors
 _DONE = struct.Struct("<BQIQffIB")  # kind, id, segment, its size, queue ms, run ms, rows, tensors
 _ATTACH = struct.Struct("<BQQ")  # kind, segment, size
 _FAILED = struct.Struct("<BQB")  # kind, id, class
@@ -54,6 +54,8 @@ class Run:
     """A request as the engine reads it."""
 
     id: int
+    sent: float
+    """When the front sent it, on the clock of `time.monotonic`, which all processes share."""
     deadline: float
     segment: int
     end: int
@@ -102,7 +104,7 @@ def kind_and_id(packet: bytes) -> tuple[int, int]:
 
 def run(
     number: int,
-    deadline: float,
+    times: tuple[float, float],
     segment: int,
     end: int,
     outputs: Sequence[int],
@@ -110,18 +112,18 @@ def run(
     offsets: Sequence[int],
     lods: Mapping[int, Lod],
 ) -> bytes:
-    """A RUN packet; with `segment` = INLINE the values are appended."""
-    head = _RUN.pack(RUN, number, deadline, segment, end, len(outputs), len(arrays))
+    """A RUN packet; `times` are now and the deadline; with `segment` = INLINE the values are appended."""
+    head = _RUN.pack(RUN, number, *times, segment, end, len(outputs), len(arrays))
     body = bytes(outputs) + _tensors(arrays, offsets, lods)
     return head + body + (_values(arrays, offsets) if segment == INLINE else b"")
 
 
 def read_run(packet: bytes) -> Run:
     """Read a RUN packet."""
-    _, number, deadline, segment, end, n_outputs, n_tensors = _RUN.unpack_from(packet)
+    _, number, sent, deadline, segment, end, n_outputs, n_tensors = _RUN.unpack_from(packet)
     at = _RUN.size + n_outputs
     outputs = tuple(packet[_RUN.size : at])
-    return Run(number, deadline, segment, end, outputs, _read_tensors(packet, at, n_tensors))
+    return Run(number, sent, deadline, segment, end, outputs, _read_tensors(packet, at, n_tensors))
 
 
 def done(

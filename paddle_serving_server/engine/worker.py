@@ -39,7 +39,6 @@ class _Job:
     front: "_Front"
     run: messages.Run
     feed: batch.Feed
-    arrived: float
 
 
 class _Front:
@@ -129,7 +128,7 @@ class Worker:
             return None
         if sum(job.feed.rows for job in self._waiting) >= self._max_rows:
             return 0.0
-        return max(0.0, self._waiting[0].arrived + self._max_wait_s - time.monotonic())
+        return max(0.0, self._waiting[0].run.sent + self._max_wait_s - time.monotonic())
 
     def _listen(self, timeout: float | None) -> None:
         for key, events in self._selector.select(timeout):
@@ -175,7 +174,7 @@ class Worker:
     def _enqueue(self, front: _Front, run: messages.Run) -> None:
         memory = None if run.segment == messages.INLINE else front.segments[run.segment].memory
         feed = batch.Feed(tuple(run.tensors.arrays(memory)), run.tensors.lods)
-        self._waiting.append(_Job(front, run, feed, time.monotonic()))
+        self._waiting.append(_Job(front, run, feed))
 
     def _cancel(self, front: _Front, number: int) -> None:
         for job in self._waiting:
@@ -230,7 +229,7 @@ class Worker:
         for job, arrays in zip(jobs, parts, strict=True):
             wanted = [arrays[k] for k in job.run.outputs]
             lods = {at: outputs.lods[k] for at, k in enumerate(job.run.outputs) if k in outputs.lods}
-            timing = ((started - job.arrived) * 1000, run_ms, rows)
+            timing = ((started - job.run.sent) * 1000, run_ms, rows)
             self._answer(job, wanted, lods, timing)
 
     def _answer(self, job: _Job, arrays: list[Array], lods: dict[int, Lod], timing: tuple[float, float, int]) -> None:

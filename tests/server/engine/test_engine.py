@@ -1,0 +1,238 @@
+"""A front's channel and a real engine process: everybody gets his own rows, whatever the others do."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_client.errors import BadInput, Busy, DeadlineExceeded, EngineLost, ServingError
+from paddle_serving_client.message import Array
+from paddle_serving_server.engine.channel import Channel
+from paddle_serving_server.engine.interface import Reply
+from paddle_serving_server.engine.settings import EngineConfig
+from tests import models
+from tests.server.engine.mortal_worker import DEADLY, SLEEPY
+from tests.serving import ROOT
+
+
+class EngineProcess:
+    """What the supervisor does: a listening socket that survives, and a worker behind it."""
+
+    def __init__(self, folder: Path, path: str) -> None:
+        self.path = path
+        self._config = EngineConfig(folder=str(folder), options=ModelOptions(threads=1))
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(path)
+        self._listener.listen()
+        self.start()
+
+    def start(self) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        fds = (self._listener.fileno(), theirs.fileno())
+        command = [sys.executable, "-m", "tests.server.engine.mortal_worker", *map(str, fds)]
+        self.process = subprocess.Popen(command, pass_fds=fds, cwd=ROOT)
+        theirs.close()
+        self.control.send(self._config.to_json().encode())
+
+    def restart_when_dead(self) -> None:
+        self.process.wait(20)
+        self.control.close()
+        self.start()
+
+    def close(self) -> None:
+        self.control.close()
+        self.process.wait(20)
+        self._listener.close()
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    folder = tmp_path_factory.mktemp("engine")
+    process = EngineProcess(models.uci(folder / "uci"), str(folder / "engine.sock"))
+    yield process
+    process.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(engine: EngineProcess, max_waiting: int = 1000) -> AsyncIterator[tuple[Channel, list[bool]]]:
+    hung: list[bool] = []
+    channel = Channel(engine.path, max_waiting, lambda: hung.append(True))
+    await asyncio.wait_for(channel.ready(), 30)
+    try:
+        yield channel, hung
+    finally:
+        await channel.close()
+
+
+def against(engine: EngineProcess, scene: Callable[[Channel, list[bool]], Awaitable[Any]], **options: int) -> Any:
+    async def play() -> Any:
+        async with connected(engine, **options) as (channel, hung):
+            return await asyncio.wait_for(scene(channel, hung), 60)
+
+    return asyncio.run(play())
+
+
+def rows(count: int, seed: int, first: float | None = None) -> Array:
+    x = np.random.default_rng(seed).normal(size=(count, 13)).astype(np.float32)
+    if first is not None:
+        x[0, 0] = first
+    return x
+
+
+async def price(channel: Channel, x: Array, deadline_s: float = 60.0) -> Reply:
+    return await channel.run(channel.signature.arrange({"x": x}), (0,), time.monotonic() + deadline_s)
+
+
+def assert_own(reply: Reply, x: Array) -> None:
+    np.testing.assert_allclose(reply.arrays[0], x @ models.UCI_W[:, None] + models.UCI_B, rtol=1e-3, atol=1e-3)
+
+
+CALLS = st.lists(
+    st.tuples(st.integers(1, 40) | st.integers(900, 3000), st.sampled_from(["good", "good", "bad", "cancel", "late"])),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(calls=CALLS, seed=st.integers(0, 2**31))
+def test_everybody_gets_his_own_rows(engine: EngineProcess, calls: list[tuple[int, str]], seed: int) -> None:
+    """Small and large, joined and alone, beside calls that are wrong, cancelled or out of time."""
+
+    async def one(channel: Channel, count: int, fate: str, number: int) -> None:
+        x = rows(count, seed + number)
+        if fate == "bad":
+            with pytest.raises(BadInput):
+                await price(channel, x[:, :12])
+        elif fate == "late":
+            with contextlib.suppress(DeadlineExceeded):
+                assert_own(await price(channel, x, 0.0005), x)
+        elif fate == "cancel":
+            task = asyncio.ensure_future(price(channel, x))
+            await asyncio.sleep(0.0005 * (number % 3))
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        else:
+            assert_own(await price(channel, x), x)
+
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        await asyncio.gather(*(one(channel, count, fate, k) for k, (count, fate) in enumerate(calls)))
+        assert_own(await price(channel, last := rows(2, seed)), last)
+        assert channel.waiting == 0
+        assert hung == []
+
+    against(engine, scene)
+
+
+def test_under_load_requests_are_joined(engine: EngineProcess) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        sleeper = asyncio.ensure_future(price(channel, rows(1, 0, SLEEPY)))
+        await asyncio.sleep(0.05)
+        xs = [rows(2, k) for k in range(10)]
+        replies = await asyncio.gather(*(price(channel, x) for x in xs))
+        for reply, x in zip(replies, xs, strict=True):
+            assert_own(reply, x)
+        assert {reply.rows for reply in replies} == {20}
+        assert replies[0].queue_ms > 100
+        await sleeper
+
+    against(engine, scene)
+
+
+def test_a_killed_engine_is_not_noticed(engine: EngineProcess) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        xs = [rows(1, 0, SLEEPY), *(rows(k * 300 + 1, k) for k in range(8))]
+        calls = [asyncio.ensure_future(price(channel, x)) for x in xs]
+        await asyncio.sleep(0.1)
+        engine.process.kill()
+        await asyncio.to_thread(engine.restart_when_dead)
+        for reply, x in zip(await asyncio.gather(*calls), xs, strict=True):
+            assert_own(reply, x)
+
+    against(engine, scene)
+
+
+def test_a_request_that_kills_engines_is_given_up_and_the_others_are_answered(engine: EngineProcess) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        sleeper = asyncio.ensure_future(price(channel, rows(1, 0, SLEEPY)))
+        await asyncio.sleep(0.05)
+        xs = [rows(2, k) for k in range(6)]
+        innocent = [asyncio.ensure_future(price(channel, x)) for x in xs[:3]]
+        deadly = asyncio.ensure_future(price(channel, rows(1, 0, DEADLY)))
+        innocent += [asyncio.ensure_future(price(channel, x)) for x in xs[3:]]
+        for _ in range(2):
+            await asyncio.to_thread(engine.restart_when_dead)
+        for reply, x in zip(await asyncio.gather(*innocent), xs, strict=True):
+            assert_own(reply, x)
+        with pytest.raises(EngineLost):
+            await deadly
+        await sleeper
+
+    against(engine, scene)
+
+
+def test_an_engine_that_hangs_is_reported(engine: EngineProcess) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        os.kill(engine.process.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(DeadlineExceeded):
+                await price(channel, rows(1, 1), 0.2)
+            assert hung == []
+            await asyncio.sleep(1.3)
+            assert hung == [True]
+        finally:
+            os.kill(engine.process.pid, signal.SIGCONT)
+        assert_own(await price(channel, x := rows(1, 2)), x)
+
+    against(engine, scene)
+
+
+def test_too_many_waiting_are_refused_at_once(engine: EngineProcess) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> list[object]:
+        calls = [price(channel, rows(1, k, SLEEPY if k == 0 else None)) for k in range(10)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    results = against(engine, scene, max_waiting=4)
+    assert [isinstance(r, Busy) for r in results] == [False] * 4 + [True] * 6
+
+
+def test_an_answer_larger_than_its_request(engine: EngineProcess) -> None:
+    """Outputs that fit neither the packet nor the request's segment come back in a segment of their own."""
+    x = rows(20_000, 5)
+
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        for _ in range(3):
+            assert_own(await price(channel, x), x)
+
+    against(engine, scene)
+
+
+def test_a_model_that_cannot_be_loaded_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    process = EngineProcess(tmp_path / "empty", str(tmp_path / "engine.sock"))
+    process.control.settimeout(30)
+    assert b"serving_server_conf.prototxt" in process.control.recv(65536)
+    assert process.process.wait(10) == 3
+    process.close()
+
+
+def test_errors_of_every_kind_survive_the_way() -> None:
+    from paddle_serving_server.engine import messages
+
+    for cls in (DeadlineExceeded, BadInput, Busy):
+        back: ServingError = messages.read_failed(messages.failed(7, cls("so")))
+        assert (type(back), str(back)) == (cls, "so")
