@@ -14,6 +14,7 @@ from paddle_serving_client import plugins
 from paddle_serving_server import protocols
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
+from paddle_serving_server.flow import Flow
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,8 @@ class Stream(Protocol):
     def expire(self) -> None:
         """The deadline has passed."""
 
-    def drain(self) -> None:
-        """Finish what was accepted, then close."""
+    def drain(self, peer_is_done: bool = False) -> None:
+        """Finish what was accepted, then close; half a request is waited for unless the peer is done sending."""
 
     @property
     def is_idle(self) -> bool:
@@ -48,7 +49,7 @@ class Stream(Protocol):
 class _ProtocolModule(Protocol):
     def claims(self, head: bytes) -> bool | None: ...
 
-    def open_stream(self, transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> Stream: ...
+    def open_stream(self, transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> Stream: ...
 
 
 class Listener:
@@ -136,7 +137,7 @@ class Listener:
             if verdict:
                 transport = fresh.transport
                 del self._fresh[transport]
-                stream = module.open_stream(transport, self._catalogue, self._limits)
+                stream = module.open_stream(transport, fresh.flow, self._catalogue, self._limits)
                 self._streams[transport] = stream
                 fresh.stream = stream
                 stream.data_received(head)
@@ -184,6 +185,7 @@ class _Fresh(asyncio.Protocol):
     """A connection: silent at first, then a thin wrapper around the stream that claimed it."""
 
     transport: asyncio.Transport
+    flow: Flow
     stream: Stream | None = None
     deadline: float = 0.0
 
@@ -199,6 +201,7 @@ class _Fresh(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one without being a subclass
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        self.flow = Flow(transport)
         self._listener.opened(self, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -212,7 +215,7 @@ class _Fresh(asyncio.Protocol):
         """Keep the way back open while answers are out; the stream closes when they are given."""
         if self.stream is None or self.stream.is_idle:
             return False
-        self.stream.drain()
+        self.stream.drain(peer_is_done=True)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -221,8 +224,7 @@ class _Fresh(asyncio.Protocol):
             lost()
 
     def pause_writing(self) -> None:
-        self.transport.pause_reading()
+        self.flow.pause_writing()
 
     def resume_writing(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+        self.flow.resume_writing()

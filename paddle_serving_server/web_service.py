@@ -308,7 +308,7 @@ class WebService:
                 if getattr(type(self), step) is getattr(WebService, step):
                     return call()
                 assert self._loop is not None
-                return await self._loop.run_in_executor(self._executor, copy_context().run, call)
+                return await self._loop.run_in_executor(self._executor, copy_context().run, _contained, call)
         except ServingError:
             raise
         except ValueError as exc:
@@ -319,6 +319,14 @@ class WebService:
 
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+
+
+def _contained(call: Callable[[], _Result]) -> _Result:
+    """Call user code; its `sys.exit()` ends the request, not the server."""
+    try:
+        return call()
+    except SystemExit as exc:
+        raise RuntimeError(f"called sys.exit({exc.code!r})") from exc
 
 
 def as_tensors(

@@ -270,7 +270,7 @@ def joins_rows(model: Model) -> bool:
     return joins
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], model_class: type[Model] = Model) -> int:
     """Load what the supervisor asks for, say so, and serve."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
@@ -279,7 +279,7 @@ def main(argv: list[str]) -> int:
     log.configure(config.log_level, f"engine {Path(config.folder).name}")
     started = time.monotonic()
     try:
-        model = Model.load(Path(config.folder), config.options)
+        model = model_class.load(Path(config.folder), config.options)
         worker = Worker(model, config, listener, control)
     except ServingError as exc:
         control.send(json.dumps({"failed": str(exc)}).encode())

@@ -10,6 +10,7 @@ from paddle_serving_client.wire import brpc, general_model
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
+from paddle_serving_server.flow import Flow
 from paddle_serving_server.general_model import check_names, infer
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 MAX_IN_WORK = 16
 """Requests of one connection that may be in work; beyond, nothing more is read from it."""
 _MAGIC = b"PRPC"
+_IN_WORK = "in work"
 
 _CODES: tuple[tuple[type[ServingError], RpcError], ...] = (
     (errors.NoService, RpcError.NO_SERVICE),
@@ -40,16 +42,18 @@ def claims(head: bytes) -> bool | None:
 class BrpcStream:
     """One connection."""
 
-    def __init__(self, transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> None:
         self.transport = transport
         self.deadline = time.monotonic() + limits.head_s
+        self._flow = flow
         self._catalogue = catalogue
         self._limits = limits
         self._reader = brpc.FrameReader(limits.max_body_bytes)
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._last_frames = False
+        """Whether nothing more comes: half a frame will never be whole."""
         self._deaf = False
-        self._reading_paused = False
 
     @property
     def is_idle(self) -> bool:
@@ -80,12 +84,16 @@ class BrpcStream:
             task = asyncio.get_running_loop().create_task(self._answer(frame))
             self._tasks.add(task)
             task.add_done_callback(self._answered)
-        self._pause(len(self._tasks) >= MAX_IN_WORK)
+        if len(self._tasks) >= MAX_IN_WORK:
+            self._flow.hold(_IN_WORK)
+        else:
+            self._flow.release(_IN_WORK)
         waiting_s = self._limits.stall_s if self._reader.buffered_bytes else self._limits.idle_s
         self.deadline = float("inf") if self._tasks else time.monotonic() + waiting_s
 
     async def _answer(self, frame: brpc.Frame) -> None:
         meta = frame.meta
+        await self._flow.writable()
         try:
             check_names(meta.request.service_name, meta.request.method_name)
             payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
@@ -118,9 +126,10 @@ class BrpcStream:
         """The peer said nothing for too long, or stopped in the middle of a frame."""
         self.transport.close()
 
-    def drain(self) -> None:
+    def drain(self, peer_is_done: bool = False) -> None:
         """Close when what was accepted is answered."""
         self._draining = True
+        self._last_frames = peer_is_done
         self._close_when_idle()
 
     def connection_lost(self) -> None:
@@ -130,15 +139,10 @@ class BrpcStream:
             task.cancel()
 
     def _close_when_idle(self) -> None:
-        if not self._tasks and (self._deaf or not self._reader.buffered_bytes):
+        if not self._tasks and (self._deaf or self._last_frames or not self._reader.buffered_bytes):
             self.transport.close()
 
-    def _pause(self, pause: bool) -> None:
-        if pause != self._reading_paused and not self.transport.is_closing():
-            self._reading_paused = pause
-            (self.transport.pause_reading if pause else self.transport.resume_reading)()
 
-
-def open_stream(transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> BrpcStream:
+def open_stream(transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> BrpcStream:
     """Serve baidu_std on a connection."""
-    return BrpcStream(transport, catalogue, limits)
+    return BrpcStream(transport, flow, catalogue, limits)

@@ -38,9 +38,9 @@ class Callers:
                 reply = HTTP.request(
                     "POST", f"{server.url}/uci/prediction", body=body, headers={"Content-Type": "application/json"}
                 )
-                got = json.loads(reply.data)["result"]["price"][0][0] if reply.status == 200 else reply.data
-                if reply.status != 200 or abs(got - expected) > 1e-3:
-                    self.wrong.append(f"{reply.status} {got!r}, not {expected}")
+                said = json.loads(reply.data)
+                if reply.status != 200 or abs(said["result"]["price"][0][0] - expected) > 1e-3:
+                    self.wrong.append(f"{reply.status} {said}, not {expected}")
             except Exception as exc:
                 self.wrong.append(repr(exc))
             self.answered += 1
@@ -216,7 +216,11 @@ def test_many_clients_of_both_protocols_get_their_own(uci_server: Server, tmp_pa
     config = tmp_path / "serving_client_conf.prototxt"
     text = models.uci(tmp_path / "for_its_config") / "serving_server_conf.prototxt"
     config.write_text(text.read_text())
-    client = Client()
+    with Client() as client:
+        _ask_with(client, config, uci_server)
+
+
+def _ask_with(client: Client, config: Path, uci_server: Server) -> None:
     client.load_client_config(str(config))
     client.connect([f"127.0.0.1:{uci_server.port}"])
     wrong: list[object] = []

@@ -4,6 +4,7 @@ import asyncio
 
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
+from paddle_serving_server.flow import Flow
 from paddle_serving_server.protocols.http.routes import Routes
 from paddle_serving_server.protocols.http.stream import HttpStream
 
@@ -17,6 +18,6 @@ def claims(head: bytes) -> bool | None:
     return None if any(method.startswith(head) for method in _METHODS) else False
 
 
-def open_stream(transport: asyncio.Transport, catalogue: Catalogue, limits: Limits) -> HttpStream:
+def open_stream(transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> HttpStream:
     """Serve HTTP on a connection."""
-    return HttpStream(transport, Routes(catalogue, limits).answer, limits)
+    return HttpStream(transport, flow, Routes(catalogue, limits).answer, limits)

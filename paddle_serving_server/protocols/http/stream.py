@@ -17,6 +17,7 @@ import orjson
 
 from paddle_serving_client.errors import ErrNo
 from paddle_serving_server.config import Limits
+from paddle_serving_server.flow import Flow
 from paddle_serving_server.protocols.http.message import REASONS, HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ MAX_HEADER_BYTES = 8 << 10
 MAX_TARGET_BYTES = 4 << 10
 MAX_CHUNKS = 65_536
 MAX_PIPELINED = 16
+_PIPELINE = "pipeline"
 MIN_BYTES_PER_S = 1 << 10
 """Slowest body that is waited for, after the first ten seconds."""
 _HOST = re.compile(rb"[A-Za-z0-9._~%\[\]:-]*\Z")
@@ -45,9 +47,10 @@ class _Refused(Exception):
 class HttpStream:
     """One connection. Requests are answered in order, one at a time."""
 
-    def __init__(self, transport: asyncio.Transport, answer: Answer, limits: Limits) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: Flow, answer: Answer, limits: Limits) -> None:
         self.transport = transport
         self.deadline = time.monotonic() + limits.head_s
+        self._flow = flow
         self._answer = answer
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
@@ -57,9 +60,8 @@ class HttpStream:
         self._deaf = False
         """Whether what still comes is ignored: the framing is lost, or this was the last request."""
         self._last_words = b""
-        self._reading_paused = False
-        self._in_head = True
-        self.on_message_begin()
+        self._head_bytes = 0
+        self._expect_head()
 
     @property
     def is_idle(self) -> bool:
@@ -99,9 +101,10 @@ class HttpStream:
         else:
             self.transport.close()
 
-    def drain(self) -> None:
+    def drain(self, peer_is_done: bool = False) -> None:
         """Close after what was accepted is answered."""
         self._draining = True
+        self._deaf |= peer_is_done
         if self.is_idle and self._in_head and not self._head_bytes:
             self.transport.close()
 
@@ -115,7 +118,10 @@ class HttpStream:
     # -- from the parser
 
     def on_message_begin(self) -> None:
-        """A new request."""
+        """The first byte of a request; it may share a packet with the end of the one before."""
+        self._head_bytes = max(self._head_bytes, 1)
+
+    def _expect_head(self) -> None:
         self._in_head = True
         self._head_bytes = 0
         self._target = b""
@@ -196,11 +202,11 @@ class HttpStream:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body)
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
-        self.on_message_begin()
+        self._expect_head()
         self.deadline = float("inf")
         self._whole.append((request, keep_alive))
         if len(self._whole) >= MAX_PIPELINED:
-            self._pause(True)
+            self._flow.hold(_PIPELINE)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._answer_all())
 
@@ -208,6 +214,7 @@ class HttpStream:
 
     async def _answer_all(self) -> None:
         while self._whole:
+            await self._flow.writable()
             request, keep_alive = self._whole.popleft()
             response = await self._answer(request)
             keep_alive = keep_alive and not response.close and not (self._draining and not self._whole)
@@ -216,7 +223,7 @@ class HttpStream:
                 self._deaf = True
                 self._whole.clear()
         self._task = None
-        self._pause(False)
+        self._flow.release(_PIPELINE)
         self.deadline = time.monotonic() + (self._limits.head_s if self._head_bytes else self._limits.idle_s)
         if self._deaf or (self._draining and not self._head_bytes):
             self._close()
@@ -249,11 +256,6 @@ class HttpStream:
         self._deaf = True
         if self._task is None:
             self._close()
-
-    def _pause(self, pause: bool) -> None:
-        if pause != self._reading_paused and not self.transport.is_closing():
-            self._reading_paused = pause
-            (self.transport.pause_reading if pause else self.transport.resume_reading)()
 
     def _too_large(self) -> str:
         return f"a request body is at most {self._limits.max_body_bytes} bytes (--max_body_size)"

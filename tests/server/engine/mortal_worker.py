@@ -25,5 +25,4 @@ class MortalModel(Model):
 
 
 if __name__ == "__main__":
-    worker.Model = MortalModel  # type: ignore[misc]
-    sys.exit(worker.main(sys.argv[1:]))
+    sys.exit(worker.main(sys.argv[1:], MortalModel))

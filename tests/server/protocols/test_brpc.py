@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc, general_model
 from paddle_serving_client.wire.brpc import RpcError
 from tests import models
@@ -32,7 +33,7 @@ def exchange(server: Server, data: bytes, replies: int = 1) -> list[brpc.Frame]:
     return frames_read
 
 
-def price(frame: brpc.Frame) -> np.ndarray:  # type: ignore[type-arg]
+def price(frame: brpc.Frame) -> Array:
     assert frame.meta.response.error_code == 0, frame.meta
     (output,) = general_model.decode_response(frame.payload).outputs
     assert output.engine_name == "GeneralInferOp_0"

@@ -146,12 +146,8 @@ def test_the_original_http_clients_requests(uci_server: Server, name: str) -> No
         assert tensor["shape"] == [1, 1]
     else:
         (wire,) = general_model.decode_response(body).outputs[0].tensors
-        assert (wire.name, wire.alias, wire.array.dtype, wire.array.shape[1:]) == (
-            "fc_0.tmp_1",
-            "price",
-            "float32",
-            (1,),
-        )
+        assert (wire.name, wire.alias, wire.array.dtype.name) == ("fc_0.tmp_1", "price", "float32")
+        assert wire.array.shape[1:] == (1,)
 
 
 def test_general_model_errors_are_brpc_texts(uci_server: Server) -> None:
