@@ -1,0 +1,80 @@
+"""`python -m paddle_serving_client.convert`: make the server's and the client's folder of a trained model."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import ServingError
+from paddle_serving_client.io.conversion import Conversion, convert
+from paddle_serving_client.io.source import Names
+from paddle_serving_client.model_config import Variable
+
+_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert as the flags say.
+
+    Returns:
+        0, or 1 with one line on stderr where the model cannot be converted. Wrong flags exit with 2.
+    """
+    args = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a name's letters shows their numbers
+    try:
+        done = convert(
+            args.dirname,
+            args.serving_server,
+            args.serving_client,
+            Names(model=args.model_filename or None, params=args.params_filename or None),
+            args.feed_alias_names,
+            args.fetch_alias_names,
+            show_proto=args.show_proto,
+        )
+    except (ServingError, OSError) as exc:
+        sys.stderr.write(f"convert: {' '.join(str(exc).split())}\n")
+        return 1
+    if not args.show_proto:
+        sys.stdout.write(_report(done, args.serving_server, args.serving_client))
+    return 0
+
+
+def _report(done: Conversion, server: str, client: str) -> str:
+    lines = [f"read {done.source}"]
+    for kind, variables in (("feed ", done.spec.feeds), ("fetch", done.spec.fetches)):
+        lines += [f"  {kind} {_line(var)}" for var in variables]
+    return "\n".join([*lines, f"wrote {server} and {client}", ""])
+
+
+def _line(var: Variable) -> str:
+    name = var.alias if var.alias == var.name else f"{var.alias} (in the model: {var.name})"
+    return f"{name}: {dtype.name_of(var.elem_type)} {'LoD' if var.is_lod else list(var.shape)}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m paddle_serving_client.convert", description=__doc__)
+    add = parser.add_argument
+    add("--dirname", required=True, help="folder of a model saved for inference: Paddle 1, 2 or 3, or ONNX")
+    add("--serving_server", default="serving_server", help="folder for the server (default: %(default)s)")
+    add("--serving_client", default="serving_client", help="folder for clients (default: %(default)s)")
+    add("--model_filename", help="the program in --dirname, such as inference.json; default: find it")
+    add("--params_filename", help="its parameters, such as inference.pdiparams; default: find them")
+    add("--show_proto", nargs="?", type=_truth, const=True, default=False, help="only print the config, write nothing")
+    add("--feed_alias_names", help="names that callers use for the inputs, with commas between")
+    add("--fetch_alias_names", help="names that callers use for the outputs, with commas between")
+    return parser
+
+
+def _truth(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""From an exported model to the two folders of a served one."""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddle_serving_client import model_config
+from paddle_serving_client.errors import BadConfig, NoMethod
+from paddle_serving_client.io import folders, source
+from paddle_serving_client.io.source import Names, Source
+from paddle_serving_client.model_config import ModelSpec, Variable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What was read, and the config that was made of it."""
+
+    source: Source
+    spec: ModelSpec
+
+
+def inference_model_to_serving(
+    dirname: str | Path,
+    serving_server: str | Path = "serving_server",
+    serving_client: str | Path = "serving_client",
+    model_filename: str | None = None,
+    params_filename: str | None = None,
+    encryption: bool = False,
+    key_len: int = 128,
+    encrypt_conf: object = None,
+    show_proto: bool = False,
+    feed_alias_names: str | None = None,
+    fetch_alias_names: str | None = None,
+) -> tuple[list[str], list[str]]:
+    """Make the server's and the client's folder of an exported model (Paddle 1, 2, 3, or ONNX); needs no Paddle.
+
+    Args:
+        dirname: the folder of the exported model.
+        serving_server: gets the model's files, `serving_server_conf.prototxt` in both forms, and `manifest.json`.
+        serving_client: gets `serving_client_conf.prototxt` in both forms.
+        model_filename: the program in `dirname`; None: find it by its usual name.
+        params_filename: its parameters; None: find them, in one file or in one file each.
+        encryption: not implemented.
+        key_len: without encryption, ignored.
+        encrypt_conf: likewise.
+        show_proto: print the config and write nothing.
+        feed_alias_names: the names callers will use for the inputs, in the program's order, with commas between.
+        fetch_alias_names: likewise for the outputs; those of Paddle 1 and 2 programs are sorted by their real names,
+            as Paddle Serving 0.9 did, others are in the program's order.
+
+    Returns:
+        The real names of the inputs and of the outputs, in the order of the config.
+
+    Raises:
+        BadModel: the model is missing, damaged or of a kind that is not read here.
+        BadConfig: the aliases do not fit, or a folder cannot be used.
+        NoMethod: encryption was asked for.
+    """
+    refuse_encryption(encryption)
+    spec = convert(
+        dirname,
+        serving_server,
+        serving_client,
+        Names(model=model_filename, params=params_filename),
+        feed_alias_names,
+        fetch_alias_names,
+        show_proto=show_proto,
+    ).spec
+    return [feed.name for feed in spec.feeds], [fetch.name for fetch in spec.fetches]
+
+
+def convert(
+    dirname: str | Path,
+    server: str | Path,
+    client: str | Path,
+    names: Names,
+    feed_aliases: str | None,
+    fetch_aliases: str | None,
+    *,
+    show_proto: bool,
+) -> Conversion:
+    """As `inference_model_to_serving`, and says what was found."""
+    found = source.read(dirname, names, wanted=names)
+    logger.info("found in %s: %s", dirname, found)
+    fetches = found.fetches if found.has_ordered_fetches else sorted(found.fetches, key=lambda fetch: fetch.name)
+    spec = checked_spec(found.feeds, fetches, feed_aliases, fetch_aliases)
+    finish(found, spec, server, client, show_proto=show_proto)
+    return Conversion(found, spec)
+
+
+def finish(found: Source, spec: ModelSpec, server: str | Path, client: str | Path, *, show_proto: bool) -> None:
+    """Write the folders, or only print the config."""
+    if show_proto:
+        sys.stdout.write(model_config.to_text(spec))
+    else:
+        folders.write_pair(server, client, found.files, spec)
+        logger.info("wrote %s and %s", server, client)
+
+
+def checked_spec(
+    feeds: Sequence[Variable], fetches: Sequence[Variable], feed_aliases: str | None, fetch_aliases: str | None
+) -> ModelSpec:
+    """The config with the aliases given as comma lists; one that our own reader takes.
+
+    Raises:
+        BadConfig: the number of aliases is not that of the variables, or two are the same.
+    """
+    spec = ModelSpec(
+        _renamed("feed", feeds, feed_aliases),
+        _renamed("fetch", fetches, fetch_aliases),
+    )
+    try:
+        text = model_config.to_text(spec)
+    except UnicodeEncodeError as exc:  # an argument that is not UTF-8
+        raise BadConfig("an alias is not text") from exc
+    return model_config.parse(text, source="the new config")
+
+
+def refuse_encryption(encryption: bool) -> None:
+    """Raises NoMethod where it is asked for."""
+    if encryption:
+        raise NoMethod("encryption=True is not implemented: encrypted models are neither written nor served yet")
+
+
+def _renamed(kind: str, variables: Sequence[Variable], aliases: str | None) -> tuple[Variable, ...]:
+    if not aliases:
+        return tuple(variables)
+    names = [alias.strip() for alias in aliases.split(",")]
+    if len(names) != len(variables) or not all(names):
+        raise BadConfig(
+            "please check the input --feed_alias_names and --fetch_alias_names, should be same size with feed_vars and "
+            f"fetch_vars: {kind} aliases {names} were given for {[variable.name for variable in variables]}"
+        )
+    return tuple(dataclasses.replace(var, alias=name) for var, name in zip(variables, names, strict=True))

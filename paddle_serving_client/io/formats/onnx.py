@@ -1,0 +1,122 @@
+"""ONNX: one file, which may name others that hold large weights ("external data").
+
+The file is copied as it is. What it names must lie in its folder: such a path comes out of the file and is not trusted.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from google.protobuf.message import DecodeError
+
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import BadModel
+from paddle_serving_client.io.source import ModelFile, Names, Source, variable
+from paddle_serving_client.manifest import open_inside, open_regular
+from paddle_serving_client.model_config import Variable
+from paddle_serving_client.wire.proto import onnx_pb2 as pb
+
+EXPECTED = "one *.onnx"
+
+_FIRST_BYTE = b"\x08"  # field 1 (ir_version), a number follows
+_MAX_BYTES = (1 << 31) - 1  # of any protobuf message
+_MAX_EXTERNAL_FILES = 1 << 14
+_MAX_DIGITS = 18  # of an offset or a length
+_EXTERNAL = 1
+_CODES = {1: 1, 2: 7, 3: 8, 5: 4, 6: 2, 7: 0, 9: 9, 10: 5, 11: 3, 14: 10, 15: 11, 16: 6}
+
+
+def may_be_model(name: str) -> bool:
+    """The usual ending."""
+    return name.endswith(".onnx")
+
+
+def claims(head: bytes) -> bool:
+    """A ModelProto begins with its version."""
+    return head.startswith(_FIRST_BYTE)
+
+
+def read(folder: Path, model: str, params: str | None, wanted: Names) -> Source:
+    """Read a model; see `Format.read`."""
+    path = folder / model
+    if params is not None:
+        raise BadModel(f"{path} is an ONNX model, which has no parameter file; {params!r} was given")
+    proto = _parse(path)
+    try:
+        held = {tensor.name for tensor in proto.graph.initializer}
+        feeds = tuple(_variable(info) for info in proto.graph.input if info.name not in held)
+        fetches = tuple(_variable(info) for info in proto.graph.output)
+        external = _external_files(folder, path, proto)
+    except UnicodeDecodeError as exc:
+        raise BadModel(f"{path}: damaged: a name in it is not text") from exc
+    name = PurePath(wanted.model or model).name
+    if not name.endswith(".onnx"):
+        name = f"{name}.onnx"
+    files = [ModelFile(name, (path,)), *(ModelFile(file, (folder / file,)) for file in sorted(external))]
+    return Source("ONNX model", feeds, fetches, tuple(files))
+
+
+def _parse(path: Path) -> pb.ModelProto:
+    with open_regular(path) as stream:
+        raw = stream.read(_MAX_BYTES + 1)
+    if len(raw) > _MAX_BYTES:
+        raise BadModel(f"{path}: more than {_MAX_BYTES} bytes; an ONNX file cannot be larger")
+    try:
+        proto = pb.ModelProto.FromString(raw)
+    except DecodeError as exc:
+        raise BadModel(f"{path}: not an ONNX model, or cut short ({len(raw)} bytes)") from exc
+    if not proto.HasField("graph") or not proto.opset_import:
+        raise BadModel(f"{path}: not an ONNX model, or cut short: it has no graph, or does not say its operator set")
+    return proto
+
+
+def _variable(info: pb.ValueInfoProto) -> Variable:
+    if not info.type.HasField("tensor_type"):  # a sequence or a map: there is no code for it
+        return variable(info.name.decode(), dtype.UNKNOWN, ())
+    tensor = info.type.tensor_type
+    dims = (dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
+    return variable(info.name.decode(), _CODES.get(tensor.elem_type, dtype.UNKNOWN), dims)
+
+
+def _external_files(folder: Path, path: Path, proto: pb.ModelProto) -> set[str]:
+    """The names of the files with external data, each checked to be inside the folder and long enough."""
+    needed: dict[str, int] = {}
+    for tensor in _tensors(proto):
+        if tensor.data_location != _EXTERNAL:
+            continue
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get(b"location", b"").decode()
+        offset, length = (entries.get(key, b"0") for key in (b"offset", b"length"))
+        if not location or any(not text.isdigit() or len(text) > _MAX_DIGITS for text in (offset, length)):
+            raise BadModel(f"{path}: damaged: the external data of {tensor.name[:64]!r} says {str(entries)[:256]}")
+        needed[location] = max(needed.get(location, 0), int(offset) + int(length))
+        if len(needed) > _MAX_EXTERNAL_FILES:
+            raise BadModel(f"{path}: its weights are in more than {_MAX_EXTERNAL_FILES} files")
+    for name, end in needed.items():
+        with open_inside(folder, name) as stream:
+            size = os.fstat(stream.fileno()).st_size
+        if size < end:
+            raise BadModel(f"{folder / name}: {size} bytes, but {path.name} has weights in it up to byte {end}")
+    return set(needed)
+
+
+def _tensors(proto: pb.ModelProto) -> Iterator[pb.TensorProto]:
+    """Every tensor of a model, wherever it is. The depth of graphs in graphs is bounded by protobuf's own limit."""
+    graphs = [proto.graph]
+    for training in proto.training_info:
+        graphs += [training.initialization, training.algorithm]
+    nodes = [node for function in proto.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            nodes.extend(graph.node)
+            continue
+        for attribute in nodes.pop().attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            graphs += [attribute.g, *attribute.graphs]

@@ -1,0 +1,239 @@
+"""Frames of baidu_std, brpc's protocol: bytes <-> (meta, payload, attachment). No socket in here.
+
+    "PRPC" | u32 length of all that follows | u32 length of meta | meta (RpcMeta) | payload | attachment
+
+Lengths are big-endian. Every length is checked against its limit before anything of that length is kept.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from google.protobuf.message import DecodeError
+
+from paddle_serving_client.errors import BadPacket, TooLarge
+from paddle_serving_client.wire.proto.baidu_rpc_meta_pb2 import RpcMeta, RpcRequestMeta, RpcResponseMeta
+
+MAGIC = b"PRPC"
+HEAD_BYTES = 12
+SERVICE = "baidu.paddle_serving.predictor.general_model.GeneralModelService"
+"""The service every Paddle Serving client calls; servers also answer to the part after the last dot."""
+
+MAX_BODY_BYTES = 64 << 20
+"""brpc's default `max_body_size`."""
+MAX_META_BYTES = 64 << 10
+MAX_DECOMPRESSED_BYTES = 64 << 20
+MAX_RATIO = 100
+"""A payload may not grow more than this when decompressed ..."""
+FREE_RATIO_BYTES = 1 << 20
+"""... unless the result is smaller than this: small tensors of zeros are honest."""
+MAX_ERROR_TEXT_BYTES = 1024
+
+_HEAD = struct.Struct(">4sII")
+
+
+class RpcError(IntEnum):
+    """`error_code` of a reply, as brpc 1.0 and Paddle Serving 0.9 number them."""
+
+    NO_SERVICE = 1001
+    NO_METHOD = 1002
+    BAD_REQUEST = 1003
+    BAD_AUTH = 1004
+    TIMED_OUT = 1008
+    FAILED_SOCKET = 1009
+    OVER_CROWDED = 1011
+    INTERNAL = 2001
+    BAD_REPLY = 2002
+    LOGGED_OFF = 2003
+    LIMIT = 2004
+    SERVING_GENERAL = -5000
+    OP_FAILED = -5100
+
+
+class Compression(IntEnum):
+    """The kinds of `compress_type` that are read here."""
+
+    NONE = 0
+    GZIP = 2
+    ZLIB = 3
+
+
+_WINDOW_BITS = {Compression.GZIP: 16 + zlib.MAX_WBITS, Compression.ZLIB: zlib.MAX_WBITS}
+_COMPRESSION_NAMES = {1: "snappy", 2: "gzip", 3: "zlib", 4: "lz4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message as it came; payload still compressed as `meta.compress_type` says."""
+
+    meta: RpcMeta
+    payload: memoryview
+    """Read-only view of what was fed; it keeps that memory alive."""
+    attachment: memoryview
+
+
+class BadFrame(BadPacket):
+    """One frame makes no sense, but the stream is still in step: answer `correlation_id` and read on."""
+
+    def __init__(self, message: str, correlation_id: int) -> None:
+        super().__init__(message)
+        self.correlation_id = correlation_id
+
+
+class FrameReader:
+    """Bytes in, frames out. Feed it what arrived, then ask for what is whole until there is no more.
+
+    A payload is not copied: a frame that arrives in one chunk is a view of that chunk, and a frame that arrives in
+    many is a view of the one buffer they were collected in.
+    """
+
+    def __init__(
+        self, max_body_bytes: int = MAX_BODY_BYTES, reads: Literal["requests", "replies"] = "requests"
+    ) -> None:
+        self._max_body_bytes = max_body_bytes
+        self._reads_requests = reads == "requests"
+        self._buffer: bytes | bytearray = b""
+        self._start = 0
+        """Frames before this offset were handed out, as views: from then on the buffer is not touched any more."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How much was fed and belongs to no frame yet; not 0 at the end of a stream means it was cut."""
+        return len(self._buffer) - self._start
+
+    def feed(self, chunk: bytes) -> None:
+        """Take what arrived. `chunk` must not be changed afterwards."""
+        if self._start == len(self._buffer):
+            self._buffer, self._start = chunk, 0
+            return
+        if self._start or not isinstance(self._buffer, bytearray):
+            self._buffer, self._start = bytearray(memoryview(self._buffer)[self._start :]), 0
+        self._buffer += chunk
+
+    def next(self) -> Frame | None:
+        """The next whole frame, or None when more bytes are needed.
+
+        Raises:
+            TooLarge: the frame is over the limit. Close the connection.
+            BadFrame: this frame cannot be, the next one can. Answer it.
+            BadPacket: the bytes are not baidu_std. Close the connection.
+        """
+        if self.buffered_bytes < HEAD_BYTES:
+            if not MAGIC.startswith(self._buffer[self._start : self._start + len(MAGIC)]):
+                raise BadPacket(f"not a baidu_std frame: it starts with {bytes(self._buffer[self._start :])!r}")
+            return None
+        magic, body_bytes, meta_bytes = _HEAD.unpack_from(self._buffer, self._start)
+        self._check_head(magic, body_bytes, meta_bytes)
+        body = self._start + HEAD_BYTES
+        end = body + body_bytes
+        if len(self._buffer) < end:
+            return None
+        view = memoryview(self._buffer).toreadonly()
+        self._start = end
+        meta = self._read_meta(view[body : body + meta_bytes])
+        rest = body_bytes - meta_bytes
+        if not 0 <= meta.attachment_size <= rest:
+            raise BadFrame(
+                f"attachment_size={meta.attachment_size} does not fit in the {rest} bytes after meta",
+                meta.correlation_id,
+            )
+        split = end - meta.attachment_size
+        return Frame(meta, view[body + meta_bytes : split], view[split:end])
+
+    def _check_head(self, magic: bytes, body_bytes: int, meta_bytes: int) -> None:
+        if magic != MAGIC:
+            raise BadPacket(f"not a baidu_std frame: it starts with {magic!r}")
+        if body_bytes > self._max_body_bytes:
+            raise TooLarge(f"a frame of {body_bytes} bytes came, at most {self._max_body_bytes} are taken")
+        if meta_bytes > MAX_META_BYTES:
+            raise BadPacket(f"a meta of {meta_bytes} bytes came, at most {MAX_META_BYTES} are taken")
+        if meta_bytes > body_bytes:
+            raise BadPacket(f"a meta of {meta_bytes} bytes does not fit in a body of {body_bytes}")
+
+    def _read_meta(self, view: memoryview) -> RpcMeta:
+        try:
+            meta = RpcMeta.FromString(bytes(view))
+        except DecodeError as exc:
+            raise BadPacket("meta is not a valid RpcMeta") from exc
+        if meta.HasField("request") != self._reads_requests:
+            raise BadPacket("meta lacks the request" if self._reads_requests else "a request came in place of a reply")
+        if self._reads_requests:
+            # The runtime checks neither that a required field is there nor that proto2 text is UTF-8 (it gives bytes).
+            for name, text in (("service", meta.request.service_name), ("method", meta.request.method_name)):
+                if not text or not isinstance(text, str):
+                    raise BadPacket(f"meta has no {name} name")
+        return meta
+
+
+def decompress(
+    compress_type: int,
+    payload: bytes | memoryview,
+    max_bytes: int = MAX_DECOMPRESSED_BYTES,
+    max_ratio: int = MAX_RATIO,
+) -> bytes | memoryview:
+    """Undo the compression of a payload; what is not compressed is returned as it is.
+
+    Args:
+        compress_type: `compress_type` of the meta; 0 none, 2 gzip and 3 zlib can be read.
+        payload: as it came.
+        max_bytes: the largest result.
+        max_ratio: the largest result over the size of `payload`, beyond `FREE_RATIO_BYTES`.
+
+    Raises:
+        TooLarge: the result would be over a limit.
+        BadPacket: damaged, cut, followed by something else, or a compression that is not read here.
+    """
+    if compress_type == Compression.NONE:
+        return payload
+    name = _COMPRESSION_NAMES.get(compress_type, "unknown")
+    if compress_type not in _WINDOW_BITS:
+        raise BadPacket(f"compress_type={compress_type} ({name}) is not supported; use 0 none, 2 gzip or 3 zlib")
+    limit = min(max_bytes, max(FREE_RATIO_BYTES, max_ratio * len(payload)))
+    inflater = zlib.decompressobj(_WINDOW_BITS[Compression(compress_type)])
+    try:
+        plain = inflater.decompress(payload, limit + 1)
+    except zlib.error as exc:
+        raise BadPacket(f"the {name} payload is damaged") from exc
+    if len(plain) > limit:
+        raise TooLarge(f"{len(payload)} {name} bytes grow to more than {limit}")
+    if not inflater.eof:
+        raise BadPacket(f"the {name} payload is cut")
+    if inflater.unused_data:
+        raise BadPacket(f"the {name} payload is followed by something else")
+    return plain
+
+
+def request_frame(service: str, method: str, correlation_id: int, payload: bytes | memoryview) -> bytes:
+    """A request, byte for byte as the client of 0.9 sends it: fields that are 0 are there."""
+    return b"".join((request_head(service, method, correlation_id, len(payload)), payload))
+
+
+def request_head(service: str, method: str, correlation_id: int, payload_bytes: int) -> bytes:
+    """What stands before the payload of a request; for writing both without joining them."""
+    request = RpcRequestMeta(service_name=service, method_name=method, log_id=0)
+    return _head(RpcMeta(request=request, compress_type=Compression.NONE, correlation_id=correlation_id), payload_bytes)
+
+
+def response_frame(correlation_id: int, payload: bytes | memoryview, compress_type: int = Compression.NONE) -> bytes:
+    """A successful reply; `payload` is already compressed as `compress_type` says."""
+    return b"".join((response_head(correlation_id, len(payload), compress_type), payload))
+
+
+def response_head(correlation_id: int, payload_bytes: int, compress_type: int = Compression.NONE) -> bytes:
+    """What stands before the payload of a successful reply."""
+    response = RpcResponseMeta(error_code=0)
+    return _head(RpcMeta(response=response, compress_type=compress_type, correlation_id=correlation_id), payload_bytes)
+
+
+def error_frame(correlation_id: int, code: int, text: str) -> bytes:
+    """A reply that carries an error and no payload; a text that is very long is cut."""
+    short = text.encode("utf-8", "replace")[:MAX_ERROR_TEXT_BYTES].decode("utf-8", "ignore")
+    response = RpcResponseMeta(error_code=code, error_text=short)
+    return _head(RpcMeta(response=response, compress_type=Compression.NONE, correlation_id=correlation_id), 0)
+
+
+def _head(meta: RpcMeta, payload_bytes: int) -> bytes:
+    raw = meta.SerializeToString()
+    return _HEAD.pack(MAGIC, len(raw) + payload_bytes, len(raw)) + raw
