@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_client.model_config import ModelSpec
+
+PRECISIONS = ("fp32", "fp16", "int8", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +23,21 @@ class ModelOptions:
     gpu_id: int | None = None
     """Number of the GPU, counted as the driver shows it to this process; None: CPU."""
     precision: str = "fp32"
-    """fp32, fp16, int8 or bf16."""
+    """One of `PRECISIONS`."""
     onednn: bool = True
     """Use oneDNN on CPU where the library has it."""
     ir_optim: bool = True
     """Let the library rewrite the graph."""
     use_trt: bool = False
     """TensorRT, on GPU."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise BadConfig(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.threads < 0:
+            raise BadConfig(f"threads must be at least 0, got {self.threads}")
+        if self.gpu_id is not None and self.gpu_id < 0:
+            raise BadConfig(f"gpu_id must be at least 0, got {self.gpu_id}")
 
 
 @dataclass(frozen=True, slots=True)

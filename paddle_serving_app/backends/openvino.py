@@ -1,0 +1,127 @@
+"""OpenVINO: reads `*.pdmodel` and its older spellings, `*.onnx`, and Paddle 3 programs by way of paddle2onnx.
+
+What it does wrong, and what is done about it (all seen with 2026.4):
+- A request that is used again can answer with an earlier caller's output. So every run has a request of its own, every
+  input is a tensor that is set, and what comes out is copied.
+- After a run that failed inside (an image smaller than the kernel), the compiled model fails for every later input.
+  So it is compiled anew.
+- On CPU it computes int64 in 32 bits and cuts larger values. So those are refused.
+"""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddle_serving_app import library_error, model_files, paddle_to_onnx, processors
+from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
+from paddle_serving_app.paddle_to_onnx import OnnxModel
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
+from paddle_serving_client.message import Array, Lod
+from paddle_serving_client.model_config import ModelSpec
+
+_INT32 = np.iinfo(np.int32)
+_CODES = {"i64": 0, "f32": 1, "i32": 2, "f64": 3, "i16": 4, "f16": 5, "bf16": 6, "u8": 7, "i8": 8, "boolean": 9}
+_PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
+
+
+def missing() -> str | None:
+    """Why this library cannot be used here, or None."""
+    return "openvino is not installed: pip install openvino" if importlib.util.find_spec("openvino") is None else None
+
+
+def refuses(folder: Path, spec: ModelSpec) -> str | None:
+    """Why this library cannot read that model folder, or None."""
+    lod = [feed.alias for feed in spec.feeds if feed.is_lod]
+    if lod:
+        return f"input {', '.join(map(repr, lod))} takes sequence offsets (LoD), which OpenVINO does not have"
+    return None if _reads_itself(folder) else paddle_to_onnx.refuses(folder)
+
+
+def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OpenVinoBackend":
+    """Load the model of a folder; see `backend.Plugin.load`."""
+    if (reason := missing()) is not None:
+        raise MissingLibrary(reason)
+    import openvino
+
+    core = openvino.Core()
+    device = _device(core, options)
+    if _reads_itself(folder):
+        files = model_files.read_paddle(folder)
+        model = OnnxModel(files.program)
+        content: tuple[object, ...] = (files.program.read_bytes(), files.combined_params())
+    else:
+        model = paddle_to_onnx.onnx_of(folder)
+        content = (str(model.path),)
+    with library_error.raised_as(BadModel, f"{model.path}: OpenVINO"):
+        return OpenVinoBackend(openvino, core.read_model(*content), model, device, options)
+
+
+class OpenVinoBackend:
+    """A model compiled by OpenVINO."""
+
+    def __init__(self, openvino: Any, graph: Any, model: OnnxModel, device: str, options: ModelOptions) -> None:
+        self._openvino = openvino
+        self._graph = graph
+        self._device = device
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
+            **({"INFERENCE_NUM_THREADS": options.threads or processors.available()} if device == "CPU" else {}),
+        }
+        self._compile()
+        self.inputs = tuple(_spec(port) for port in self._compiled.inputs)
+        outputs = tuple(_spec(port) for port in self._compiled.outputs)
+        names = model.real_names([output.name for output in outputs])
+        self.outputs = tuple(TensorSpec(n, o.shape, o.elem_type) for n, o in zip(names, outputs, strict=True))
+
+    def run(self, arrays: Sequence[Array], lods: Mapping[int, Lod]) -> Outputs:
+        """Run the model once; see `Backend.run`."""
+        with library_error.raised_as(BackendFailed, "OpenVINO"):
+            for spec, array in zip(self.inputs, arrays, strict=True):
+                if array.dtype == np.int64 and (array.min() < _INT32.min or array.max() > _INT32.max):
+                    raise BackendFailed(f"OpenVINO computes int64 in 32 bits; a value of {spec.name!r} is beyond that")
+            request = self._compiled.create_infer_request()
+            for port, array in zip(self._compiled.inputs, arrays, strict=True):
+                request.set_tensor(port, self._openvino.Tensor(array, shared_memory=array.flags.writeable))
+            try:
+                request.infer()
+            except Exception:
+                self._compile()
+                raise
+            return Outputs(tuple(request.get_tensor(port).data.copy() for port in self._compiled.outputs), {})
+
+    def close(self) -> None:
+        """Give the memory back."""
+        del self._compiled, self._graph
+
+    def _compile(self) -> None:
+        self._compiled = self._openvino.Core().compile_model(self._graph, self._device, self._settings)
+
+
+def _reads_itself(folder: Path) -> bool:
+    program = model_files.paddle_program(folder)
+    return program is not None and program.suffix != ".json"
+
+
+def _device(core: Any, options: ModelOptions) -> str:
+    if options.gpu_id is None:
+        return "CPU"
+    wanted = ["GPU"] if options.gpu_id == 0 else []
+    wanted.append(f"GPU.{options.gpu_id}")
+    found = [device for device in wanted if device in core.available_devices]
+    if not found:
+        raise MissingLibrary(
+            f"GPU {options.gpu_id} was asked for, but OpenVINO sees none of that number (it uses Intel GPUs only, and "
+            f"needs their driver); it sees {', '.join(core.available_devices)}"
+        )
+    return found[0]
+
+
+def _spec(port: Any) -> TensorSpec:
+    shape = port.partial_shape
+    dims = () if shape.rank.is_dynamic else tuple(-1 if d.is_dynamic else d.get_length() for d in shape)
+    return TensorSpec(port.any_name, dims, _CODES.get(port.element_type.get_type_name(), dtype.UNKNOWN))

@@ -1,0 +1,281 @@
+"""A model folder, loaded: its config and its library brought together, tried once, and ready to run."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from paddle_serving_app import backends
+from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
+from paddle_serving_app.signature import Arranged, Input, Output, Signature
+from paddle_serving_client import dtype, manifest, model_config, plugins
+from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
+from paddle_serving_client.message import Array, Lod, describe
+from paddle_serving_client.model_config import ModelSpec, Variable
+
+logger = logging.getLogger(__name__)
+
+_ORDER = ("paddle", "onnxruntime", "openvino")
+"""Which library is asked first; those that are not named come after them."""
+_DEFAULT_OPTIONS = ModelOptions()
+_UINT8_VALUES = 256
+_IMAGE_AXES = 4
+_FINITE_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """Sizes for the dimensions that a model leaves open."""
+
+    height: int
+    width: int
+    other: int
+
+
+_GUESSES = (
+    _Guess(224, 224, 64),
+    _Guess(64, 64, 32),
+    _Guess(32, 32, 16),
+    _Guess(48, 320, 128),
+    _Guess(32, 320, 8),
+    _Guess(640, 640, 2),
+    _Guess(16, 16, 1),
+)
+
+
+class Model:
+    """One loaded model. Any thread may run it; runs are one after the other."""
+
+    signature: Signature
+    backend_name: str
+
+    def __init__(self, folder: Path, spec: ModelSpec, backend_name: str, backend: Backend) -> None:
+        """Use `Model.load`."""
+        self.backend_name = backend_name
+        self._folder = folder
+        self._backend: Backend | None = backend
+        self._lock = threading.Lock()
+        inputs, self._input_order = _match_inputs(folder, spec, backend)
+        outputs, self._output_order = _match_outputs(folder, spec, backend)
+        self.signature = Signature(inputs, outputs)
+        self._output_count = len(backend.outputs)
+        self._hints = tuple(feed.shape for feed in spec.feeds)
+        self._fitting: _Guess | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path, options: ModelOptions = _DEFAULT_OPTIONS) -> "Model":
+        """Load a model folder and run it once.
+
+        Args:
+            folder: holds `serving_server_conf.prototxt` and the model.
+            options: with `options.backend` empty, the first installed library that can read the folder takes it.
+
+        Raises:
+            BadModel: something is missing, damaged, or config and model do not belong together.
+            BadConfig: the config cannot be read, or there is no such backend.
+            MissingLibrary: no library that could read it is installed, or none has what `options` asks for.
+        """
+        folder = Path(folder)
+        logger.info("%s: %s", folder, manifest.verify(folder))
+        try:
+            spec = model_config.read(folder)
+        except FileNotFoundError as exc:
+            raise BadModel(f"{folder} has no {model_config.SERVER_CONFIG}; it is no Serving model folder") from exc
+        name, backend = _open(folder, spec, options)
+        try:
+            model = cls(folder, spec, name, backend)
+            model._warm_up()
+        except Exception:
+            backend.close()
+            raise
+        return model
+
+    def run(self, arranged: Arranged) -> Outputs:
+        """Run the model once.
+
+        Args:
+            arranged: what `signature.arrange` gave; not modified.
+
+        Returns:
+            Arrays in the order of `signature.outputs`; they belong to the caller and stay valid.
+
+        Raises:
+            BackendFailed: the library failed, or the model is closed.
+        """
+        arrays = [arranged.arrays[k] for k in self._input_order]
+        lods = {at: arranged.lods[k] for at, k in enumerate(self._input_order) if k in arranged.lods}
+        with self._lock:
+            if self._backend is None:
+                raise BackendFailed(f"model {self._folder.name} is closed")
+            found = self._backend.run(arrays, lods)
+        if len(found.arrays) != self._output_count:
+            raise BackendFailed(f"{self.backend_name} gave {len(found.arrays)} outputs instead of {self._output_count}")
+        ordered = tuple(found.arrays[k] for k in self._output_order)
+        return Outputs(ordered, {at: found.lods[k] for at, k in enumerate(self._output_order) if k in found.lods})
+
+    def sample(self, rows: int = 1, seed: int = 0) -> Arranged | None:
+        """A made-up feed that the model is known to take; None where none was found.
+
+        Args:
+            rows: length of axis 0 where that may vary.
+            seed: another one gives other values.
+        """
+        return None if self._fitting is None else self._make_sample(self._fitting, rows, seed)
+
+    def close(self) -> None:
+        """Give the memory back; a run that is under way ends first."""
+        with self._lock:
+            if self._backend is not None:
+                self._backend.close()
+                self._backend = None
+
+    def _warm_up(self) -> None:
+        """Run once, so that the first caller does not wait; a model that answers no numbers is refused."""
+        outputs = None
+        for guess in self._guesses():
+            try:
+                outputs = self.run(self._make_sample(guess, 1, 0))
+            except BackendFailed as exc:
+                logger.debug("%s: %s does not fit: %s", self._folder, guess, exc)
+                continue
+            self._fitting = guess
+            break
+        if self._fitting is None or outputs is None:
+            logger.warning("%s goes live untried: no made-up input fits %s", self._folder, self.signature.inputs)
+            return
+        for seed in range(1, _FINITE_TRIES):
+            if (damaged := self._without_numbers(outputs)) is None:
+                return
+            outputs = self.run(self._make_sample(self._fitting, 1, seed))
+        if (damaged := self._without_numbers(outputs)) is not None:
+            raise BadModel(f"{self._folder}: output {damaged} is not finite: weights are missing or damaged")
+
+    def _without_numbers(self, outputs: Outputs) -> str | None:
+        """An output that holds NaN, or nothing finite. Some infinities are normal: scores that are masked out."""
+        for output, array in zip(self.signature.outputs, outputs.arrays, strict=True):
+            if array.dtype.kind in "fc" and array.size and (np.isnan(array).any() or not np.isfinite(array).any()):
+                return f"{output.alias!r} ({describe(array)})"
+        return None
+
+    def _guesses(self) -> Sequence[_Guess]:
+        """All, or one where no dimension but the batch is open."""
+        is_open = any(-1 in self._hinted(k)[1:] for k in range(len(self.signature.inputs)))
+        return _GUESSES if is_open else _GUESSES[:1]
+
+    def _hinted(self, k: int) -> tuple[int, ...]:
+        """The shape of an input, with open dimensions from the config where that names them all."""
+        shape, hint = self.signature.inputs[k].shape, self._hints[k]
+        if len(hint) == len(shape) - 1 and min(hint, default=0) > 0 and not self.signature.inputs[k].is_lod:
+            return shape[:1] + tuple(h if dim == -1 else dim for dim, h in zip(shape[1:], hint, strict=True))
+        return shape
+
+    def _make_sample(self, guess: _Guess, rows: int, seed: int) -> Arranged:
+        random = np.random.default_rng(seed)
+        shapes = [_filled(self._hinted(k), guess, rows) for k in range(len(self.signature.inputs))]
+        arrays = tuple(_values(random, i, shape) for i, shape in zip(self.signature.inputs, shapes, strict=True))
+        lods: dict[int, Lod] = {k: ((0, shapes[k][0]),) for k, i in enumerate(self.signature.inputs) if i.is_lod}
+        return Arranged(arrays, lods)
+
+
+def _open(folder: Path, spec: ModelSpec, options: ModelOptions) -> tuple[str, Backend]:
+    """Load the model by the library asked for, or by the first that can."""
+    reasons: list[str] = []
+    only_missing = True
+    for name in _candidates(options):
+        plugin = cast(Plugin, plugins.load(backends, name))
+        reason = plugin.missing()
+        if reason is None and (reason := plugin.refuses(folder, spec)) is not None:
+            only_missing = False
+        if reason is None:
+            try:
+                return name, plugin.load(folder, spec, options)
+            except MissingLibrary as exc:
+                reason = str(exc)
+            except BadModel as exc:
+                only_missing = False
+                reason = str(exc)
+        reasons.append(f"{name}: {reason}")
+        logger.info("%s is not loaded by %s", folder, reasons[-1])
+    error = MissingLibrary if only_missing else BadModel
+    raise error(f"{folder} cannot be loaded. {'; '.join(reasons)}")
+
+
+def _candidates(options: ModelOptions) -> Iterator[str]:
+    if options.backend:
+        yield options.backend
+        return
+    names = plugins.names(backends)
+    yield from (name for name in _ORDER if name in names)
+    yield from (name for name in names if name not in _ORDER)
+
+
+def _match_inputs(folder: Path, spec: ModelSpec, backend: Backend) -> tuple[tuple[Input, ...], list[int]]:
+    """The inputs in the order of the config, and for each input of the library its place among them."""
+    place = {feed.name: k for k, feed in enumerate(spec.feeds)}
+    if set(place) != {found.name for found in backend.inputs}:
+        raise BadModel(_mismatch(folder, "inputs", spec.feeds, backend.inputs))
+    found_by_name = {found.name: found for found in backend.inputs}
+    inputs = tuple(_input(folder, feed, found_by_name[feed.name]) for feed in spec.feeds)
+    return inputs, [place[found.name] for found in backend.inputs]
+
+
+def _input(folder: Path, feed: Variable, found: TensorSpec) -> Input:
+    agreed = found.elem_type if found.elem_type != dtype.UNKNOWN else feed.elem_type
+    if feed.elem_type not in (dtype.UNKNOWN, agreed) and dtype.numpy_of(feed.elem_type) != dtype.numpy_of(agreed):
+        raise BadModel(
+            f"{folder}: the config says that input {feed.alias!r} is {dtype.name_of(feed.elem_type)}, "
+            f"but the model takes {dtype.name_of(agreed)}"
+        )
+    shape = found.shape or ((-1, *feed.shape) if feed.shape else ())  # some ONNX models do not say
+    return Input(feed.name, feed.alias, agreed, shape, feed.is_lod)
+
+
+def _match_outputs(folder: Path, spec: ModelSpec, backend: Backend) -> tuple[tuple[Output, ...], list[int]]:
+    """The outputs in the order of the config, and for each its place among those of the library."""
+    place = {found.name: k for k, found in enumerate(backend.outputs)}
+    names = [fetch.name for fetch in spec.fetches]
+    if all(name in place for name in names):
+        order = [place[name] for name in names]
+    elif len(names) == len(place) and not set(names) & set(place):
+        logger.info("%s: no output has the name that the config says; they are taken in order", folder)
+        order = list(range(len(names)))
+    else:
+        raise BadModel(_mismatch(folder, "outputs", spec.fetches, backend.outputs))
+    return tuple(_output(folder, f, backend.outputs[k]) for f, k in zip(spec.fetches, order, strict=True)), order
+
+
+def _output(folder: Path, fetch: Variable, found: TensorSpec) -> Output:
+    code = found.elem_type if found.elem_type != dtype.UNKNOWN else fetch.elem_type
+    if fetch.elem_type not in (dtype.UNKNOWN, code):
+        said, gives = dtype.name_of(fetch.elem_type), dtype.name_of(code)
+        logger.warning("%s: the config says output %r is %s; the model gives %s", folder, fetch.alias, said, gives)
+    return Output(fetch.name, fetch.alias, code, fetch.shape, fetch.is_lod)
+
+
+def _mismatch(folder: Path, kind: str, said: Sequence[Variable], found: Sequence[TensorSpec]) -> str:
+    return (
+        f"{folder}: {model_config.SERVER_CONFIG} and the model do not belong together: the config has the {kind} "
+        f"{', '.join(repr(v.name) for v in said)}, the model has {', '.join(repr(t.name) for t in found)}"
+    )
+
+
+def _filled(shape: tuple[int, ...], guess: _Guess, rows: int) -> tuple[int, ...]:
+    """A shape without open dimensions: axis 0 is the batch, of four axes the next open ones are height and width."""
+    sizes = iter((guess.height, guess.width, guess.other) if len(shape) == _IMAGE_AXES else ())
+    inner = tuple(next(sizes, guess.other) if dim == -1 else dim for dim in shape[1:])
+    return tuple(rows if dim == -1 else dim for dim in shape[:1]) + inner
+
+
+def _values(random: np.random.Generator, spec: Input, shape: tuple[int, ...]) -> Array:
+    kind = dtype.numpy_of(spec.elem_type)
+    if kind is None:
+        raise BadModel(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
+    if kind == np.uint8:
+        return random.integers(0, _UINT8_VALUES, shape, np.uint8)
+    if kind.kind in "iub":
+        return random.integers(0, 2, shape).astype(kind)  # small: they may be the numbers of words
+    return random.random(shape).astype(kind)

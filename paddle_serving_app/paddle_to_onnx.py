@@ -1,0 +1,136 @@
+"""The ONNX model of a folder, for the libraries that read no Paddle program: one that lies there, or a conversion.
+
+paddle2onnx can end its process, so it runs in one of its own, with a time limit; what it made is kept in the model's
+cache under the digest of the model, and found there the next time.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddle_serving_app import library_error, model_cache, model_files
+from paddle_serving_app.backend import TensorSpec
+from paddle_serving_app.model_files import PaddleModel
+from paddle_serving_client.errors import BadModel, MissingLibrary
+
+logger = logging.getLogger(__name__)
+
+_OPSET = 17
+_LIMIT_S = 120.0
+_CHILD = "import sys, paddle2onnx; paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))"
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+_FETCH_NAME = re.compile(r"fetch_name_(\d+)")
+_NEEDED = {"paddle2onnx": "paddle2onnx", "paddle": "paddlepaddle"}
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxModel:
+    """An ONNX file, checked."""
+
+    path: Path
+    outputs: tuple[TensorSpec, ...] = ()
+    """The outputs of the Paddle program it was converted from; empty for one that was ONNX already."""
+
+    def real_names(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What the outputs are called in the Paddle program: conversion renames them by position."""
+        originals = [output.name for output in self.outputs]
+        if not originals or set(names) <= set(originals):
+            return tuple(names)
+        numbers = [int(m[1]) if (m := _FETCH_NAME.fullmatch(name)) else -1 for name in names]
+        if all(0 <= number < len(originals) for number in numbers):
+            return tuple(originals[number] for number in numbers)
+        return tuple(originals) if len(originals) == len(names) else tuple(names)
+
+
+def refuses(folder: Path) -> str | None:
+    """Why there can be no ONNX model for that folder, or None; looks at file names only."""
+    if model_files.onnx_model(folder) is not None:
+        return None
+    if model_files.paddle_program(folder) is None:
+        return model_files.no_model(folder, "*.onnx and no Paddle program")
+    return _missing()
+
+
+def onnx_of(folder: Path) -> OnnxModel:
+    """The ONNX model of a folder, converted from its Paddle program if need be.
+
+    Raises:
+        BadModel: the model is damaged, or paddle2onnx cannot convert it; its message is kept.
+        MissingLibrary: it would have to be converted, and paddle2onnx is not installed.
+    """
+    path = model_files.onnx_model(folder)
+    if path is not None:
+        model_files.check_onnx(path)
+        return OnnxModel(path)
+    model = model_files.read_paddle(folder)
+    if (missing := _missing()) is not None:
+        raise MissingLibrary(missing)
+    target = model_cache.folder_for(folder) / f"{_key(model)}.onnx"
+    if not target.exists():
+        _convert(model, target)
+    model_files.check_onnx(target)
+    return OnnxModel(target, model.outputs)
+
+
+def _missing() -> str | None:
+    lacking = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if not lacking:
+        return None
+    names = " ".join(lacking)
+    return f"a Paddle program has to be converted to ONNX first, which needs {names}: pip install {names}"
+
+
+def _key(model: PaddleModel) -> str:
+    """Differs whenever the conversion might: the model's bytes, paddle2onnx, the operator set."""
+    digest = hashlib.sha256(f"{importlib.metadata.version('paddle2onnx')} {_OPSET} {len(model.params)}".encode())
+    for path in (model.program, *model.params):
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def _convert(model: PaddleModel, target: Path) -> None:
+    logger.info("converting %s to ONNX", model.program)
+    with tempfile.TemporaryDirectory(prefix=".onnx-", dir=target.parent) as scratch:
+        stem = Path(scratch) / "model"
+        program, params, made = (
+            stem.with_suffix(s) for s in (".json" if model.is_pir else ".pdmodel", ".pdiparams", ".onnx")
+        )
+        program.symlink_to(model.program.resolve())
+        if len(model.params) == 1:
+            params.symlink_to(model.params[0].resolve())
+        elif model.params:
+            params.write_bytes(model.combined_params())
+        said = _run_child([str(program), str(params), str(made), str(_OPSET)], Path(scratch))
+        if not made.exists() or not made.stat().st_size:
+            raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {said}")
+        os.replace(made, target)
+
+
+def _run_child(argv: list[str], cwd: Path) -> str:
+    """Run paddle2onnx; gives the line of its output that says most."""
+    command = [sys.executable, "-P", "-c", _CHILD, *argv]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done in {_LIMIT_S:.0f} s"
+    lines = [line for line in _COLORS.sub("", done.stdout.decode(errors="replace")).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"error|unsupport|not support|exception", line, re.IGNORECASE)]
+    line = telling[0] if telling else lines[-1] if lines else "it said nothing"
+    return library_error.text_of(f"{line} (exit status {done.returncode})")
