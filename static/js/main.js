@@ -1,0 +1,102 @@
+/** The page's start: language, the server's state, and which service is open. */
+
+import { codeBlock, showJson, showTiming } from "./answer.js";
+import { $, h } from "./dom.js";
+import * as numbers from "./numbers.js";
+import * as picture from "./picture.js";
+import { state as ask } from "./server.js";
+import { has, remember, speak, t } from "./words.js";
+
+/** @typedef {import("./server.js").State} State */
+
+const ASK_AGAIN_MS = { ready: 15_000, starting: 1_500, down: 3_000 };
+const { language = "en", server = "", maxBytes = "0" } = document.body.dataset;
+
+/** @type {State | null} */
+let state = null;
+let shown = "";
+let timer = 0;
+
+picture.start(Number(maxBytes), server);
+numbers.start(server);
+for (const button of document.querySelectorAll("button[data-language]")) {
+  button.addEventListener("click", () => void changeLanguage(/** @type {HTMLElement} */ (button).dataset.language ?? "en"));
+}
+addEventListener("hashchange", () => render(true));
+document.addEventListener("serveraway", () => void refresh());
+document.addEventListener("visibilitychange", () => document.hidden || void refresh());
+await speak(language, sentenceValues());
+await refresh();
+
+/** Ask how the server is, show it, and come back later; sooner when it is away. */
+async function refresh() {
+  clearTimeout(timer);
+  const next = await ask();
+  const isBack = state !== null && state.state !== "ready" && next.state === "ready";
+  const changed = JSON.stringify(next) !== JSON.stringify(state);
+  const wasAway = state !== null && !state.services.length;
+  // A server that went away keeps its services on the page, so that nothing a visitor did is lost.
+  state = next.services.length || !state ? next : { ...next, services: state.services };
+  if (changed) render(wasAway);
+  if (isBack) [picture, numbers].forEach((view) => view.goOn());
+  timer = document.hidden ? 0 : setTimeout(() => void refresh(), ASK_AGAIN_MS[state.state]);
+}
+
+/** @param {string} name */
+async function changeLanguage(name) {
+  await speak(name, sentenceValues());
+  remember(name);
+  render(true);
+}
+
+/** @param {boolean} again also what is open already */
+function render(again) {
+  if (!state) return;
+  $("status").dataset.state = state.state;
+  $("status-word").dataset.t = `status.${state.state}`;
+  $("status-word").textContent = t(`status.${state.state}`);
+  notice(state);
+  const service = state.services.find(({ name }) => `#${name}` === decodeURIComponent(location.hash)) ?? state.services[0];
+  $("intro").hidden = $("more").hidden = !service;
+  if (!service) return;
+  $("services").replaceChildren(...state.services.map(({ name, ready }) => h("a", { href: `#${name}`, "aria-current": name === service.name && "page", class: ready === false && "loading" }, name)));
+  $("services").hidden = state.services.length < 2;
+  const title = has(`title.${service.name}`) ? t(`title.${service.name}`) : inThisLanguage(service.title ?? "") || service.name;
+  $("title").textContent = title;
+  document.title = `${title} · ${t("page.title")}`;
+  const kind = service.kind === "image" || service.kind === "numbers" ? service.kind : "json";
+  $("lead").textContent = service.ready === false ? t("service.loading") : has(`note.${service.name}`) ? t(`note.${service.name}`) : t(`lead.${kind}`);
+  $("picture").hidden = kind !== "image";
+  $("numbers").hidden = kind === "image";
+  if (shown === service.name && !again) return;
+  if (shown !== service.name) {
+    showTiming(null, null);
+    showJson(null);
+    $("announce").textContent = "";
+  }
+  shown = service.name;
+  (kind === "image" ? picture : numbers).open(service);
+}
+
+/** What the visitor should know before trying anything. @param {State} of */
+function notice(of) {
+  const kind = of.state === "down" ? "down" : of.state === "ready" && !of.services.length ? "none" : null;
+  $("notice").hidden = kind === null;
+  if (!kind) return;
+  $("notice-title").textContent = t(`${kind}.title`);
+  $("notice-text").textContent = t(`${kind}.text`, { server });
+  $("notice-code").replaceChildren(codeBlock(t("down.start"), `python -m paddle_serving_server.serve --model serving_model/uci_housing --name uci --port ${new URL(server).port || 80}`));
+}
+
+/**
+ * Services may have one title in two languages: "House price / 房价".
+ * @param {string} title
+ */
+function inThisLanguage(title) {
+  const wantsHan = document.documentElement.lang.startsWith("zh");
+  return title.split(" / ").find((part) => /\p{Script=Han}/u.test(part) === wantsHan) ?? title;
+}
+
+function sentenceValues() {
+  return { limit: Number(maxBytes) / (1 << 20), server };
+}

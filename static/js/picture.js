@@ -1,0 +1,249 @@
+/** Image services: a picture goes to the server, and what it found is shown in it and beside it. */
+
+import { failure, quoted, showCode, showJson, showTiming, valueTable } from "./answer.js";
+import { $, copyButton, h } from "./dom.js";
+import { findings } from "./findings.js";
+import { listen, markSample } from "./intake.js";
+import { linked } from "./overlay.js";
+import { Refused, picture as ask } from "./server.js";
+import { bytes, milliseconds, number, t } from "./words.js";
+
+/**
+ * @typedef {import("./server.js").Service} Service
+ * @typedef {import("./server.js").Answer} Answer
+ * @typedef {"boxes" | "plain" | "server"} View
+ */
+
+const MIB = 1 << 20;
+/** The output that is the picture with boxes drawn in, as base64 of a JPEG. */
+const DRAWN = "image";
+
+/** @type {Service | null} */
+let service = null;
+/** @type {File | null} */
+let file = null;
+/** How a command line would name the file. */
+let path = "photo.jpg";
+let image = h("img");
+/** @type {Answer | null} */
+let answer = null;
+/** @type {unknown} */
+let error = null;
+/** @type {View} */
+let view = "boxes";
+/** Base64, once somebody wanted to see it. */
+let drawn = "";
+let working = new AbortController();
+let maxBytes = 0;
+let publicServer = "";
+
+/**
+ * @param {number} limit in bytes
+ * @param {string} server its address for the curl line
+ */
+export function start(limit, server) {
+  maxBytes = limit;
+  publicServer = server;
+  listen({ isOpen: () => !$("picture").hidden, take, refuse: fail });
+}
+
+/** @param {Service} next */
+export function open(next) {
+  const other = service?.name !== next.name;
+  service = next;
+  if (other) forget();
+  if (other && file) void run();
+  else render();
+}
+
+/** The server is back: ask it again what it could not answer. */
+export function goOn() {
+  if (error instanceof Refused && error.isAway) void run();
+}
+
+/** Everything again, perhaps in another language. */
+export function render() {
+  if (!service) return;
+  const phase = error ? "failed" : answer ? "done" : file ? "busy" : "idle";
+  $("workspace").dataset.phase = phase;
+  $("drop").hidden = file !== null;
+  $("shown").hidden = file === null;
+  const heading = /** @type {HTMLElement} */ ($("samples").querySelector("h2"));
+  heading.dataset.t = file ? "samples.more" : "samples";
+  heading.textContent = t(heading.dataset.t);
+  image.alt = file ? t("picture.of", { name: file.name }) : "";
+  showTiming(answer, service);
+  showJson(answer);
+  showCode([{ title: t("code.shell"), text: curl() }]);
+  $("canvas").replaceChildren(preview());
+  $("toolbar").replaceChildren(...toolbar());
+  renderResult(phase);
+}
+
+/**
+ * @param {File} picked
+ * @param {string} from
+ */
+function take(picked, from) {
+  file = picked;
+  path = from;
+  forget();
+  URL.revokeObjectURL(image.src);
+  image = h("img", { src: URL.createObjectURL(picked), class: "photo", onerror: render, onload: () => $("toolbar").replaceChildren(...toolbar()) });
+  markSample(from);
+  void run();
+  $("stage").focus({ preventScroll: true });
+  $("stage").scrollIntoView({ block: "nearest" });
+}
+
+function forget() {
+  working.abort();
+  working = new AbortController();
+  answer = error = null;
+  view = "boxes";
+  drawn = "";
+}
+
+async function run() {
+  if (!service || !file) return;
+  const { signal } = working;
+  error = answer = null;
+  render();
+  try {
+    refuseEarly(file);
+    const reply = await ask(service.name, file, wanted(service), signal, sending);
+    await image.decode().catch(() => undefined); // boxes need the picture's size
+    if (signal.aborted) return;
+    answer = reply;
+    drawn = reply.result?.[DRAWN]?.[0] ?? "";
+    render();
+    announce(reply);
+  } catch (problem) {
+    if (!signal.aborted) fail(problem);
+  }
+}
+
+/** @param {unknown} problem */
+function fail(problem) {
+  error = problem;
+  answer = null;
+  render();
+  if (problem instanceof Refused && problem.isAway) document.dispatchEvent(new Event("serveraway"));
+}
+
+/**
+ * What needs no server to know.
+ * @param {File} picked
+ */
+function refuseEarly(picked) {
+  if (picked.size > maxBytes) throw new Refused("too_large");
+  if (picked.size === 0) throw new Refused("empty");
+  if (picked.type && !picked.type.startsWith("image/")) throw new Refused("not_an_image");
+}
+
+/**
+ * Everything but the drawn picture, which is asked for when it is looked at.
+ * @param {Service} of
+ */
+function wanted(of) {
+  const names = of.outputs.map((output) => output.name);
+  return names.some((name) => name !== DRAWN) ? names.filter((name) => name !== DRAWN) : names;
+}
+
+/** @param {number} share of the picture that has left */
+function sending(share) {
+  const words = $("picture-result").querySelector(".progress-words");
+  if (words) words.textContent = share < 1 ? t("sending", { percent: number(share, 0, "percent") }) : t("working");
+}
+
+/** @param {string} phase */
+function renderResult(phase) {
+  const panel = $("picture-result");
+  panel.hidden = phase === "idle";
+  if (phase === "busy") panel.replaceChildren(h("p", { class: "progress-words", role: "status" }, t("working")), h("div", { class: "skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => h("i"))));
+  if (phase === "failed") panel.replaceChildren(failure(error, () => void run(), { values: sizes(), other: another("plain") }));
+  if (phase === "done" && answer) panel.replaceChildren(...results(answer));
+}
+
+/** @param {Answer} from */
+function results(from) {
+  const found = findings(from.result);
+  if (found.kind === "boxes") {
+    if (!found.items.length) return [h("h2", {}, t("found.none")), h("p", { class: "quiet-text" }, t("found.none.hint"))];
+    const { overlay, tip, list } = linked(found.items, image.naturalWidth || 1, image.naturalHeight || 1);
+    if (view === "boxes") $("canvas").append(overlay, tip);
+    const copy = found.items.some((item) => item.text) && copyButton(() => found.items.map((item) => item.text).join("\n"), t, "copy.text");
+    return [h("div", { class: "result-head" }, h("h2", {}, t(`found.${found.named}`, { n: found.items.length })), copy), list];
+  }
+  const heading = h("h2", {}, t("results"));
+  if (found.kind === "table") return [heading, valueTable(found.columns, found.rows)];
+  if (found.kind === "text") return [heading, h("p", { class: "said-by-server" }, found.text)];
+  return [heading, h("pre", { class: "code", tabindex: 0 }, JSON.stringify(from.result, null, 1).slice(0, 4000))];
+}
+
+/** The picture as this view shows it. */
+function preview() {
+  if (view === "server" && drawn) return h("img", { class: "photo", src: source(), alt: t("view.server.alt") });
+  const isBroken = image.complete && !image.naturalWidth;
+  return isBroken && file ? h("p", { class: "unseen" }, file.name) : image;
+}
+
+function toolbar() {
+  if (!file) return [];
+  const size = image.naturalWidth > 0 && h("span", {}, `${image.naturalWidth} × ${image.naturalHeight}`);
+  const about = h("span", { class: "about" }, h("span", { class: "file-name" }, file.name), size, h("span", {}, bytes(file.size)));
+  const isDrawable = answer !== null && service?.outputs.some((output) => output.name === DRAWN);
+  const download = view === "server" && drawn && h("a", { class: "quiet", href: source(), download: `${file.name.replace(/\.\w+$/, "")}-${service?.name}.jpg` }, t("download"));
+  return [about, h("span", { class: "tools" }, isDrawable && views(), download, another("quiet"))];
+}
+
+/** @param {string} look class of the button */
+function another(look) {
+  return h("button", { type: "button", class: look, onclick: () => $("file").click() }, t("choose.another"));
+}
+
+function views() {
+  const choices = /** @type {View[]} */ (["boxes", "plain", "server"]);
+  return h("span", { class: "segmented", role: "group", "aria-label": t("view") }, ...choices.map((name) => h("button", { type: "button", "data-view": name, "aria-pressed": String(view === name), onclick: () => void look(name) }, t(`view.${name}`))));
+}
+
+/** @param {View} next */
+async function look(next) {
+  const { signal } = working;
+  if (next === "server" && !drawn && service && file) {
+    $("shown").classList.add("waiting");
+    try {
+      drawn = (await ask(service.name, file, [DRAWN], signal)).result[DRAWN][0];
+    } catch (problem) {
+      if (!signal.aborted) fail(problem);
+      return;
+    } finally {
+      $("shown").classList.remove("waiting");
+    }
+  }
+  view = next;
+  render();
+  /** @type {HTMLElement | null} */ ($("toolbar").querySelector(`[data-view=${view}]`))?.focus();
+}
+
+function source() {
+  return `data:image/jpeg;base64,${drawn}`;
+}
+
+/** @param {Answer} from */
+function announce(from) {
+  const found = findings(from.result);
+  const n = found.kind === "boxes" ? found.items.length : 0;
+  const what = found.kind !== "boxes" ? t("results") : n ? t(`found.${found.named}`, { n }) : t("found.none");
+  $("announce").textContent = t("announce", { what, ms: milliseconds(from.roundMs) });
+}
+
+function curl() {
+  const type = file?.type.startsWith("image/") ? file.type : "image/jpeg";
+  const url = `${publicServer}/${service?.name}/prediction`;
+  return `curl -X POST -H "Content-Type: ${type}" --data-binary ${quoted(`@${path}`)} ${url}`;
+}
+
+function sizes() {
+  return { limit: maxBytes / MIB, size: number((file?.size ?? 0) / MIB, 1) };
+}
