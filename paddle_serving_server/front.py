@@ -60,8 +60,12 @@ class Front:
         services = make_services(self._config)
         catalogue = Catalogue(services)
         executor = ThreadPoolExecutor(self._config.threads, "user-code")
-        for service in services:
-            service.bind(await self._engines_of(service), executor)
+        # All are asked for before any is waited for: they load side by side.
+        engines = [await self._engines_of(service) for service in services]
+        for channel in self._channels.values():
+            await channel.ready()
+        for service, its_engines in zip(services, engines, strict=True):
+            service.bind(its_engines, executor)
         catalogue.is_ready = True
         listener = Listener(self._listening, catalogue, self._config.limits)
         listener.start()
@@ -79,12 +83,7 @@ class Front:
         plans = {name: (plan.folder, self._options(plan.options)) for name, plan in service.plans.items()}
         if service.in_process:
             return {name: LocalEngine.load(folder, options) for name, (folder, options) in plans.items()}
-        engines: dict[str, Engine] = {}
-        for name, (folder, options) in plans.items():
-            engines[name] = await self._channel(folder, options)
-        for engine in engines.values():
-            await engine.ready()  # type: ignore[attr-defined]  # they are channels
-        return engines
+        return {name: await self._channel(folder, options) for name, (folder, options) in plans.items()}
 
     async def _channel(self, folder: str, options: ModelOptions) -> Channel:
         """The line to the engine of a folder; services that need the same one share it."""

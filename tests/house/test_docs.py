@@ -1,0 +1,296 @@
+"""The documents are right: what they say can be done is done here, and nothing that a user may say is left out."""
+
+import argparse
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from paddle_serving_app import backends, reader
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.local_predict import LocalPredictor
+from paddle_serving_client import __version__, convert, io, plugins
+from paddle_serving_client.client import Client
+from paddle_serving_client.errors import ErrNo
+from paddle_serving_client.wire.brpc import RpcError
+from paddle_serving_server import config
+from paddle_serving_server.protocols import brpc
+from paddle_serving_server.protocols.http import routes
+from paddle_serving_server.web_service import WebService
+from tests.house import documents
+from tests.house.documents import Block, blocks_of, same_output, without_blocks
+from tests.house.test_errors import CLASSES
+from tests.serving import ROOT
+
+DOCS = ROOT / "docs"
+TESTED = ("bash", "python", "yaml")
+_LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
+_ROW = re.compile(r"^\| *`(?P<name>[^`]+)`(?: [^|]*)?\| *(?P<second>[^|]*?) *\|", re.MULTILINE)
+
+
+def text_of(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def undocumented(names: Iterable[str], text: str) -> list[str]:
+    """The names that do not stand in backquotes, alone or in front of a bracket, a blank or an equals sign."""
+    return [name for name in names if not re.search(rf"`{re.escape(name)}(?:`|[(\[ =])", text)]
+
+
+def public(cls: type) -> list[str]:
+    """The attributes that a user of a class may use, those of an instance too."""
+    assigned = {
+        node.attr
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(cls))))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
+    }
+    return sorted(name for name in {*vars(cls), *assigned} if not name.startswith("_"))
+
+
+# -- followed to the letter
+
+
+@pytest.mark.parametrize("document", documents.FOLLOWED, ids=lambda path: path.name)
+def test_whoever_follows_a_document_gets_what_it_says(document: Path, tmp_path: Path) -> None:
+    with documents.reader(tmp_path) as somebody:
+        for block in blocks_of(document.read_text(encoding="utf-8")):
+            if block.note:
+                somebody.follow(block)
+
+
+@pytest.mark.parametrize("document", documents.FOLLOWED, ids=lambda path: path.name)
+def test_every_block_says_how_it_is_tested(document: Path) -> None:
+    blocks = blocks_of(document.read_text(encoding="utf-8"))
+    assert [block.line for block in blocks if block.language in TESTED and not block.note] == []
+
+
+def test_both_readmes_have_the_same_blocks() -> None:
+    english, chinese = ([b.code for b in blocks_of(path.read_text(encoding="utf-8"))] for path in documents.READMES)
+    assert english == chinese
+
+
+def test_blocks_are_found_as_a_reader_sees_them() -> None:
+    text = "x\n\n<!-- test: run -->\n```bash\necho 1\n\n```\n- y\n  ```\n  z\n  ```\n"
+    assert blocks_of(text) == [Block(4, "bash", "echo 1\n\n", "test: run"), Block(9, "", "z\n", "")]
+    assert without_blocks(text) == "x\n\n<!-- test: run -->\n\n- y\n\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "printed", "same"),
+    [
+        ('{"price": [[18.901151657104492]]}', '{"price": [[18.90116]]}\n', True),
+        ('{"price": [[18.901151657104492]]}', '{"price": [[18.91]]}', False),
+        ("two words", "two  words", True),
+        ("two words", "two", False),
+        ("from ... to", "from here\nor there to", True),
+        ("(a|b)*", "a", False),
+    ],
+)
+def test_an_output_is_compared_with_what_a_document_says(said: str, printed: str, same: bool) -> None:
+    assert same_output(said, printed) is same
+
+
+@pytest.mark.parametrize(
+    ("note", "code"),
+    [
+        ("test: run", "exit 3\n"),
+        ("test: run, exits 2", "exit 3\n"),
+        ("test: run", "no_such_command\n"),
+        ("test: run", "false | true\n"),
+        ("test: serve 9393", "exit 0\n"),
+        ("test: prints", "something\n"),
+        ("test: runs", "true\n"),
+    ],
+)
+def test_a_block_that_does_not_work_is_found(tmp_path: Path, note: str, code: str) -> None:
+    with pytest.raises(AssertionError), documents.reader(tmp_path) as somebody:
+        somebody.follow(Block(1, "bash", code, note))
+
+
+# -- nothing left out
+
+
+def flags_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return [action for action in parser._actions if any(name.startswith("--") for name in action.option_strings)]
+
+
+def said_default(action: argparse.Action) -> str:
+    value = action.default[0] if isinstance(action.default, list) and action.default else action.default
+    if action.nargs == 0:
+        return "off"
+    return "–" if value in (None, "", []) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+@pytest.mark.parametrize(
+    ("parser", "page"), [(config.parser(), "serve.md"), (convert._parser(), "convert.md")], ids=["serve", "convert"]
+)
+def test_every_flag_is_in_a_table_with_its_default(parser: argparse.ArgumentParser, page: str) -> None:
+    rows = {m["name"]: m["second"] for m in _ROW.finditer(text_of(page))}
+    for action in flags_of(parser):
+        flag = next(name for name in action.option_strings if name.startswith("--"))
+        if flag == "--help":
+            continue
+        assert flag in rows, flag
+        if action.dest not in config.IGNORED and not action.required:
+            assert rows[flag] == said_default(action), flag
+
+
+@pytest.mark.parametrize(
+    ("parser", "page"), [(config.parser(), "serve.md"), (convert._parser(), "convert.md")], ids=["serve", "convert"]
+)
+def test_no_flag_is_in_a_table_that_is_not_there(parser: argparse.ArgumentParser, page: str) -> None:
+    known = {name for action in parser._actions for name in action.option_strings}
+    assert {m["name"] for m in _ROW.finditer(text_of(page)) if m["name"].startswith("--")} <= known
+
+
+@pytest.mark.parametrize(("script", "page"), [("web_service/ui.py", "page.md"), ("scripts/demo.py", "page.md")])
+def test_the_flags_of_the_page_are_documented(script: str, page: str) -> None:
+    flags = re.findall(r'add_argument\("(--[\w-]+)"', (ROOT / script).read_text(encoding="utf-8"))
+    assert flags
+    assert undocumented(flags, text_of(page)) == []
+
+
+def test_every_error_is_in_the_table_with_its_numbers() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text_of("serve.md"), re.MULTILINE))
+    for cls in CLASSES:
+        said = [cell.strip() for cell in rows[cls.__name__].split("|")]
+        code = next((code for known, code in brpc._CODES if issubclass(cls, known)), RpcError.INTERNAL)
+        status = routes._refusal(cls("x"), as_text=False).status
+        assert said[:3] == [str(int(cls.err_no)), str(int(status)), str(int(code))], cls
+
+
+def test_every_number_of_an_error_is_explained() -> None:
+    numbers = set(re.findall(r"\b\d+\b", text_of("serve.md")))
+    assert {str(int(number)) for number in ErrNo if number} <= numbers
+
+
+def test_every_status_is_explained() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(str(routes.__file__)).parent.glob("*.py"))
+    statuses = {*re.findall(r"_Refused\((\d{3})", source), *(str(status) for _, status, _ in routes._STATUS), "405"}
+    explained = set(re.findall(r"^\| (\d{3}) \|", text_of("serve.md"), re.MULTILINE))
+    assert statuses - explained == set()
+
+
+def test_every_public_name_of_a_class_is_documented() -> None:
+    for cls, page in ((WebService, "web_service.md"), (Client, "client.md"), (LocalPredictor, "client.md")):
+        assert undocumented(public(cls), text_of(page)) == [], cls
+
+
+def test_public_names_are_found() -> None:
+    class Example:
+        attribute = 1
+
+        def method(self) -> None: ...
+
+        def _private(self) -> None: ...
+
+    assert public(Example) == ["attribute", "method"]
+    assert {"port", "preprocess", "outputs"} <= set(public(WebService))
+
+
+def test_every_reader_name_and_every_operation_has_a_line() -> None:
+    lines = [m["name"] for m in _ROW.finditer(text_of("ops.md"))]
+    assert [name for name in reader.__all__ if name not in lines] == []
+    assert [name for name in lines if name not in reader.__all__ and not _is_operation(name)] == []
+
+
+def _is_operation(name: str) -> bool:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "paddle_serving_app" / "ops").glob("*.py"))
+    return any(re.search(rf"^(?:class|def) {re.escape(name)}\b", source, re.MULTILINE) for source in sources)
+
+
+def test_every_backend_and_every_option_is_documented() -> None:
+    assert undocumented(plugins.names(backends), text_of("backends.md")) == []
+    assert undocumented([field.name for field in fields(ModelOptions)], text_of("backends.md")) == []
+
+
+def test_every_way_to_convert_is_documented() -> None:
+    assert undocumented(io.__all__, text_of("convert.md")) == []
+    for name in io.__all__:
+        assert undocumented(inspect.signature(getattr(io, name)).parameters, text_of("convert.md")) == [], name
+
+
+def test_a_name_that_is_left_out_is_found() -> None:
+    assert undocumented(["port", "host", "hos"], "`port` and `host(...)`, `hosts`") == ["hos"]
+
+
+# -- links, sizes, versions
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets."""
+    words = re.sub(r"[^\w\- ]", "", heading.replace("`", "").strip().lower())
+    return words.replace(" ", "-")
+
+
+def anchors(path: Path) -> set[str]:
+    return {slug(m) for m in re.findall(r"^#+ (.+)$", without_blocks(path.read_text(encoding="utf-8")), re.MULTILINE)}
+
+
+def broken(path: Path) -> list[str]:
+    """The relative links of a document that lead nowhere."""
+    found = []
+    for link in _LINK.findall(without_blocks(path.read_text(encoding="utf-8"))):
+        target, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        file = (path.parent / target).resolve() if target else path
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("document", documents.ALL, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    assert broken(document) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Its `title`, so\n[a](page.md#its-title-so) [b](no.md) [c](#nowhere) [d](https://e.x) <http://f.x>"
+    )
+    assert broken(page) == ["no.md", "#nowhere"]
+
+
+def test_every_document_is_reachable_from_the_readme() -> None:
+    linked = set(_LINK.findall(documents.READMES[0].read_text(encoding="utf-8")))
+    assert {f"docs/{path.name}" for path in documents.PAGES} <= linked
+
+
+def test_contributing_fits_on_a_page() -> None:
+    lines = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()
+    assert sum(1 + len(line) // 100 for line in lines) <= 60
+
+
+def test_the_changelog_knows_this_version() -> None:
+    headings = re.findall(r"^## \[(.+?)\] - (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0][0] == __version__
+    assert all(re.fullmatch(r"Unreleased|\d{4}-\d\d-\d\d", date) for _, date in headings)
+
+
+# -- the container
+
+
+def test_the_containers_parts_are_there() -> None:
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    copied = [part for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE) for part in line.split()]
+    assert copied
+    assert [part for part in copied if not part.startswith((".", "/", "--")) and not (ROOT / part).exists()] == []
+    assert re.search(r"^USER (?!root|0)", dockerfile, re.MULTILINE)
+    assert re.search(r"HEALTHCHECK[^#]*/health", dockerfile)
+
+
+def test_the_containers_commands_are_understood() -> None:
+    services = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text(encoding="utf-8"))["services"]
+    argv = services["server"]["command"]
+    assert argv[:3] == ["python", "-m", "paddle_serving_server.serve"]
+    known = {flag for action in config.parser()._actions for flag in action.option_strings}
+    assert {word for word in argv if word.startswith("--")} <= known
+    assert f"http://server:{services['server']['ports'][0].rpartition(':')[2]}" in services["page"]["command"]

@@ -1,0 +1,51 @@
+"""The public names of the packages, as closed lists: adding one, or losing one, is decided here."""
+
+import importlib
+
+import pytest
+
+EXPORTS = {
+    "paddle_serving_client": ["Client", "__version__"],
+    "paddle_serving_client.io": ["inference_model_to_serving", "save_dygraph_model", "save_model"],
+    "paddle_serving_app.reader": [
+        "BGR2RGB",
+        "Base64ToImage",
+        "BoxDrawing",
+        "CenterCrop",
+        "DBPostProcess",
+        "Div",
+        "File2Image",
+        "FilterBoxes",
+        "GetRotateCropImage",
+        "Normalize",
+        "OCRReader",
+        "PadStride",
+        "RGB2BGR",
+        "Resize",
+        "ResizeByFactor",
+        "Sequential",
+        "SortedBoxes",
+        "String2Image",
+        "Transpose",
+        "URL2Image",
+    ],
+}
+
+
+@pytest.mark.parametrize("module", EXPORTS)
+def test_a_module_exports_its_list_sorted(module: str) -> None:
+    exported = importlib.import_module(module).__all__
+    assert exported == sorted(exported)
+    assert exported == EXPORTS[module]
+
+
+@pytest.mark.parametrize("module", EXPORTS)
+def test_every_exported_name_is_there(module: str) -> None:
+    imported = importlib.import_module(module)
+    for name in EXPORTS[module]:
+        assert getattr(imported, name) is not None
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="MultiLangClient"):
+        _ = importlib.import_module("paddle_serving_client").MultiLangClient

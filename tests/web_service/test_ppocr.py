@@ -1,0 +1,177 @@
+"""web_service/ppocr.py on a real server: it reads, whatever way a picture lies, and says what is wrong with the rest."""
+
+import base64
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.serving import HTTP, ROOT, Server, serve
+
+PICTURES = ROOT / "tests" / "data" / "pictures"
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "serving_model" / "ppocr_rec").exists(), reason="python convert/ppocr.py makes the models"
+)
+NOTICE = [
+    "停水通知",
+    "各位住户：",
+    "因小区供水管道维修，定于9月12日",
+    "（星期六）上午8:30至下午5:00停水，",
+    "请提前做好储水准备，并关好水龙头。",
+    "不便之处，敬请谅解！",
+    "阳光花园物业服务中心",
+    "咨询电话：400-820-8820",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("ppocr"), "--service", str(ROOT / "web_service" / "ppocr.py")) as running:
+        yield running
+
+
+def photo(name: str) -> bytes:
+    return (PICTURES / f"{name}.jpg").read_bytes()
+
+
+def png(picture: Any) -> bytes:
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def post(server: Server, body: bytes, fetch: str = "") -> Any:
+    url = f"{server.url}/ppocr/prediction" + (f"?fetch={fetch}" if fetch else "")
+    return HTTP.request("POST", url, body=body, headers={"Content-Type": "application/octet-stream"})
+
+
+def read(server: Server, body: bytes) -> tuple[list[Any], list[str], list[float]]:
+    """Boxes, texts and scores of one picture."""
+    answer = post(server, body)
+    assert answer.status == 200, answer.data
+    result = answer.json()["result"]
+    assert list(result) == ["boxes", "texts", "scores"]
+    (boxes,), (texts,), (scores,) = result.values()
+    assert len(boxes) == len(texts) == len(scores)
+    assert all(0.5 <= score <= 1 for score in scores)
+    return boxes, texts, scores
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("receipt_zh", ["幸福里便利店", "电话：0571-8796 5432", "全麦面包", "16.07", "谢谢惠顾，欢迎再次光临！"]),
+        (
+            "page_curved_en",
+            ["The Keeper of the Harbour Light", "and in all that time the light had failed only twice."],
+        ),
+        ("street_sign_zh", ["老北京炸酱面馆", "解放东路"]),
+        ("notice_upside_down_zh", NOTICE[::-1]),  # each line is turned; their order on the picture stays
+        ("notice_sideways_zh", NOTICE[2:6]),
+        ("banner_vertical_zh", []),
+        ("exit_blurred", ["出口EXITB2"]),
+        ("scan_en", ["Region-basedsegmentation"]),
+        ("flower", []),
+    ],
+)
+def test_reads(server: Server, name: str, expected: list[str]) -> None:
+    boxes, texts, _ = read(server, photo(name))
+    assert set(expected) <= set(texts), texts
+    picture: Any = cv2.imread(str(PICTURES / f"{name}.jpg"))
+    for box in boxes:
+        corners = np.array(box)
+        assert corners.shape == (4, 2)
+        assert corners.min() >= 0
+        assert (corners <= [picture.shape[1], picture.shape[0]]).all()
+
+
+def test_several_pictures_of_different_sizes_in_one_request(server: Server) -> None:
+    names = ["street_sign_zh", "flower", "exit_blurred"]
+    feed = [{"image": base64.b64encode(photo(name)).decode()} for name in names]
+    feed[2]["image"] = "data:image/jpeg;base64," + feed[2]["image"]
+    answer = HTTP.request("POST", f"{server.url}/ppocr/prediction", json={"feed": feed, "fetch": ["texts", "boxes"]})
+    assert answer.status == 200, answer.data
+    result = answer.json()["result"]
+    assert set(result) == {"texts", "boxes"}
+    for name, texts, boxes in zip(names, result["texts"], result["boxes"], strict=True):
+        assert (boxes, texts) == read(server, photo(name))[:2]
+
+
+def test_a_picture_with_the_boxes_drawn_in(server: Server) -> None:
+    answer = post(server, photo("street_sign_zh"), fetch="image").json()["result"]
+    assert list(answer) == ["image"]
+    drawn: Any = cv2.imdecode(np.frombuffer(base64.b64decode(answer["image"][0]), np.uint8), cv2.IMREAD_COLOR)
+    plain: Any = cv2.imdecode(np.frombuffer(photo("street_sign_zh"), np.uint8), cv2.IMREAD_COLOR)
+    assert drawn.shape == plain.shape
+    assert np.abs(drawn.astype(int) - plain).max() > 100
+
+
+def test_a_large_picture(server: Server) -> None:
+    sign: Any = cv2.imread(str(PICTURES / "street_sign_zh.jpg"))
+    large = cv2.resize(sign, (4000, 3000), interpolation=cv2.INTER_LINEAR)
+    body = cv2.imencode(".jpg", large)[1].tobytes()
+    boxes, texts, _ = read(server, body)
+    assert "解放东路" in texts
+    assert np.max(boxes) > 1500  # in pixels of the picture as it came
+    drawn: Any = cv2.imdecode(
+        np.frombuffer(base64.b64decode(post(server, body, "image").json()["result"]["image"][0]), np.uint8), 1
+    )
+    assert drawn.shape == (1200, 1600, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 20), (2, 300), (300, 2)])
+def test_tiny_pictures_say_nothing(server: Server, size: tuple[int, int]) -> None:
+    assert read(server, png(np.full((*size, 3), 250, np.uint8))) == ([], [], [])
+
+
+def test_a_phone_picture_is_turned_as_its_exif_data_says(server: Server) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8  # to be seen turned counterclockwise
+    lying = Image.open(PICTURES / "street_sign_zh.jpg").transpose(Image.Transpose.ROTATE_270)
+    file = io.BytesIO()
+    lying.save(file, "JPEG", quality=95, exif=exif.tobytes())
+    boxes, texts, _ = read(server, file.getvalue())
+    assert {"老北京炸酱面馆", "解放东路"} <= set(texts)
+    assert np.max(boxes) > lying.width
+
+
+def test_answers_do_not_get_mixed_up(server: Server) -> None:
+    names = ["exit_blurred", "flower", "street_sign_zh", "scan_en"] * 2
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda name: read(server, photo(name))[1], names))
+    assert together[:4] == together[4:]
+    assert together[1] == []
+    assert "解放东路" in together[2]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b"%PDF-1.7 not a picture", 415, "JPEG, PNG, WebP, BMP and GIF"),
+        (photo("flower")[:-5000], 400, "its end is missing"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x2e\xe0\0\0\x2e\xe0", 413, "12000x12000"),
+    ],
+)
+def test_what_cannot_be_read_says_why(server: Server, body: bytes, status: int, message: str) -> None:
+    answer = post(server, body)
+    assert answer.status == status, answer.data
+    assert message in answer.data.decode()
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"feed": [{"picture": "x"}]}, "feed[0] has no 'image'"),
+        ({"feed": [{"image": 7}]}, "got int"),
+        ({"feed": [{"image": "x"}], "fetch": ["text"]}, "unknown fetch 'text'; there are boxes, texts, scores, image"),
+        ({"feed": [{"image": "x"}] * 17}, "at most 16"),
+        ({"feed": [{"image": base64.b64encode(photo("flower")).decode()}, {"image": "????"}]}, "feed[1]: "),
+    ],
+)
+def test_what_was_not_meant_says_why(server: Server, said: object, message: str) -> None:
+    answer = HTTP.request("POST", f"{server.url}/ppocr/prediction", json=said)
+    assert 400 <= answer.status < 500, answer.data
+    assert message in str(answer.json())
