@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -32,7 +32,30 @@ logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _Result = TypeVar("_Result")
-_stages: ContextVar[list[Stage] | None] = ContextVar("stages", default=None)
+
+
+@dataclass(slots=True)
+class _Clock:
+    """The steps of one request as they end; each without the steps inside it, so that they add up."""
+
+    stages: list[Stage] = field(default_factory=list)
+    inside_ms: float = 0.0
+    """What the steps inside the one that runs now have taken."""
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        before, self.inside_ms = self.inside_ms, 0.0
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            ms = (time.perf_counter() - started) * 1000
+            self.stages.append(Stage(name, ms - self.inside_ms))
+            self.inside_ms = before + ms
+
+
+_clock: ContextVar[_Clock | None] = ContextVar("clock", default=None)
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +253,10 @@ class WebService:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a step; the caller sees it in the `Server-Timing` header."""
-        started = time.perf_counter()
-        try:
+        """Time a step; the caller sees it in the `Server-Timing` header, without the steps inside it."""
+        clock = _clock.get()
+        with clock.step(name) if clock else contextlib.nullcontext():
             yield
-        finally:
-            if (stages := _stages.get()) is not None:
-                stages.append(Stage(name, (time.perf_counter() - started) * 1000))
 
     # -- what a server calls
 
@@ -270,16 +290,16 @@ class WebService:
         """
         if request.tensors is not None:
             return await answer(self._engine(), request)
-        stages: list[Stage] = []
-        _stages.set(stages)
+        clock = _Clock()
+        _clock.set(clock)
         _deadline.set(request.deadline)
         instances, wanted = list(request.instances), list(request.fetch)
         prepared = await self._user_code("preprocess", lambda: self.preprocess(instances, wanted))
         feed, fetch, has_batch = _unpacked(prepared)
         fetch_map, model_stages = await self._predict(self._engine(), feed, fetch, has_batch, request.deadline)
-        stages += model_stages
+        clock.stages += model_stages
         result = await self._user_code("postprocess", lambda: self.postprocess(instances, fetch, fetch_map))
-        return Response(result=result, stages=tuple(stages))
+        return Response(result=result, stages=tuple(clock.stages))
 
     # -- details
 
@@ -316,9 +336,6 @@ class WebService:
         except Exception as exc:
             logger.exception("%s of service %s failed", step, self.name)
             raise BackendFailed(f"{step} of service {self.name!r} failed ({type(exc).__name__}); see the log") from exc
-
-
-_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
 def _contained(call: Callable[[], _Result]) -> _Result:

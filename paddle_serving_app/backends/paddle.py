@@ -6,16 +6,18 @@ What it does wrong, and what is done about it (all seen with 3.3.1):
 - With oneDNN and its own setting it keeps something for every shape it has met: 2.0 GB after 600 image sizes, where
   `_ONEDNN_SHAPES` = 10 stays at 0.56 GB. oneDNN also lacks operators. So where it fails, the model goes on without it.
 - It runs on CPU when a GPU is asked for and there is none. So we look for it.
-- Its import takes over SIGTERM and kills the process with a stack trace. So the handlers are put back.
+- Its import configures the root logger, warns, and takes over SIGTERM, which then kills the process with a stack trace.
+  So these are put back; its handlers for crashes stay, since their traces help.
 """
 
+import contextlib
 import importlib.util
 import logging
 import re
 import signal
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,6 @@ _TRT_WORKSPACE_BYTES = 1 << 30
 _TRT_MIN_SUBGRAPH = 3
 _TRT_MAX_BATCH = 32
 _MAX_KNOWN_FAILURES = 64
-_ITS_SIGNALS = (signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTERM)
 _NO_CUDA = "but this paddlepaddle is built without CUDA: pip install -r requirements-gpu.txt"
 
 
@@ -211,14 +212,23 @@ def _require_gpu(paddle: Any, gpu_id: int) -> None:
 
 
 def _import() -> Any:
-    """Import Paddle without the warnings that it gives, and with the signal handlers as they were."""
-    with warnings.catch_warnings(), library_error.raised_as(MissingLibrary, "paddlepaddle cannot be imported"):
-        warnings.simplefilter("ignore")
+    with _without_side_effects(), library_error.raised_as(MissingLibrary, "paddlepaddle cannot be imported"):
         import paddle
         import paddle.inference
-    paddle.disable_signal_handler()
-    if threading.current_thread() is threading.main_thread():
-        for number in _ITS_SIGNALS:
-            if (handler := signal.getsignal(number)) is not None:
-                signal.signal(number, handler)
     return paddle
+
+
+@contextlib.contextmanager
+def _without_side_effects() -> Iterator[None]:
+    """Let Paddle be imported, and leave warnings, the root logger and the handler of SIGTERM as they were."""
+    root = logging.getLogger()
+    level, handlers, terminate = root.level, root.handlers[:], signal.getsignal(signal.SIGTERM)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
+        if terminate is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminate)

@@ -43,8 +43,7 @@ class FitTextPage:
     Call with (H, W, 3) uint8, BGR, not modified; returns a `TextPage`.
 
     Source: RapidAI/RapidOCR (rapidocr-paddle 1.4.5), main.py `preprocess` and `maybe_add_letterbox`; equal, but that a
-        side is never rounded to 0. There, a picture that was shrunk and then enlarged kept only the second factor,
-        and its boxes came out too small; here both count.
+        side is never rounded to 0 (which was an error there).
     """
 
     def __init__(self, max_side: int = 2000, min_side: int = 30, max_aspect: float = 8.0) -> None:

@@ -187,9 +187,9 @@ def _decode_tensor(message: memoryview) -> WireTensor:
     filled = [key for key in got if key in CARRIERS and (key == "data" or any(map(len, got[key])))]
     row = checked_type(label, elem_type, filled)
     lod = lod_levels(label, _int64s(got, "lod", MAX_LOD))
+    shape = _int64s(got, "shape", MAX_RANK)
     if row.code == dtype.STRING:
         return string_tensor(name, tuple(map(bytes, got.get("data", ()))), alias, lod)
-    shape = _int64s(got, "shape", MAX_RANK)
     elements = checked_elements(label, shape)
     packed = _joined(got.get(row.carrier, ()))
     if row.carrier in VARINT_CARRIERS:

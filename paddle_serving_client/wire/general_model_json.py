@@ -274,7 +274,7 @@ def _floats(label: str, field: str, values: Sequence[Any], row: ElemType) -> Arr
     doubles = np.fromiter(values, np.float64, len(values))
     if wanted.itemsize // parts == doubles.itemsize:
         return doubles.view(wanted)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         singles = doubles.astype(np.float32)
     lost = np.flatnonzero(np.isinf(singles) & ~np.isinf(doubles))
     if lost.size:
@@ -311,7 +311,9 @@ def _values_object(tensor: WireTensor, row: ElemType) -> object:
         return base64.b64encode(flat.view(np.uint8).data).decode("ascii")
     if flat.dtype.kind in "ib":
         return flat
-    doubles = flat.view(f"<f{flat.itemsize // (2 if flat.dtype.kind == 'c' else 1)}").astype(np.float64)
+    parts = flat.view(f"<f{flat.itemsize // (2 if flat.dtype.kind == 'c' else 1)}")
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+        doubles = parts.astype(np.float64)
     return doubles if np.isfinite(doubles).all() else [_not_finite_as_text(value) for value in doubles.tolist()]
 
 

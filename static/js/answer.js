@@ -10,7 +10,11 @@ import { bytes, has, milliseconds, number, percent, t } from "./words.js";
  * @typedef {import("./server.js").Stage} Stage
  */
 
-const BACKENDS = /** @type {Record<string, string>} */ ({ paddle: "Paddle Inference", onnxruntime: "ONNX Runtime", openvino: "OpenVINO" });
+const BACKENDS = /** @type {Record<string, string>} */ ({
+  paddle: "Paddle Inference",
+  onnxruntime: "ONNX Runtime",
+  openvino: "OpenVINO",
+});
 const MAX_STRING = 160;
 const MAX_ITEMS = 200;
 const LINE = 88;
@@ -33,8 +37,23 @@ export function showTiming(answer, service) {
   });
   section.replaceChildren(
     h("h2", {}, t("timing")),
-    h("p", { class: "sum" }, h("strong", {}, t("timing.server", { ms: milliseconds(total) })), " ", [t("timing.round", { ms: milliseconds(answer.roundMs) }), backend(service)].filter(Boolean).join(" · ")),
-    h("table", { class: "stages" }, h("thead", { class: "hidden" }, h("tr", {}, h("th", {}, t("timing.stage")), h("th", {}), h("th", {}, t("timing.ms")))), h("tbody", {}, ...rows)),
+    h(
+      "p",
+      { class: "sum" },
+      h("strong", {}, t("timing.server", { ms: milliseconds(total) })),
+      " ",
+      [t("timing.round", { ms: milliseconds(answer.roundMs) }), backend(service)].filter(Boolean).join(" · "),
+    ),
+    h(
+      "table",
+      { class: "stages" },
+      h(
+        "thead",
+        { class: "hidden" },
+        h("tr", {}, h("th", {}, t("timing.stage")), h("th", {}), h("th", {}, t("timing.ms"))),
+      ),
+      h("tbody", {}, ...rows),
+    ),
   );
 }
 
@@ -53,7 +72,12 @@ export function codeBlock(title, text) {
   return h(
     "div",
     { class: "block" },
-    h("div", { class: "block-head" }, h("span", {}, title), copyButton(() => text, t)),
+    h(
+      "div",
+      { class: "block-head" },
+      h("span", {}, title),
+      copyButton(() => text, t),
+    ),
     h("pre", { class: "code", tabindex: 0 }, h("code", {}, ...unbroken(text))),
   );
 }
@@ -74,7 +98,22 @@ export function showJson(answer) {
   const open = section.querySelector("details")?.open ?? false;
   const pre = h("pre", { class: "code json", tabindex: 0 });
   const size = t("json.size", { size: bytes(answer.bytes) });
-  const details = h("details", { open }, h("summary", {}, h("h2", {}, t("json"))), h("div", { class: "block" }, h("div", { class: "block-head" }, h("span", {}, size), copyButton(() => JSON.stringify(answer.whole), t)), pre));
+  const details = h(
+    "details",
+    { open },
+    h("summary", {}, h("h2", {}, t("json"))),
+    h(
+      "div",
+      { class: "block" },
+      h(
+        "div",
+        { class: "block-head" },
+        h("span", {}, size),
+        copyButton(() => JSON.stringify(answer.whole), t),
+      ),
+      pre,
+    ),
+  );
   const write = () => details.open && !pre.hasChildNodes() && pre.append(...pretty(answer.whole, ""));
   details.addEventListener("toggle", write);
   write();
@@ -109,7 +148,12 @@ export function failure(error, again, { values = {}, other } = {}) {
  */
 export function valueTable(columns, rows) {
   const head = h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name)));
-  return h("table", { class: "values" }, h("thead", {}, head), h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map(cell)))));
+  return h(
+    "table",
+    { class: "values" },
+    h("thead", {}, head),
+    h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map(cell)))),
+  );
 }
 
 /** @param {unknown} value */
@@ -145,7 +189,13 @@ function stageRow(stage, name, from, share) {
   const bar = h("span", { class: "span" });
   bar.style.setProperty("--from", String(from));
   bar.style.setProperty("--share", String(share));
-  return h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "track", "aria-hidden": "true" }, bar), h("td", { class: "ms" }, `${milliseconds(stage.ms)} ms`));
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, name),
+    h("td", { class: "track", "aria-hidden": "true" }, bar),
+    h("td", { class: "ms" }, `${milliseconds(stage.ms)} ms`),
+  );
 }
 
 /**
@@ -177,9 +227,15 @@ function pretty(value, indent) {
   const parts = [`${opening}\n`];
   for (let i = 0; i < Math.min(length, MAX_ITEMS); i++) {
     const key = keys?.[i];
-    parts.push(inner, ...(key === undefined ? [] : [h("span", { class: "key" }, JSON.stringify(key)), ": "]), ...pretty(value[key ?? i], inner), i < length - 1 ? ",\n" : "\n");
+    parts.push(
+      inner,
+      ...(key === undefined ? [] : [h("span", { class: "key" }, JSON.stringify(key)), ": "]),
+      ...pretty(value[key ?? i], inner),
+      i < length - 1 ? ",\n" : "\n",
+    );
   }
-  if (length > MAX_ITEMS) parts.push(inner, h("span", { class: "cut" }, `… ${t("json.more", { n: number(length - MAX_ITEMS) })}\n`));
+  if (length > MAX_ITEMS)
+    parts.push(inner, h("span", { class: "cut" }, `… ${t("json.more", { n: number(length - MAX_ITEMS) })}\n`));
   return [...parts, indent + closing];
 }
 
@@ -195,7 +251,13 @@ function flatText(value) {
  */
 function colored(value) {
   if (value === null || typeof value !== "object") return [scalar(value)];
-  const parts = Array.isArray(value) ? value.map(colored) : Object.entries(value).map(([key, item]) => [h("span", { class: "key" }, JSON.stringify(key)), ": ", ...colored(item)]);
+  const parts = Array.isArray(value)
+    ? value.map(colored)
+    : Object.entries(value).map(([key, item]) => [
+        h("span", { class: "key" }, JSON.stringify(key)),
+        ": ",
+        ...colored(item),
+      ]);
   const joined = parts.flatMap((part, i) => (i ? [", ", ...part] : part));
   return Array.isArray(value) ? ["[", ...joined, "]"] : ["{", ...joined, "}"];
 }

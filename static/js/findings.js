@@ -94,5 +94,10 @@ function corners(box) {
   if (Array.isArray(box[0])) return /** @type {Point[]} */ (box.map(([x, y]) => [Number(x), Number(y)]));
   if (box.length !== 4) return null;
   const [left, top, right, bottom] = box.map(Number);
-  return [[left, top], [right, top], [right, bottom], [left, bottom]];
+  return [
+    [left, top],
+    [right, top],
+    [right, bottom],
+    [left, bottom],
+  ];
 }

@@ -11,7 +11,9 @@ import { t } from "./words.js";
 const MAX_FIELDS = 64;
 /** The tutorial's data set: what its columns are called, and the house every tutorial asks about. */
 const HOUSING = ["CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX", "PTRATIO", "B", "LSTAT"];
-const HOUSE = [0.0137, -0.1136, 0.2553, -0.0692, 0.0582, -0.0727, -0.1583, -0.0584, 0.6283, 0.4919, 0.1856, 0.0795, -0.0332];
+const HOUSE = [
+  0.0137, -0.1136, 0.2553, -0.0692, 0.0582, -0.0727, -0.1583, -0.0584, 0.6283, 0.4919, 0.1856, 0.0795, -0.0332,
+];
 
 /** What was typed cannot be sent; `field` selects the one to correct. */
 export class BadField extends Error {
@@ -41,7 +43,9 @@ export class Typed {
     if (!this.inputs.length) return [area("", t("input.instance"), String(this.texts[""]))];
     return this.inputs.map((input) => {
       const typed = this.texts[input.name];
-      return Array.isArray(typed) ? group(this.service, input, typed) : area(input.name, about("input.json", input), typed);
+      return Array.isArray(typed)
+        ? group(this.service, input, typed)
+        : area(input.name, about("input.json", input), typed);
     });
   }
 
@@ -58,7 +62,10 @@ export class Typed {
    * @returns {Record<string, unknown>}
    */
   instance() {
-    const read = Object.entries(this.texts).map(([name, typed]) => [name, Array.isArray(typed) ? typed.map((text, i) => number(this.service, name, i, text)) : json(name, typed)]);
+    const read = Object.entries(this.texts).map(([name, typed]) => [
+      name,
+      Array.isArray(typed) ? typed.map((text, i) => number(this.service, name, i, text)) : json(name, typed),
+    ]);
     return this.inputs.length ? Object.fromEntries(read) : read[0][1];
   }
 }
@@ -105,8 +112,26 @@ function isHousing(service, input) {
  */
 function group(service, input, typed) {
   const one = (/** @type {string} */ value, /** @type {number} */ i) =>
-    h("label", { class: "field" }, h("span", {}, label(service, input, i)), h("input", { type: "text", inputmode: "text", autocomplete: "off", spellcheck: "false", "data-input": input.name, "data-nth": i, value }));
-  return h("fieldset", {}, h("legend", {}, about("input.values", input)), h("div", { class: "fields" }, ...typed.map(one)));
+    h(
+      "label",
+      { class: "field" },
+      h("span", {}, label(service, input, i)),
+      h("input", {
+        type: "text",
+        inputmode: "text",
+        autocomplete: "off",
+        spellcheck: "false",
+        "data-input": input.name,
+        "data-nth": i,
+        value,
+      }),
+    );
+  return h(
+    "fieldset",
+    {},
+    h("legend", {}, about("input.values", input)),
+    h("div", { class: "fields" }, ...typed.map(one)),
+  );
 }
 
 /**
@@ -148,7 +173,10 @@ function number(service, name, i, text) {
   const value = text.trim() === "" ? NaN : Number(text.trim().replace("−", "-"));
   if (Number.isFinite(value)) return value;
   const input = /** @type {Port} */ (service.inputs.find((known) => known.name === name));
-  throw new BadField(t("input.bad", { name: label(service, input, i) }), `[data-input="${CSS.escape(name)}"][data-nth="${i}"]`);
+  throw new BadField(
+    t("input.bad", { name: label(service, input, i) }),
+    `[data-input="${CSS.escape(name)}"][data-nth="${i}"]`,
+  );
 }
 
 /**

@@ -10,7 +10,10 @@ import { Refused } from "./server.js";
  * @param {(error: Refused) => void} to.refuse
  */
 export function listen({ isOpen, take, refuse }) {
-  for (const [button, input] of [["choose", "file"], ["photograph", "camera"]]) {
+  for (const [button, input] of [
+    ["choose", "file"],
+    ["photograph", "camera"],
+  ]) {
     $(button).addEventListener("click", () => $(input).click());
     $(input).addEventListener("change", (event) => {
       const picker = /** @type {HTMLInputElement} */ (event.target);
@@ -55,7 +58,8 @@ export function listen({ isOpen, take, refuse }) {
 
 /** @param {string} path of the picture shown, which may be a sample */
 export function markSample(path) {
-  for (const sample of samples()) sample.setAttribute("aria-current", String(`static/samples/${sample.dataset.name}` === path));
+  for (const sample of samples())
+    sample.setAttribute("aria-current", String(`static/samples/${sample.dataset.name}` === path));
 }
 
 function samples() {

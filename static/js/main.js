@@ -20,7 +20,10 @@ let timer = 0;
 picture.start(Number(maxBytes), server);
 numbers.start(server);
 for (const button of document.querySelectorAll("button[data-language]")) {
-  button.addEventListener("click", () => void changeLanguage(/** @type {HTMLElement} */ (button).dataset.language ?? "en"));
+  button.addEventListener(
+    "click",
+    () => void changeLanguage(/** @type {HTMLElement} */ (button).dataset.language ?? "en"),
+  );
 }
 addEventListener("hashchange", () => render(true));
 document.addEventListener("serveraway", () => void refresh());
@@ -56,16 +59,32 @@ function render(again) {
   $("status-word").dataset.t = `status.${state.state}`;
   $("status-word").textContent = t(`status.${state.state}`);
   notice(state);
-  const service = state.services.find(({ name }) => `#${name}` === decodeURIComponent(location.hash)) ?? state.services[0];
+  const service =
+    state.services.find(({ name }) => `#${name}` === decodeURIComponent(location.hash)) ?? state.services[0];
   $("intro").hidden = $("more").hidden = !service;
   if (!service) return;
-  $("services").replaceChildren(...state.services.map(({ name, ready }) => h("a", { href: `#${name}`, "aria-current": name === service.name && "page", class: ready === false && "loading" }, name)));
+  $("services").replaceChildren(
+    ...state.services.map(({ name, ready }) =>
+      h(
+        "a",
+        { href: `#${name}`, "aria-current": name === service.name && "page", class: ready === false && "loading" },
+        name,
+      ),
+    ),
+  );
   $("services").hidden = state.services.length < 2;
-  const title = has(`title.${service.name}`) ? t(`title.${service.name}`) : inThisLanguage(service.title ?? "") || service.name;
+  const title = has(`title.${service.name}`)
+    ? t(`title.${service.name}`)
+    : inThisLanguage(service.title ?? "") || service.name;
   $("title").textContent = title;
   document.title = `${title} · ${t("page.title")}`;
   const kind = service.kind === "image" || service.kind === "numbers" ? service.kind : "json";
-  $("lead").textContent = service.ready === false ? t("service.loading") : has(`note.${service.name}`) ? t(`note.${service.name}`) : t(`lead.${kind}`);
+  $("lead").textContent =
+    service.ready === false
+      ? t("service.loading")
+      : has(`note.${service.name}`)
+        ? t(`note.${service.name}`)
+        : t(`lead.${kind}`);
   $("picture").hidden = kind !== "image";
   $("numbers").hidden = kind === "image";
   if (shown === service.name && !again) return;
@@ -85,7 +104,12 @@ function notice(of) {
   if (!kind) return;
   $("notice-title").textContent = t(`${kind}.title`);
   $("notice-text").textContent = t(`${kind}.text`, { server });
-  $("notice-code").replaceChildren(codeBlock(t("down.start"), `python -m paddle_serving_server.serve --model serving_model/uci_housing --name uci --port ${new URL(server).port || 80}`));
+  $("notice-code").replaceChildren(
+    codeBlock(
+      t("down.start"),
+      `python -m paddle_serving_server.serve --model serving_model/uci_housing --name uci --port ${new URL(server).port || 80}`,
+    ),
+  );
 }
 
 /**

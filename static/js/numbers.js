@@ -135,7 +135,9 @@ function renderAnswer() {
 
 function announce() {
   if (!answer || error) return;
-  const some = named(answer.result).map(([name, values]) => `${name} ${[values].flat(9).slice(0, 3).map(shown).join(", ")}`);
+  const some = named(answer.result).map(
+    ([name, values]) => `${name} ${[values].flat(9).slice(0, 3).map(shown).join(", ")}`,
+  );
   $("announce").textContent = some.join("; ").slice(0, 300);
 }
 
@@ -152,12 +154,16 @@ function named(result) {
 function shownResult(result) {
   const found = findings(result);
   const isTable = service?.kind !== "numbers" && found.kind === "table" && found.rows.length > 1;
-  return isTable ? [valueTable(found.columns, found.rows)] : named(result).map(([name, values]) => output(name, values));
+  return isTable
+    ? [valueTable(found.columns, found.rows)]
+    : named(result).map(([name, values]) => output(name, values));
 }
 
 /** @param {Answer} of */
 function took(of) {
-  const words = service?.rpc ? t("numbers.took", { ms: milliseconds(of.stages[0]?.ms ?? of.roundMs) }) : t("numbers.took.http", { ms: milliseconds(of.roundMs) });
+  const words = service?.rpc
+    ? t("numbers.took", { ms: milliseconds(of.stages[0]?.ms ?? of.roundMs) })
+    : t("numbers.took.http", { ms: milliseconds(of.roundMs) });
   return h("p", { class: "took" }, [words, backend(service)].filter(Boolean).join(" · "));
 }
 
@@ -169,11 +175,20 @@ function took(of) {
 function output(name, values) {
   const flat = [values].flat(9);
   const title = h("h2", { class: "label" }, name);
-  if (flat.some((value) => typeof value === "object")) return h("div", {}, title, h("pre", { class: "code", tabindex: 0 }, JSON.stringify(values, null, 1).slice(0, 4000)));
-  if (flat.length === 1) return h("div", {}, title, h("output", { class: typeof flat[0] === "number" ? "big" : "said" }, shown(flat[0])));
+  if (flat.some((value) => typeof value === "object"))
+    return h(
+      "div",
+      {},
+      title,
+      h("pre", { class: "code", tabindex: 0 }, JSON.stringify(values, null, 1).slice(0, 4000)),
+    );
+  if (flat.length === 1)
+    return h("div", {}, title, h("output", { class: typeof flat[0] === "number" ? "big" : "said" }, shown(flat[0])));
   const order = flat.map((value, i) => ({ value, i }));
   if (flat.length > TOP) order.sort((a, b) => b.value - a.value).splice(TOP);
-  const rows = order.map(({ value, i }) => h("tr", {}, h("th", { scope: "row" }, `${name}[${i}]`), h("td", { class: "ms" }, shown(value))));
+  const rows = order.map(({ value, i }) =>
+    h("tr", {}, h("th", { scope: "row" }, `${name}[${i}]`), h("td", { class: "ms" }, shown(value))),
+  );
   return h("div", {}, title, h("table", { class: "values" }, h("tbody", {}, ...rows)));
 }
 

@@ -17,7 +17,13 @@ export function linked(items, width, height) {
   const shade = svg("path", { class: "shade", "fill-rule": "evenodd" });
   const overlay = svg(
     "svg",
-    { class: "overlay", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "group", "aria-label": t("boxes") },
+    {
+      class: "overlay",
+      viewBox: `0 0 ${width} ${height}`,
+      preserveAspectRatio: "none",
+      role: "group",
+      "aria-label": t("boxes"),
+    },
     shade,
     ...boxes,
   );
@@ -43,10 +49,13 @@ export function linked(items, width, height) {
     light(-1);
   }
 
-  tie(boxes.filter((element) => element !== null), (index) => {
-    light(index);
-    reveal(list, rows[index]);
-  });
+  tie(
+    boxes.filter((element) => element !== null),
+    (index) => {
+      light(index);
+      reveal(list, rows[index]);
+    },
+  );
   tie(rows, light);
 
   /**
@@ -65,7 +74,14 @@ export function linked(items, width, height) {
       element.addEventListener("click", () => pin(index));
       element.addEventListener("keydown", (event) => {
         const { key } = /** @type {KeyboardEvent} */ (event);
-        const to = { ArrowDown: i + 1, ArrowRight: i + 1, ArrowUp: i - 1, ArrowLeft: i - 1, Home: 0, End: group.length - 1 }[key];
+        const to = {
+          ArrowDown: i + 1,
+          ArrowRight: i + 1,
+          ArrowUp: i - 1,
+          ArrowLeft: i - 1,
+          Home: 0,
+          End: group.length - 1,
+        }[key];
         if (to === undefined && !["Enter", " ", "Escape"].includes(key)) return;
         event.preventDefault();
         if (to !== undefined && group[to]) {
@@ -86,7 +102,12 @@ export function linked(items, width, height) {
  */
 function box(item, i) {
   const points = /** @type {[number, number][]} */ (item.points).map((p) => p.join(",")).join(" ");
-  const polygon = svg("g", { class: "box", role: "button", "aria-label": `${i + 1}: ${spoken(item)}`, "data-index": i });
+  const polygon = svg("g", {
+    class: "box",
+    role: "button",
+    "aria-label": `${i + 1}: ${spoken(item)}`,
+    "data-index": i,
+  });
   polygon.append(svg("polygon", { class: "halo", points }), svg("polygon", { class: "line", points }));
   polygon.style.setProperty("--order", String(Math.min(i, 30)));
   return polygon;

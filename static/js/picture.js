@@ -89,7 +89,12 @@ function take(picked, from) {
   path = from;
   forget();
   URL.revokeObjectURL(image.src);
-  image = h("img", { src: URL.createObjectURL(picked), class: "photo", onerror: render, onload: () => $("toolbar").replaceChildren(...toolbar()) });
+  image = h("img", {
+    src: URL.createObjectURL(picked),
+    class: "photo",
+    onerror: render,
+    onload: () => $("toolbar").replaceChildren(...toolbar()),
+  });
   markSample(from);
   void run();
   $("stage").focus({ preventScroll: true });
@@ -160,8 +165,13 @@ function sending(share) {
 function renderResult(phase) {
   const panel = $("picture-result");
   panel.hidden = phase === "idle";
-  if (phase === "busy") panel.replaceChildren(h("p", { class: "progress-words", role: "status" }, t("working")), h("div", { class: "skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => h("i"))));
-  if (phase === "failed") panel.replaceChildren(failure(error, () => void run(), { values: sizes(), other: another("plain") }));
+  if (phase === "busy")
+    panel.replaceChildren(
+      h("p", { class: "progress-words", role: "status" }, t("working")),
+      h("div", { class: "skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => h("i"))),
+    );
+  if (phase === "failed")
+    panel.replaceChildren(failure(error, () => void run(), { values: sizes(), other: another("plain") }));
   if (phase === "done" && answer) panel.replaceChildren(...results(answer));
 }
 
@@ -169,11 +179,17 @@ function renderResult(phase) {
 function results(from) {
   const found = findings(from.result);
   if (found.kind === "boxes") {
-    if (!found.items.length) return [h("h2", {}, t("found.none")), h("p", { class: "quiet-text" }, t("found.none.hint"))];
+    if (!found.items.length)
+      return [h("h2", {}, t("found.none")), h("p", { class: "quiet-text" }, t("found.none.hint"))];
     const { overlay, tip, list } = linked(found.items, image.naturalWidth || 1, image.naturalHeight || 1);
     if (view === "boxes") $("canvas").append(overlay, tip);
-    const copy = found.items.some((item) => item.text) && copyButton(() => found.items.map((item) => item.text).join("\n"), t, "copy.text");
-    return [h("div", { class: "result-head" }, h("h2", {}, t(`found.${found.named}`, { n: found.items.length })), copy), list];
+    const copy =
+      found.items.some((item) => item.text) &&
+      copyButton(() => found.items.map((item) => item.text).join("\n"), t, "copy.text");
+    return [
+      h("div", { class: "result-head" }, h("h2", {}, t(`found.${found.named}`, { n: found.items.length })), copy),
+      list,
+    ];
   }
   const heading = h("h2", {}, t("results"));
   if (found.kind === "table") return [heading, valueTable(found.columns, found.rows)];
@@ -191,9 +207,22 @@ function preview() {
 function toolbar() {
   if (!file) return [];
   const size = image.naturalWidth > 0 && h("span", {}, `${image.naturalWidth} × ${image.naturalHeight}`);
-  const about = h("span", { class: "about" }, h("span", { class: "file-name" }, file.name), size, h("span", {}, bytes(file.size)));
+  const about = h(
+    "span",
+    { class: "about" },
+    h("span", { class: "file-name" }, file.name),
+    size,
+    h("span", {}, bytes(file.size)),
+  );
   const isDrawable = answer !== null && service?.outputs.some((output) => output.name === DRAWN);
-  const download = view === "server" && drawn && h("a", { class: "quiet", href: source(), download: `${file.name.replace(/\.\w+$/, "")}-${service?.name}.jpg` }, t("download"));
+  const download =
+    view === "server" &&
+    drawn &&
+    h(
+      "a",
+      { class: "quiet", href: source(), download: `${file.name.replace(/\.\w+$/, "")}-${service?.name}.jpg` },
+      t("download"),
+    );
   return [about, h("span", { class: "tools" }, isDrawable && views(), download, another("quiet"))];
 }
 
@@ -204,7 +233,17 @@ function another(look) {
 
 function views() {
   const choices = /** @type {View[]} */ (["boxes", "plain", "server"]);
-  return h("span", { class: "segmented", role: "group", "aria-label": t("view") }, ...choices.map((name) => h("button", { type: "button", "data-view": name, "aria-pressed": String(view === name), onclick: () => void look(name) }, t(`view.${name}`))));
+  return h(
+    "span",
+    { class: "segmented", role: "group", "aria-label": t("view") },
+    ...choices.map((name) =>
+      h(
+        "button",
+        { type: "button", "data-view": name, "aria-pressed": String(view === name), onclick: () => void look(name) },
+        t(`view.${name}`),
+      ),
+    ),
+  );
 }
 
 /** @param {View} next */

@@ -100,7 +100,8 @@ function post(url, body, signal, onSent) {
 function read(request, roundMs) {
   const whole = parse(request.responseText);
   if (request.status === 413 && !whole?.err_msg) throw new Refused("too_large", "", 413);
-  if (request.status !== 200) throw new Refused(whole?.reason ?? "server", whole?.err_msg ?? request.statusText, request.status);
+  if (request.status !== 200)
+    throw new Refused(whole?.reason ?? "server", whole?.err_msg ?? request.statusText, request.status);
   if (whole === undefined) throw new Refused("bad_answer");
   if (whole.err_no) throw new Refused("server", whole.err_msg);
   const stages = timings(request.getResponseHeader("Server-Timing") ?? "");
@@ -119,27 +120,13 @@ function parse(text) {
 /**
  * `preprocess;dur=3.1, infer;dur=210.4` as a list; entries without a duration are left out.
  *
- * The server names a step when it ends, so steps inside `preprocess` and `postprocess` come before them and count in
- * them; here every millisecond counts once.
+ * Every millisecond counts once: a step does not include the steps inside it.
  * @param {string} header
  * @returns {Stage[]}
  */
 function timings(header) {
-  let inside = 0;
-  return entries(header).map(({ name, ms }) => {
-    const own = name.endsWith("process") && inside <= ms ? ms - inside : ms;
-    inside = name.endsWith("process") || name === "infer" ? 0 : inside + ms;
-    return { name, ms: own };
-  });
-}
-
-/**
- * @param {string} header
- * @returns {Stage[]}
- */
-function entries(header) {
   return header.split(",").flatMap((entry) => {
     const match = /^\s*([^;\s]+).*;\s*dur=([\d.]+)/.exec(entry);
-    return match && match[1] !== "total" ? [{ name: match[1], ms: Number(match[2]) }] : [];
+    return match ? [{ name: match[1], ms: Number(match[2]) }] : [];
   });
 }

@@ -14,7 +14,7 @@ let language = "en";
  */
 export function t(key, values = {}) {
   const found = sentences[key] ?? key;
-  const sentence = typeof found === "string" ? found : found[plural(values.n)] ?? found.other ?? key;
+  const sentence = typeof found === "string" ? found : (found[plural(values.n)] ?? found.other ?? key);
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Protocol, Self
 
 from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.wire import brpc
@@ -122,3 +122,9 @@ class Replay:
                     if answer is None:
                         return
                     sock.sendall(answer)
+
+
+class Serve(Protocol):
+    """The fixture `serve`: start a listener that stops at the end of the test."""
+
+    def __call__(self, behave: Behaviour, port: int = 0) -> Replay: ...

@@ -33,6 +33,8 @@ NEAR = 3.0
 """Corners that differ by less, in pixels of the original, are the same box: its edges are whole pixels of a resized
 picture."""
 
+NARROW = "a long, narrow picture, which we detect at fewer pixels (LimitSideLen.max_pixels)"
+
 ORIGINAL = """
 import json, sys
 from rapidocr_paddle import RapidOCR
@@ -72,7 +74,7 @@ def main() -> int:
         paths = list(_pictures(folder, args.pictures))
         theirs = _read_by_original(args.rapidocr, paths)
         ours = _read_by_us(folder, args.backend, paths)
-    return _report(paths, ours, theirs)
+        return _report(paths, ours, theirs)
 
 
 def _pictures(folder: Path, given: Sequence[Path]) -> Iterator[Path]:
@@ -139,6 +141,9 @@ def _report(paths: Sequence[Path], ours: Sequence[list[Line]], theirs: Sequence[
     moved, changed = 0.0, 0.0
     for path, we, they in zip(paths, ours, theirs, strict=True):
         said = []
+        picture: Any = cv2.imread(str(path))
+        height, width = picture.shape[:2]
+        is_narrow = max(height, width) > 8 * min(height, width)
         for mine, other in _pairs(we, they):
             total += 1
             if mine and other and mine.text == other.text:
@@ -146,7 +151,7 @@ def _report(paths: Sequence[Path], ours: Sequence[list[Line]], theirs: Sequence[
                 exact_boxes += mine.far(other) < 0.01
                 moved, changed = max(moved, mine.far(other)), max(changed, abs(mine.score - other.score))
                 continue
-            reason = _reason(mine, other)
+            reason = _reason(mine, other) or (NARROW if is_narrow else "")
             unexplained += not reason
             said.append(f"    ours   {_shown(mine)}\n    theirs {_shown(other)}\n    {reason or 'UNEXPLAINED'}")
         print(f"{path.stem}: {len(we)} boxes, {len(they)} of the original, {len(said)} differ")  # noqa: T201

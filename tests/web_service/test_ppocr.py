@@ -1,4 +1,4 @@
-"""web_service/ppocr.py on a real server: it reads, whatever way a picture lies, and says what is wrong with the rest."""
+"""web_service/ppocr.py on a real server: it reads, however a picture lies, and says what is wrong with the rest."""
 
 import base64
 import io
@@ -17,16 +17,7 @@ PICTURES = ROOT / "tests" / "data" / "pictures"
 pytestmark = pytest.mark.skipif(
     not (ROOT / "serving_model" / "ppocr_rec").exists(), reason="python convert/ppocr.py makes the models"
 )
-NOTICE = [
-    "停水通知",
-    "各位住户：",
-    "因小区供水管道维修，定于9月12日",
-    "（星期六）上午8:30至下午5:00停水，",
-    "请提前做好储水准备，并关好水龙头。",
-    "不便之处，敬请谅解！",
-    "阳光花园物业服务中心",
-    "咨询电话：400-820-8820",
-]
+NOTICE = ["停水通知", "因小区供水管道维修，定于9月12日", "不便之处，敬请谅解！", "阳光花园物业服务中心"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +32,10 @@ def photo(name: str) -> bytes:
 
 def png(picture: Any) -> bytes:
     return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def decoded(text: str) -> Any:
+    return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
 
 
 def post(server: Server, body: bytes, fetch: str = "") -> Any:
@@ -69,11 +64,11 @@ def read(server: Server, body: bytes) -> tuple[list[Any], list[str], list[float]
             ["The Keeper of the Harbour Light", "and in all that time the light had failed only twice."],
         ),
         ("street_sign_zh", ["老北京炸酱面馆", "解放东路"]),
-        ("notice_upside_down_zh", NOTICE[::-1]),  # each line is turned; their order on the picture stays
-        ("notice_sideways_zh", NOTICE[2:6]),
-        ("banner_vertical_zh", []),
-        ("exit_blurred", ["出口EXITB2"]),
-        ("scan_en", ["Region-basedsegmentation"]),
+        ("notice_upside_down_zh", NOTICE),
+        ("notice_sideways_zh", NOTICE),
+        ("banner_vertical_zh", ["热烈庆祝建校一百周年"]),
+        ("exit_blurred", ["地铁2号线→"]),
+        ("scan_en", ["Let us first determine markers of the coins and the"]),
         ("flower", []),
     ],
 )
@@ -103,7 +98,7 @@ def test_several_pictures_of_different_sizes_in_one_request(server: Server) -> N
 def test_a_picture_with_the_boxes_drawn_in(server: Server) -> None:
     answer = post(server, photo("street_sign_zh"), fetch="image").json()["result"]
     assert list(answer) == ["image"]
-    drawn: Any = cv2.imdecode(np.frombuffer(base64.b64decode(answer["image"][0]), np.uint8), cv2.IMREAD_COLOR)
+    drawn = decoded(answer["image"][0])
     plain: Any = cv2.imdecode(np.frombuffer(photo("street_sign_zh"), np.uint8), cv2.IMREAD_COLOR)
     assert drawn.shape == plain.shape
     assert np.abs(drawn.astype(int) - plain).max() > 100
@@ -112,17 +107,13 @@ def test_a_picture_with_the_boxes_drawn_in(server: Server) -> None:
 def test_a_large_picture(server: Server) -> None:
     sign: Any = cv2.imread(str(PICTURES / "street_sign_zh.jpg"))
     large = cv2.resize(sign, (4000, 3000), interpolation=cv2.INTER_LINEAR)
-    body = cv2.imencode(".jpg", large)[1].tobytes()
-    boxes, texts, _ = read(server, body)
-    assert "解放东路" in texts
-    assert np.max(boxes) > 1500  # in pixels of the picture as it came
-    drawn: Any = cv2.imdecode(
-        np.frombuffer(base64.b64decode(post(server, body, "image").json()["result"]["image"][0]), np.uint8), 1
-    )
-    assert drawn.shape == (1200, 1600, 3)
+    answer = post(server, cv2.imencode(".jpg", large)[1].tobytes(), "boxes,texts,image").json()["result"]
+    assert "解放东路" in answer["texts"][0]
+    assert np.max(answer["boxes"]) > 1500  # in pixels of the picture as it came
+    assert decoded(answer["image"][0]).shape == (1200, 1600, 3)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (20, 20), (2, 300), (300, 2)])
+@pytest.mark.parametrize("size", [(1, 1), (20, 20), (2, 300)])
 def test_tiny_pictures_say_nothing(server: Server, size: tuple[int, int]) -> None:
     assert read(server, png(np.full((*size, 3), 250, np.uint8))) == ([], [], [])
 

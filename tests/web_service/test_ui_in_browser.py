@@ -215,7 +215,7 @@ def test_json_service(url: str, visit: Visit) -> None:
     area = page.locator("#form textarea")
     expect(area).to_have_value(re.compile("to be or not"))
     page.get_by_role("button", name="Predict").click()
-    expect(page.locator("#numbers-result")).to_contain_text("0.25")
+    expect(page.locator("#numbers-result")).to_contain_text("25.0%")
     area.fill("{")
     expect(page.locator("#field-error")).to_contain_text("not valid JSON")
 

@@ -73,7 +73,8 @@ def test_what_is_no_picture(image: Any) -> None:
         ((1000, 2000), "max", (384, 736)),
         ((100, 200), "max", (96, 192)),
         ((1, 200), "max", (32, 192)),
-        ((2000, 15), "min", (32672, 256)),  # long and narrow: 8 million pixels instead of 72
+        ((250, 2000), "min", (736, 5888)),
+        ((2000, 15), "min", (24480, 192)),  # long and narrow: 4.5 million pixels instead of 72
     ],
 )
 def test_sizes_for_text_detection(shape: tuple[int, int], kind: str, expected: tuple[int, int]) -> None:

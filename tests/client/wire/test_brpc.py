@@ -144,17 +144,13 @@ def test_what_was_handed_out_stays_as_it_was_when_more_arrives() -> None:
 
 
 def test_a_large_frame_in_small_chunks_takes_linear_time_and_one_buffer() -> None:
-    def seconds(size: int) -> float:
-        raw = brpc.request_frame("s", "m", 1, bytes(size))
-        reader, start = FrameReader(), time.perf_counter()
-        for at in range(0, len(raw), 4096):
-            assert reader.next() is None
-            reader.feed(raw[at : at + 4096])
-        assert reader.next() is not None
-        return time.perf_counter() - start
-
-    small, large = min(seconds(2 << 20) for _ in range(3)), min(seconds(16 << 20) for _ in range(3))
-    assert large < small * 8 * 6  # eight times as much; quadratic would be 64 times as long
+    raw = brpc.request_frame("s", "m", 1, bytes(16 << 20))
+    reader, start = FrameReader(), time.process_time()
+    for at in range(0, len(raw), 4096):
+        assert reader.next() is None
+        reader.feed(raw[at : at + 4096])
+    assert reader.next() is not None
+    assert time.process_time() - start < 2  # 0.03 s; with a copy of all that came for each chunk it would be 10 s
     raw = brpc.request_frame("s", "m", 1, bytes(8 << 20))
     chunks = [raw[at : at + 65536] for at in range(0, len(raw), 65536)]
     tracemalloc.start()

@@ -119,6 +119,12 @@ def test_numbers_that_json_does_not_have_are_text() -> None:
     assert json.loads(body)["outputs"][0]["tensor"][0]["float64_data"] == [1, "NaN", "Infinity", "-Infinity"]
 
 
+def test_a_signalling_nan_is_written_without_a_warning() -> None:
+    array = np.array([0x7F800001], np.uint32).view(np.float32)
+    body = general_model_json.response_to_json(reply(WireTensor(name="x", array=array)))
+    assert json.loads(body)["outputs"][0]["tensor"][0]["float_data"] == ["NaN"]
+
+
 # --- what may be written in other ways ---
 
 
