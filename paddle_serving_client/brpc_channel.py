@@ -29,11 +29,11 @@ from paddle_serving_client.errors import (
     BadPacket,
     Busy,
     DeadlineExceeded,
-    ErrNo,
     NoMethod,
     NoService,
     ServingError,
     Stopping,
+    Unreachable,
 )
 from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import RpcError
@@ -61,12 +61,6 @@ _ERRORS: dict[int, type[ServingError]] = {
 _HOST_DOWN = 112
 _OUT_OF_STREAMS = 1014
 _WORTH_A_RETRY = {RpcError.LIMIT, RpcError.OVER_CROWDED, RpcError.FAILED_SOCKET, _OUT_OF_STREAMS, _HOST_DOWN}
-
-
-class Unreachable(ServingError, ConnectionError):
-    """No server could be reached, or it closed the connection without an answer; try again later."""
-
-    err_no = ErrNo.CLOSED
 
 
 class _Again(Exception):

@@ -16,15 +16,13 @@ import numpy as np
 
 from paddle_serving_client import dtype, model_config
 from paddle_serving_client import feed as feeding
-from paddle_serving_client.brpc_channel import BrpcChannel, Unreachable
+from paddle_serving_client.brpc_channel import BrpcChannel
 from paddle_serving_client.errors import BadConfig, BadInput, DeadlineExceeded, ServingError
 from paddle_serving_client.message import Array, describe
 from paddle_serving_client.model_config import CLIENT_CONFIG, ModelSpec
 from paddle_serving_client.wire import brpc, general_model
 from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse
 from paddle_serving_client.wire.tensors import row_of
-
-__all__ = ["Client", "Unreachable"]
 
 logger = logging.getLogger(__name__)
 

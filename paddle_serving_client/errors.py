@@ -13,6 +13,7 @@
     ├── BadPacket                    8000  bytes that are not the protocol they claim to be
     ├── Busy                         8000  over the queue limit; try again later
     ├── Stopping                     3001  the server is going down; try another
+    ├── Unreachable                  3001  a client cannot reach a server
     ├── DeadlineExceeded             6000  no answer in time
     └── BackendFailed                9000  the inference library or user code failed
         └── EngineLost               9000  the engine process died with the request inside
@@ -112,6 +113,12 @@ class Busy(ServingError):
 
 class Stopping(ServingError):
     """The server is stopping and takes nothing new."""
+
+    err_no = ErrNo.CLOSED
+
+
+class Unreachable(ServingError, ConnectionError):
+    """No server could be reached, or it closed the connection without an answer; try again later."""
 
     err_no = ErrNo.CLOSED
 

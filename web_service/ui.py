@@ -30,7 +30,6 @@ from werkzeug.exceptions import HTTPException
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from a checkout that is not installed, too
 
 from paddle_serving_client import Client
-from paddle_serving_client.client import Unreachable
 from paddle_serving_client.dtype import ELEM_TYPES, UNKNOWN
 from paddle_serving_client.errors import (
     BadConfig,
@@ -41,6 +40,7 @@ from paddle_serving_client.errors import (
     NoService,
     ServingError,
     TooLarge,
+    Unreachable,
     UnsupportedMedia,
 )
 from paddle_serving_client.message import Array

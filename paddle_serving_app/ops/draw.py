@@ -97,7 +97,7 @@ class BoxDrawing:
     def _font_for(self, polygon: Array, picture_size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
         """A size that goes with the box, legible in the picture; in steps, so that few fonts are loaded."""
         shortest = float(min(np.linalg.norm(np.roll(polygon, -1, axis=0) - polygon, axis=1), default=0.0))
-        points = int(np.clip(shortest * 0.6, max(picture_size / 80, 10), max(picture_size / 40, 14)))
+        points = int(np.clip(shortest * 0.42, max(picture_size / 110, 9), max(picture_size / 45, 12)))
         if self.font:
             return _loaded(self.font, 0, points)
         if found := _chinese_font():

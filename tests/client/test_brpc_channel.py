@@ -8,8 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from paddle_serving_client import brpc_channel, brpc_connection
-from paddle_serving_client.brpc_channel import BrpcChannel, Unreachable
-from paddle_serving_client.errors import BadConfig, BadPacket, Busy, DeadlineExceeded, ServingError, Stopping
+from paddle_serving_client.brpc_channel import BrpcChannel
+from paddle_serving_client.errors import (
+    BadConfig,
+    BadPacket,
+    Busy,
+    DeadlineExceeded,
+    ServingError,
+    Stopping,
+    Unreachable,
+)
 from paddle_serving_client.wire import brpc
 from tests.client import replay
 from tests.client.replay import Behaviour, Replay

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from paddle_serving_client import Client
-from paddle_serving_client.client import Unreachable
 from paddle_serving_client.errors import (
     BackendFailed,
     BadConfig,
@@ -26,6 +25,7 @@ from paddle_serving_client.errors import (
     NoService,
     ServingError,
     Stopping,
+    Unreachable,
 )
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc, general_model

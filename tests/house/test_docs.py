@@ -26,7 +26,9 @@ from paddle_serving_server.protocols.http import routes
 from paddle_serving_server.web_service import WebService
 from tests.house import documents
 from tests.house.documents import Block, blocks_of, same_output, without_blocks
-from tests.house.test_errors import CLASSES
+from tests.house.test_errors import CLASSES, ONLY_AT_THE_CALLER
+from tests.house.test_imports import PACKAGES
+from tests.house.test_words import project_files
 from tests.serving import ROOT
 
 DOCS = ROOT / "docs"
@@ -80,6 +82,12 @@ def test_every_block_says_how_it_is_tested(document: Path) -> None:
 def test_both_readmes_have_the_same_blocks() -> None:
     english, chinese = ([b.code for b in blocks_of(path.read_text(encoding="utf-8"))] for path in documents.READMES)
     assert english == chinese
+
+
+def test_both_readmes_have_the_same_links_and_headings() -> None:
+    english, chinese = (without_blocks(path.read_text(encoding="utf-8")) for path in documents.READMES)
+    assert _LINK.findall(english)[1:] == _LINK.findall(chinese)[1:]  # the first is to the other
+    assert re.findall(r"^#+ ", english, re.MULTILINE) == re.findall(r"^#+ ", chinese, re.MULTILINE)
 
 
 def test_blocks_are_found_as_a_reader_sees_them() -> None:
@@ -169,7 +177,8 @@ def test_every_error_is_in_the_table_with_its_numbers() -> None:
         said = [cell.strip() for cell in rows[cls.__name__].split("|")]
         code = next((code for known, code in brpc._CODES if issubclass(cls, known)), RpcError.INTERNAL)
         status = routes._refusal(cls("x"), as_text=False).status
-        assert said[:3] == [str(int(cls.err_no)), str(int(status)), str(int(code))], cls
+        answered = ["–", "–"] if cls in ONLY_AT_THE_CALLER else [str(int(status)), str(int(code))]
+        assert said[:3] == [str(int(cls.err_no)), *answered], cls
 
 
 def test_every_number_of_an_error_is_explained() -> None:
@@ -221,6 +230,21 @@ def test_every_way_to_convert_is_documented() -> None:
     assert undocumented(io.__all__, text_of("convert.md")) == []
     for name in io.__all__:
         assert undocumented(inspect.signature(getattr(io, name)).parameters, text_of("convert.md")) == [], name
+
+
+def test_every_module_is_in_the_picture_of_the_house() -> None:
+    picture = text_of("architecture.md")
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            if not path.name.endswith(("__init__.py", "_pb2.py")):
+                assert re.search(rf"[ /]{path.name}\b", picture), path
+
+
+def test_the_picture_of_the_house_has_no_module_that_is_gone() -> None:
+    (picture,) = (b.code for b in blocks_of(text_of("architecture.md")) if "message.py" in b.code)
+    drawn = set(re.findall(r"\b(\w+\.py)\b", picture))
+    there = {path.name for path in project_files()}
+    assert drawn - there == {"NAME.py"}
 
 
 def test_a_name_that_is_left_out_is_found() -> None:

@@ -15,6 +15,8 @@ from paddle_serving_server.protocols.http import routes
 TREE = re.compile(r"^    (?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<number>\d+)  ", re.MULTILINE)
 ONLY_AT_START = {errors.BadConfig, errors.BadModel, errors.MissingLibrary}
 """Raised before there is a caller. Where one meets a request after all, it is our fault: 500, 2001."""
+ONLY_AT_THE_CALLER = {errors.Unreachable}
+"""Raised by clients; no server answers it."""
 
 
 def tree(cls: type[ServingError] = ServingError) -> Iterator[type[ServingError]]:
@@ -61,7 +63,7 @@ def test_every_error_says_who_it_is_for(cls: type[ServingError]) -> None:
     assert cls.err_no is not ErrNo.OK
 
 
-@pytest.mark.parametrize("cls", set(CLASSES) - ONLY_AT_START - {ServingError})
+@pytest.mark.parametrize("cls", set(CLASSES) - ONLY_AT_START - ONLY_AT_THE_CALLER - {ServingError})
 def test_every_error_of_a_request_has_a_status_and_a_code(cls: type[ServingError]) -> None:
     assert any(issubclass(cls, known) for known, _, _ in routes._STATUS)
     assert any(issubclass(cls, known) for known, _ in brpc._CODES)

@@ -10,7 +10,6 @@ EXPORTS = {
     "paddle_serving_app.reader": [
         "BGR2RGB",
         "Base64ToImage",
-        "BoxDrawing",
         "CenterCrop",
         "DBPostProcess",
         "Div",

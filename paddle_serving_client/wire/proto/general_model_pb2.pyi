@@ -23,14 +23,14 @@ class Tensor(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     ALIAS_NAME_FIELD_NUMBER: _ClassVar[int]
     TENSOR_CONTENT_FIELD_NUMBER: _ClassVar[int]
-    int64_data: _containers.RepeatedScalarFieldContainer[bytes]
-    float_data: _containers.RepeatedScalarFieldContainer[bytes]
-    int_data: _containers.RepeatedScalarFieldContainer[bytes]
-    float64_data: _containers.RepeatedScalarFieldContainer[bytes]
-    uint32_data: _containers.RepeatedScalarFieldContainer[bytes]
-    bool_data: _containers.RepeatedScalarFieldContainer[bytes]
-    complex64_data: _containers.RepeatedScalarFieldContainer[bytes]
-    complex128_data: _containers.RepeatedScalarFieldContainer[bytes]
+    int64_data: _containers.RepeatedScalarFieldContainer[int]
+    float_data: _containers.RepeatedScalarFieldContainer[float]
+    int_data: _containers.RepeatedScalarFieldContainer[int]
+    float64_data: _containers.RepeatedScalarFieldContainer[float]
+    uint32_data: _containers.RepeatedScalarFieldContainer[int]
+    bool_data: _containers.RepeatedScalarFieldContainer[bool]
+    complex64_data: _containers.RepeatedScalarFieldContainer[float]
+    complex128_data: _containers.RepeatedScalarFieldContainer[float]
     data: _containers.RepeatedScalarFieldContainer[bytes]
     elem_type: int
     shape: _containers.RepeatedScalarFieldContainer[int]
@@ -38,7 +38,7 @@ class Tensor(_message.Message):
     name: str
     alias_name: str
     tensor_content: bytes
-    def __init__(self, int64_data: _Optional[_Iterable[bytes]] = ..., float_data: _Optional[_Iterable[bytes]] = ..., int_data: _Optional[_Iterable[bytes]] = ..., float64_data: _Optional[_Iterable[bytes]] = ..., uint32_data: _Optional[_Iterable[bytes]] = ..., bool_data: _Optional[_Iterable[bytes]] = ..., complex64_data: _Optional[_Iterable[bytes]] = ..., complex128_data: _Optional[_Iterable[bytes]] = ..., data: _Optional[_Iterable[bytes]] = ..., elem_type: _Optional[int] = ..., shape: _Optional[_Iterable[int]] = ..., lod: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., alias_name: _Optional[str] = ..., tensor_content: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, int64_data: _Optional[_Iterable[int]] = ..., float_data: _Optional[_Iterable[float]] = ..., int_data: _Optional[_Iterable[int]] = ..., float64_data: _Optional[_Iterable[float]] = ..., uint32_data: _Optional[_Iterable[int]] = ..., bool_data: _Optional[_Iterable[bool]] = ..., complex64_data: _Optional[_Iterable[float]] = ..., complex128_data: _Optional[_Iterable[float]] = ..., data: _Optional[_Iterable[bytes]] = ..., elem_type: _Optional[int] = ..., shape: _Optional[_Iterable[int]] = ..., lod: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., alias_name: _Optional[str] = ..., tensor_content: _Optional[bytes] = ...) -> None: ...
 
 class Request(_message.Message):
     __slots__ = ("tensor", "fetch_var_names", "profile_server", "log_id")

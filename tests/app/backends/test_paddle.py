@@ -154,20 +154,6 @@ class TestOneDnn:
         backend = load(model_folder("uci", "json"), ModelOptions(onednn=False))
         np.testing.assert_allclose(backend.run([models.UCI_INPUT[None]], {}).arrays[0], [[models.UCI_PRICE]], rtol=1e-6)
 
-    @pytest.mark.parametrize("form", ["pdmodel", "json"])
-    def test_memory_is_bounded_over_many_shapes(self, form: str, model_folder: Folder) -> None:
-        psutil = pytest.importorskip("psutil")
-        backend = load(model_folder("conv", form))
-        process = psutil.Process()
-        random = np.random.default_rng(3)
-        sizes = [(1, 3, int(h), int(w)) for h, w in random.integers(8, 400, (400, 2))]
-        for shape in sizes[:200]:
-            backend.run([np.zeros(shape, np.float32)], {})
-        before = process.memory_info().rss
-        for shape in sizes[200:]:
-            backend.run([np.zeros(shape, np.float32)], {})
-        assert process.memory_info().rss - before < 32 << 20
-
 
 class TestDevice:
     def test_without_cuda(self, model_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

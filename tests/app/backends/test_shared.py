@@ -334,6 +334,21 @@ class TestDamage:
             load(folder, name)
 
 
+@pytest.mark.parametrize("form", ["pdmodel", "json"])
+def test_memory_is_bounded_over_many_shapes(name: str, form: str, model_folder: Folder) -> None:
+    psutil = pytest.importorskip("psutil")
+    model = load(model_folder("conv", form), name)
+    process = psutil.Process()
+    sizes = [(1, 3, int(h), int(w)) for h, w in np.random.default_rng(3).integers(8, 400, (400, 2))]
+    for shape in sizes[:200]:
+        answer(model, image=np.zeros(shape, np.float32))
+    before = process.memory_info().rss
+    for shape in sizes[200:]:
+        answer(model, image=np.zeros(shape, np.float32))
+    assert process.memory_info().rss - before < 32 << 20
+    model.close()
+
+
 def test_no_such_gpu(name: str, model_folder: Folder) -> None:
     with pytest.raises(MissingLibrary, match="GPU 63"):
         load(model_folder("uci", FORM.get(name, "pdmodel")), name, gpu_id=63)

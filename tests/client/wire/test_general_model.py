@@ -14,11 +14,10 @@ from paddle_serving_client.errors import BadDType, BadInput, BadPacket, TooLarge
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_client.wire import general_model, protobuf
 from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse, WireTensor, string_tensor
+from paddle_serving_client.wire.proto import general_model_pb2 as pb
 from tests.client import captured
-from tests.client.captured import original_messages
 from tests.data.frames import read
 
-ORIGINAL = original_messages()
 X = np.array(
     [0.0137, -0.1136, 0.2553, -0.0692, 0.0582, -0.0727, -0.1583, -0.0584, 0.6283, 0.4919, 0.1856, 0.0795, -0.0332],
     np.float32,
@@ -232,7 +231,7 @@ def test_request_there_and_back(tensors: list[WireTensor], fetch: list[str], pro
         profile,
         log_id,
     )
-    assert ORIGINAL["Request"].FromString(raw).SerializeToString() == raw
+    assert pb.Request.FromString(raw).SerializeToString() == raw
 
 
 @given(TENSOR_LISTS, NAMES, st.lists(st.integers(-(2**63), 2**63 - 1), max_size=8), st.integers(-(2**31), 2**31 - 1))
@@ -244,13 +243,13 @@ def test_response_there_and_back(tensors: list[WireTensor], engine: str, times: 
     assert all(map(same, back.outputs[0].tensors, tensors))
     assert [output.engine_name for output in back.outputs] == [engine, "b"]
     assert (back.profile_time, back.err_no, back.err_msg, back.log_id) == (tuple(times), err_no, engine, 3)
-    assert ORIGINAL["Response"].FromString(raw).SerializeToString() == raw
+    assert pb.Response.FromString(raw).SerializeToString() == raw
 
 
 @given(ARRAYS)
 def test_values_are_those_that_protobuf_reads(array: Array) -> None:
     raw = general_model.encode_request(WireRequest(tensors=(WireTensor(name="x", array=array),)))
-    tensor = ORIGINAL["Request"].FromString(raw).tensor[0]
+    tensor = pb.Request.FromString(raw).tensor[0]
     row = dtype.ELEM_TYPES[dtype.code_of(array.dtype)]
     assert tensor.elem_type == row.code
     assert tuple(tensor.shape) == array.shape
@@ -307,7 +306,7 @@ def test_no_array_off_the_wire_can_be_written(name: str) -> None:
 
 
 def original_tensor(**fields: Any) -> bytes:
-    return bytes(ORIGINAL["Request"](tensor=[ORIGINAL["Tensor"](**fields)]).SerializeToString())
+    return bytes(pb.Request(tensor=[pb.Tensor(**fields)]).SerializeToString())
 
 
 def test_numbers_that_are_not_packed_are_read() -> None:
@@ -417,9 +416,9 @@ def test_tensors_that_no_encoder_writes(tensor: bytes, problem: str) -> None:
 
 
 def test_a_name_twice() -> None:
-    tensor = ORIGINAL["Tensor"](int64_data=[1], shape=[1], name="x")
+    tensor = pb.Tensor(int64_data=[1], shape=[1], name="x")
     with pytest.raises(BadInput, match="tensor 'x' is there more than once"):
-        general_model.decode_request(ORIGINAL["Request"](tensor=[tensor, tensor]).SerializeToString())
+        general_model.decode_request(pb.Request(tensor=[tensor, tensor]).SerializeToString())
 
 
 def test_a_string_over_the_limit() -> None:
@@ -433,7 +432,7 @@ def test_a_string_over_the_limit() -> None:
     ("fetch_var_names", "y", 65, "fetch_var_names: 65, at most 64"),
 ])  # fmt: skip
 def test_too_many(field: str, value: object, count: int, problem: str) -> None:
-    payload = ORIGINAL["Request"](**{field: [value] * count}).SerializeToString()
+    payload = pb.Request(**{field: [value] * count}).SerializeToString()  # type: ignore[arg-type]
     with pytest.raises(TooLarge, match=problem):
         general_model.decode_request(payload)
 

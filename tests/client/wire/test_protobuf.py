@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.wire import protobuf
+from paddle_serving_client.wire.proto import general_model_pb2 as pb
 from paddle_serving_client.wire.protobuf import BYTES, FIXED32, FIXED64, VARINT, MessageType
-from tests.client.captured import original_messages
 
-TENSOR = original_messages()["Tensor"]
 INT64 = st.integers(-(2**63), 2**63 - 1)
 SMALL_OR_ANY = st.one_of(st.integers(0, 127), st.integers(-3, 300), INT64)
 EDGES = [0, 1, -1, 127, 128, 16383, 16384, 2**31 - 1, -(2**31), 2**32, 2**56 - 1, 2**56, 2**63 - 1, -(2**63)]
@@ -22,7 +21,7 @@ MESSAGE = MessageType(
 
 def packed_by_protobuf(values: list[int]) -> bytes:
     """What protobuf's own encoder makes of `int64_data`, without tag and length."""
-    raw = memoryview(TENSOR(int64_data=values).SerializeToString())
+    raw = memoryview(pb.Tensor(int64_data=values).SerializeToString())
     return bytes(MessageType(it=(1, BYTES)).read(raw).get("it", [memoryview(b"")])[0])
 
 
