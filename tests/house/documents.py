@@ -33,6 +33,8 @@ FOLLOWED = (READMES[0], *PAGES)
 """Documents whose blocks are run; README_CN.md has the blocks of README.md."""
 ALL = (*READMES, *PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
 
+LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
+"""A link of Markdown; its group is where it leads."""
 START_S = 60.0
 RUN_S = 60.0
 STOP_S = 30.0

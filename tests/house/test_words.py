@@ -25,16 +25,16 @@ REGISTRIES = re.compile(
 )
 
 
-def project_files() -> Iterator[Path]:
-    """What git tracks, or would."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+def project_files(*which: str) -> Iterator[Path]:
+    """The project's files: `--cached`, what git tracks; `--others`, what it would if it were told."""
+    command = ["git", "ls-files", "-z", "--exclude-standard", *which]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     yield from (ROOT / name for name in listed if name and (ROOT / name).is_file())
 
 
 def texts() -> Iterator[tuple[Path, str]]:
     """The project's text files, but for this one."""
-    for path in project_files():
+    for path in project_files("--cached", "--others"):
         raw = path.read_bytes()
         if b"\0" not in raw[:4096] and path != Path(__file__).resolve():
             yield path, raw.decode("utf-8", "replace")
