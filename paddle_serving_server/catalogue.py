@@ -58,6 +58,7 @@ def _description(service: WebService, is_ready: bool) -> dict[str, object]:
         "outputs": outputs,
         "example": service.example,
         "backend": ", ".join(sorted(set(service.backends.values()))),
+        "models": [{"name": name, "plan": plan} for name, plan in service.model_plans.items()],
         "ready": is_ready,
     }
 

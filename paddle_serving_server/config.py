@@ -61,8 +61,10 @@ class ServerConfig:
     """What those files find in `sys.argv`."""
     options: ModelOptions = field(default_factory=ModelOptions)
     """For models of service files, where these do not say otherwise."""
-    max_rows: int = 32
-    """Largest batch, in rows."""
+    max_rows: int = 0
+    """Largest batch, in rows; 0: what measured best."""
+    tune_s: float = 10.0
+    """How long to measure which library runs a new model fastest, in seconds; 0: not at all."""
     max_wait_ms: float = 0.0
     """Longest time a request waits for company."""
     grace_s: float = 30.0
@@ -94,6 +96,9 @@ class Command:
     """For stop and kill: only the server on that port; None means all."""
     config: ServerConfig
 
+
+AUTO = "auto"
+"""For `--backend`: the same as not to give it."""
 
 IGNORED = {
     "workdir": "no working folder is needed",
@@ -127,13 +132,15 @@ def parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=9393, help="port for all protocols (default 9393)")
     add("--thread", type=int, default=4, help="threads for pre- and postprocessing in each front (default 4)")
     add("--fronts", type=int, default=1, help="processes that accept connections (default 1)")
-    add("--backend", default="", help="paddle, onnxruntime or openvino (default: the first that can read the model)")
-    add("--engine_threads", type=int, default=0, help="computing threads of an engine (default: all cores)")
+    add("--backend", default="", help="paddle, onnxruntime or openvino; auto (default): what measures fastest")
+    add("--tune", default="load", help="load (default): measure a new model at its first load; off: never")
+    add("--tune_s", type=float, default=10.0, help="how long to measure, in seconds (default 10)")
+    add("--engine_threads", type=int, default=0, help="computing threads of an engine (default: what measures best)")
     add("--gpu_ids", nargs="+", default=[], metavar="ID", help="GPU to use, -1 for CPU (default: CPU)")
     add("--precision", default="fp32", type=str.lower, help="fp32, fp16, int8 or bf16, where the library can")
     add("--ir_optim", action="store_true", help="always on; kept for old scripts")
     add("--use_trt", action="store_true", help="TensorRT, on GPU")
-    add("--batch_infer_size", type=int, nargs="+", default=[32], help="largest batch, in rows (default 32)")
+    add("--batch_infer_size", type=int, nargs="+", default=[], help="largest batch, in rows (default: as measured)")
     add("--batch_wait_ms", type=float, default=0.0, help="longest wait for company in a batch (default 0)")
     add("--max_body_size", type=int, default=64 << 20, help="largest request in bytes (default 64 MiB)")
     add("--max_waiting", type=int, default=1000, help="requests that may wait for one engine (default 1000)")
@@ -172,7 +179,7 @@ def parse(argv: Sequence[str]) -> tuple[Command, list[str]]:
 def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
     _check(said)
     options = ModelOptions(
-        backend=said.backend,
+        backend="" if said.backend == AUTO else said.backend,
         threads=said.engine_threads,
         gpu_id=_gpu(said.gpu_ids),
         precision=said.precision,
@@ -188,7 +195,8 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
         services=tuple(said.service),
         service_argv=tuple(service_argv),
         options=options,
-        max_rows=said.batch_infer_size[0],
+        max_rows=said.batch_infer_size[0] if said.batch_infer_size else 0,
+        tune_s=said.tune_s if said.tune == "load" else 0.0,
         max_wait_ms=said.batch_wait_ms,
         grace_s=said.grace_s,
         limits=Limits(
@@ -222,6 +230,7 @@ def _check(said: argparse.Namespace) -> None:
         "max_waiting": (1, 10**6),
         "request_timeout_ms": (1, 10**9),
         "batch_wait_ms": (0, 60_000),
+        "tune_s": (0, 3600),
         "grace_s": (0, 3600),
     }
     for name, (low, high) in ranges.items():
@@ -230,8 +239,10 @@ def _check(said: argparse.Namespace) -> None:
             raise BadConfig(f"--{name} must be from {low} to {high}, got {value}")
     if not all(1 <= n <= 65536 for n in said.batch_infer_size):
         raise BadConfig(f"--batch_infer_size must be from 1 to 65536, got {said.batch_infer_size}")
-    if said.backend and said.backend not in plugins.names(backends):
-        raise BadConfig(f"--backend must be one of {', '.join(plugins.names(backends))}, got {said.backend}")
+    if said.backend not in ("", AUTO, *plugins.names(backends)):
+        raise BadConfig(f"--backend must be {AUTO} or one of {', '.join(plugins.names(backends))}, got {said.backend}")
+    if said.tune not in ("load", "off"):
+        raise BadConfig(f"--tune must be load or off, got {said.tune}")
     if said.precision not in ("fp32", "fp16", "int8", "bf16"):
         raise BadConfig(f"--precision must be fp32, fp16, int8 or bf16, got {said.precision}")
     if said.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -239,7 +250,7 @@ def _check(said: argparse.Namespace) -> None:
 
 
 def _gpu(gpu_ids: list[str]) -> int | None:
-    """`--gpu_ids 0` or `0,1`: one GPU for each engine; the first counts."""
+    """The one GPU of `--gpu_ids 0`; None for CPU."""
     ids = [part for item in gpu_ids for part in item.split(",") if part.strip()]
     try:
         numbers = [int(part) for part in ids]

@@ -26,7 +26,7 @@ from paddle_serving_client.errors import ServingError
 from paddle_serving_server import hosting, log
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import ServerConfig
-from paddle_serving_server.engine.channel import Channel
+from paddle_serving_server.engine.channel import HUNG_S, Channel
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START, EngineConfig
@@ -82,7 +82,8 @@ class Front:
     async def _engines_of(self, service: WebService) -> dict[str, Engine]:
         plans = {name: (plan.folder, self._options(plan.options)) for name, plan in service.plans.items()}
         if service.in_process:
-            return {name: LocalEngine.load(folder, options) for name, (folder, options) in plans.items()}
+            tune_s = self._config.tune_s
+            return {name: LocalEngine.load(folder, options, tune_s) for name, (folder, options) in plans.items()}
         return {name: await self._channel(folder, options) for name, (folder, options) in plans.items()}
 
     async def _channel(self, folder: str, options: ModelOptions) -> Channel:
@@ -91,6 +92,7 @@ class Front:
             folder=folder,
             options=options,
             max_rows=self._config.max_rows,
+            tune_s=self._config.tune_s,
             max_wait_ms=self._config.max_wait_ms,
             log_level=self._config.log_level,
         ).to_json()
@@ -98,7 +100,10 @@ class Front:
             self._tell({"need": config})
             path = (await self._paths.get())["path"]
             hung = {"hung": config}
-            self._channels[config] = Channel(path, self._config.limits.max_waiting, lambda: self._tell(hung))
+            limits = self._config.limits
+            # A run that takes longer than any request may cannot help anybody.
+            hung_s = max(HUNG_S, limits.request_s)
+            self._channels[config] = Channel(path, limits.max_waiting, lambda: self._tell(hung), hung_s)
         return self._channels[config]
 
     def _options(self, of_service: ModelOptions) -> ModelOptions:

@@ -1,6 +1,8 @@
 """ProcessInfo.json: which servers were started here, for `serve stop` and `serve kill`."""
 
+import contextlib
 import json
+import logging
 import os
 import signal
 import time
@@ -8,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from paddle_serving_client.errors import BadConfig
+
+logger = logging.getLogger(__name__)
 
 _STOP_WAIT_S = 60.0
 
@@ -96,8 +100,12 @@ def _read() -> list[dict[str, Any]]:
 def _write(entries: list[dict[str, Any]]) -> None:
     target = file()
     if not entries:
-        target.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            target.unlink()
         return
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.write_text(json.dumps(entries))
-    draft.replace(target)
+    try:
+        draft.write_text(json.dumps(entries))
+        draft.replace(target)
+    except OSError as exc:
+        logger.warning("%s cannot be written (%s): `serve stop` will not find this server", target, exc.strerror)

@@ -282,6 +282,11 @@ class WebService:
         """The inference library of each model."""
         return {name: engine.backend_name for name, engine in self._engines.items()}
 
+    @property
+    def model_plans(self) -> dict[str, Mapping[str, object]]:
+        """Why each model is run the way it is, by its name, or by that of its folder where it has none."""
+        return {name or Path(self._folders[name]).name: engine.plan for name, engine in self._engines.items()}
+
     async def infer(self, request: Request) -> Response:
         """Answer one request: tensors go to the main model as they are, instances through pre- and postprocessing.
 

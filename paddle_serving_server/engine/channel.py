@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from paddle_serving_app.signature import Arranged, Signature
@@ -23,8 +23,8 @@ TRIES = 2
 _RECONNECT_S = 0.05
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)
 _MAX_SHARED_BYTES = 2 << 30
-_OVERDUE_S = 1.0
-"""How long after a request's deadline an engine may still be busy with it before it counts as hung."""
+HUNG_S = 30.0
+"""How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,9 +46,12 @@ class Channel:
 
     signature: Signature
     backend_name: str
+    plan: Mapping[str, object]
 
-    def __init__(self, path: str, max_waiting: int, on_hung: Callable[[], None]) -> None:
+    def __init__(self, path: str, max_waiting: int, on_hung: Callable[[], None], hung_s: float = HUNG_S) -> None:
         self._path = path
+        self._hung_s = hung_s
+        self._last_heard = 0.0
         self._max_waiting = max_waiting
         self._on_hung = on_hung
         self._loop = asyncio.get_running_loop()
@@ -130,6 +133,8 @@ class Channel:
         segments.write(pending.segment.memory, arrays, pending.offsets)
 
     def _submit(self, number: int, pending: _Pending) -> None:
+        if not any(p.tries for p in self._pending.values()):
+            self._last_heard = time.monotonic()  # it had nothing to answer until now
         pending.tries += 1
         where = messages.INLINE
         if (segment := pending.segment) is not None:
@@ -196,9 +201,10 @@ class Channel:
             self._take_answer(packet, fds)
 
     def _take_answer(self, packet: bytes, fds: list[int]) -> None:
+        self._last_heard = time.monotonic()
         kind, number = messages.kind_and_id(packet)
         if kind == messages.HELLO:
-            self.signature, self.backend_name = messages.read_hello(packet)
+            self.signature, self.backend_name, self.plan = messages.read_hello(packet)
             self._resubmit()
             return
         pending = self._pending.pop(number)
@@ -239,10 +245,16 @@ class Channel:
     def _late(self, number: int, pending: _Pending) -> None:
         self._fail(pending, DeadlineExceeded("the model did not answer within the time given"))
         self._abandon(number, pending)
-        self._loop.call_later(_OVERDUE_S, self._check_hung, number)
+        self._check_hung(number)
 
     def _check_hung(self, number: int) -> None:
-        if number in self._pending and self._ready.is_set():
+        """An engine that answers others is only busy; one that says nothing for long is hung."""
+        if number not in self._pending or not self._ready.is_set():
+            return
+        left_s = self._last_heard + self._hung_s - time.monotonic()
+        if left_s > 0:
+            self._loop.call_later(left_s, self._check_hung, number)
+        else:
             self._on_hung()
 
     def _abandon(self, number: int, pending: _Pending) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,11 +22,12 @@ class LocalEngine:
         self._thread = ThreadPoolExecutor(1, "model")
         self.signature = model.signature
         self.backend_name = model.backend_name
+        self.plan: Mapping[str, object] = {**model.plan.describe(), "max_rows": 1}
 
     @classmethod
-    def load(cls, folder: str | Path, options: ModelOptions) -> "LocalEngine":
-        """Load a model folder; raises as `Model.load`."""
-        return cls(Model.load(Path(folder), options))
+    def load(cls, folder: str | Path, options: ModelOptions, tune_s: float = 0.0) -> "LocalEngine":
+        """Load a model folder; as `Model.load`."""
+        return cls(Model.load(Path(folder), options, tune_s))
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""

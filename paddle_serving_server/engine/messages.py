@@ -6,7 +6,7 @@ a fixed header, then a few numbers per tensor.
     front -> engine   RUN      run the model on these tensors
                       CANCEL   nobody waits for that answer any more
                       ATTACH   a new segment; its file descriptor rides along
-    engine -> front   HELLO    loaded: signature and backend, as JSON
+    engine -> front   HELLO    loaded: signature, backend and plan, as JSON
                       DONE     outputs; a descriptor rides along when they did not fit the request's segment
                       FAILED   an error: its class and its text
 """
@@ -175,18 +175,19 @@ def read_failed(packet: bytes) -> ServingError:
     return cls(packet[_FAILED.size :].decode(errors="replace"))
 
 
-def hello(signature: Signature, backend_name: str) -> bytes:
+def hello(signature: Signature, backend_name: str, plan: Mapping[str, object]) -> bytes:
     """A HELLO packet."""
-    return _HEAD.pack(HELLO, 0) + json.dumps({"signature": asdict(signature), "backend": backend_name}).encode()
+    said = {"signature": asdict(signature), "backend": backend_name, "plan": plan}
+    return _HEAD.pack(HELLO, 0) + json.dumps(said).encode()
 
 
-def read_hello(packet: bytes) -> tuple[Signature, str]:
-    """The signature and the backend's name in a HELLO packet."""
+def read_hello(packet: bytes) -> tuple[Signature, str, Mapping[str, object]]:
+    """The signature, the backend's name and the plan in a HELLO packet."""
     said = json.loads(packet[_HEAD.size :])
     parts = said["signature"]
     inputs = tuple(Input(**{**i, "shape": tuple(i["shape"])}) for i in parts["inputs"])
     outputs = tuple(Output(**{**o, "shape": tuple(o["shape"])}) for o in parts["outputs"])
-    return Signature(inputs, outputs), said["backend"]
+    return Signature(inputs, outputs), said["backend"], said["plan"]
 
 
 def _tensors(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod]) -> bytes:

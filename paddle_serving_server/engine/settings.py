@@ -15,8 +15,10 @@ class EngineConfig:
 
     folder: str
     options: ModelOptions
-    max_rows: int = 32
-    """Largest batch, in rows of axis 0."""
+    max_rows: int = 0
+    """Largest batch, in rows of axis 0; 0: what measured best."""
+    tune_s: float = 0.0
+    """How long to measure which library is the fastest, where that is not known yet, in seconds."""
     max_wait_ms: float = 0.0
     """Longest time the oldest request waits for company, in milliseconds."""
     log_level: str = "INFO"

@@ -28,6 +28,8 @@ from paddle_serving_server.engine.settings import EXIT_CANNOT_START, EngineConfi
 
 logger = logging.getLogger(__name__)
 
+_UNMEASURED_ROWS = 32
+"""Largest batch of a model of which nobody knows how it does in batches."""
 _OUTPUT_PACKETS = 1024
 """A front that lets this many answers lie unread is cut off."""
 
@@ -100,7 +102,7 @@ class Worker:
 
     def __init__(self, model: Model, config: EngineConfig, listener: socket.socket, control: socket.socket) -> None:
         self._model = model
-        self._max_rows = config.max_rows if joins_rows(model) else 1
+        self._max_rows = (config.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if joins_rows(model) else 1
         self._max_wait_s = config.max_wait_ms / 1000
         self._listener = listener
         self._control = control
@@ -108,7 +110,8 @@ class Worker:
         self._fronts: set[_Front] = set()
         self._selector = selectors.DefaultSelector()
         self._stopping = False
-        self._hello = messages.hello(model.signature, model.backend_name)
+        plan = {**model.plan.describe(), "max_rows": self._max_rows}
+        self._hello = messages.hello(model.signature, model.backend_name, plan)
 
     def serve(self) -> None:
         """Answer until the supervisor says stop or is gone."""
@@ -279,13 +282,13 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     log.configure(config.log_level, f"engine {Path(config.folder).name}")
     started = time.monotonic()
     try:
-        model = model_class.load(Path(config.folder), config.options)
+        model = model_class.load(Path(config.folder), config.options, config.tune_s)
         worker = Worker(model, config, listener, control)
     except ServingError as exc:
         control.send(json.dumps({"failed": str(exc)}).encode())
         return EXIT_CANNOT_START
     seconds = time.monotonic() - started
-    logger.info("%s loaded by %s in %.1f s", config.folder, model.backend_name, seconds)
+    logger.info("%s loaded by %s (%s) in %.1f s", config.folder, model.plan.candidate, model.plan.why, seconds)
     control.send(json.dumps({"ready": {"backend": model.backend_name, "seconds": round(seconds, 3)}}).encode())
     worker.serve()
     return 0

@@ -65,7 +65,9 @@ def wait_for(condition: object, seconds: float = 10.0) -> None:
 
 def test_one_listening_socket_and_a_process_for_each_part(uci_folder: Path, tmp_path: Path) -> None:
     with serve(tmp_path, "--model", str(uci_folder), "--name", "uci", "--fronts", "2") as server:
-        listening = [c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == server.port and c.status == "LISTEN"]
+        listening = [
+            c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == server.port and c.status == "LISTEN"
+        ]
         assert len({(c.family, c.laddr) for c in listening}) == 1
         assert len(server.children("front")) == 2
         assert len(server.children("engine.worker")) == 1

@@ -69,7 +69,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 @contextlib.asynccontextmanager
 async def connected(engine: EngineProcess, max_waiting: int = 1000) -> AsyncIterator[tuple[Channel, list[bool]]]:
     hung: list[bool] = []
-    channel = Channel(engine.path, max_waiting, lambda: hung.append(True))
+    channel = Channel(engine.path, max_waiting, lambda: hung.append(True), hung_s=1.0)
     await asyncio.wait_for(channel.ready(), 30)
     try:
         yield channel, hung
@@ -192,11 +192,24 @@ def test_an_engine_that_hangs_is_reported(engine: EngineProcess) -> None:
             with pytest.raises(DeadlineExceeded):
                 await price(channel, rows(1, 1), 0.2)
             assert hung == []
-            await asyncio.sleep(1.3)
+            await asyncio.sleep(1.0)
             assert hung == [True]
         finally:
             os.kill(engine.process.pid, signal.SIGCONT)
         assert_own(await price(channel, x := rows(1, 2)), x)
+
+    against(engine, scene)
+
+
+def test_an_engine_that_is_only_busy_is_not(engine: EngineProcess) -> None:
+    """Requests out of time, but each run ends: answers keep coming."""
+
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        calls = [price(channel, rows(40, k, SLEEPY), 0.1) for k in range(6)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert any(isinstance(r, DeadlineExceeded) for r in results)
+        await asyncio.sleep(1.5)
+        assert hung == []
 
     against(engine, scene)
 
