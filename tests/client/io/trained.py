@@ -1,6 +1,5 @@
 """Trained models as their frameworks leave them: tiny, real, and hand-built where no framework writes them any more."""
 
-import os
 import struct
 import warnings
 from collections.abc import Mapping
@@ -140,12 +139,10 @@ def answers(server: Path, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, np
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, by its relative name."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and os.path.lexists(path)
-    }
+    """Every file below a folder by its relative name, but for what servers keep there for themselves."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    names = {path: path.relative_to(folder).as_posix() for path in files}
+    return {name: path.read_bytes() for path, name in names.items() if not name.startswith(".cache/")}
 
 
 def _without_config(folder: Path) -> Path:
