@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -184,6 +185,7 @@ def main(argv: Iterable[str]) -> int:
     listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
     raw_config = control.recv(_MAX_MESSAGE_BYTES)
     log.configure(json.loads(raw_config)["log_level"], "front")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # a caller's broken picture is his error, not a line of ours
     started = time.monotonic()
     status = uvloop.run(_serve(listening, control, raw_config))
     logger.debug("ended after %.1f s", time.monotonic() - started)

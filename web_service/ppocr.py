@@ -25,13 +25,22 @@ import cv2
 import numpy as np
 
 from paddle_serving_app.ops.arrays import Float32, ImageU8
-from paddle_serving_app.ops.decode import ReadImage
-from paddle_serving_app.ops.draw import BoxDrawing
-from paddle_serving_app.ops.image import Div, Normalize, Sequential, Transpose
 from paddle_serving_app.ops.ocr import ctc_decode, normalized_line, read_characters
-from paddle_serving_app.ops.resize import LimitSideLen, Resize
-from paddle_serving_app.ops.text_boxes import DBPostProcess, FilterBoxes, GetRotateCropImage, SortedBoxes
+from paddle_serving_app.ops.resize import LimitSideLen
 from paddle_serving_app.ops.text_page import FitTextPage, TextPage
+from paddle_serving_app.reader import (
+    BoxDrawing,
+    DBPostProcess,
+    Div,
+    FilterBoxes,
+    GetRotateCropImage,
+    Normalize,
+    ReadImage,
+    Resize,
+    Sequential,
+    SortedBoxes,
+    Transpose,
+)
 from paddle_serving_client.errors import BadInput, TooLarge
 from paddle_serving_client.message import Array, Instance
 from paddle_serving_server.web_service import WebService

@@ -78,7 +78,7 @@ class Normalize:
         BadInput: there are not as many channels as means.
 
     Source: PaddlePaddle/Serving, paddle_serving_app/reader/functional.py `normalize`, which computed in float64 and
-        stored float32; this computes in float32, four times as fast. Equal within 1e-6 of the largest value.
+        stored float32; this computes in float32, twice as fast. Equal within 1e-6 of the largest value.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], channel_first: bool = False) -> None:

@@ -1,6 +1,10 @@
-"""The import names of Paddle Serving's `paddle_serving_app.reader`: a closed list. What they do is in `ops`."""
+"""The import names of Paddle Serving's `paddle_serving_app.reader`, and two of our own: `BoxDrawing` and `ReadImage`.
 
-from paddle_serving_app.ops.decode import Base64ToImage, File2Image, String2Image
+A closed list; what they do is in `ops`.
+"""
+
+from paddle_serving_app.ops.decode import Base64ToImage, File2Image, ReadImage, String2Image
+from paddle_serving_app.ops.draw import BoxDrawing
 from paddle_serving_app.ops.fetch_url import URL2Image
 from paddle_serving_app.ops.image import BGR2RGB, RGB2BGR, CenterCrop, Div, Normalize, PadStride, Sequential, Transpose
 from paddle_serving_app.ops.ocr import OCRReader
@@ -10,6 +14,7 @@ from paddle_serving_app.ops.text_boxes import DBPostProcess, FilterBoxes, GetRot
 __all__ = [
     "BGR2RGB",
     "Base64ToImage",
+    "BoxDrawing",
     "CenterCrop",
     "DBPostProcess",
     "Div",
@@ -20,6 +25,7 @@ __all__ = [
     "OCRReader",
     "PadStride",
     "RGB2BGR",
+    "ReadImage",
     "Resize",
     "ResizeByFactor",
     "Sequential",

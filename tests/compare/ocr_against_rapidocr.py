@@ -50,7 +50,7 @@ for path in sys.stdin.read().split("\\n"):
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Line:
     """A box and what was read in it."""
 

@@ -10,6 +10,7 @@ EXPORTS = {
     "paddle_serving_app.reader": [
         "BGR2RGB",
         "Base64ToImage",
+        "BoxDrawing",
         "CenterCrop",
         "DBPostProcess",
         "Div",
@@ -20,6 +21,7 @@ EXPORTS = {
         "OCRReader",
         "PadStride",
         "RGB2BGR",
+        "ReadImage",
         "Resize",
         "ResizeByFactor",
         "Sequential",

@@ -101,7 +101,7 @@ def bent(page: Picture, depth: float) -> Picture:
     framed = cv2.copyMakeBorder(page, margin, margin, 0, 0, cv2.BORDER_REPLICATE)
     warped = cv2.remap(framed, squeezed, ys + margin - lift.astype(np.float32), cv2.INTER_CUBIC)
     shade = 0.55 + 0.45 * np.clip(u * 4, 0, 1) - 0.12 * np.clip(u - 0.7, 0, 1)
-    return (warped * shade[:, :, None]).clip(0, 255).astype(np.uint8)
+    return np.asarray((warped * shade[:, :, None]).clip(0, 255), np.uint8)
 
 
 def laid(page: Picture, ground: Picture, corners: list[list[float]]) -> Picture:
