@@ -1,5 +1,6 @@
 """The interface of an inference library: arrays in, arrays out. `backends/` holds one plug-in for each."""
 
+import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,9 @@ class Plugin(Protocol):
     def missing(self) -> str | None:
         """Why this library cannot be used here (what to install), or None; imports nothing heavy."""
 
+    def version(self) -> str:
+        """Of the library, and of others that decide what it runs; empty where nothing is installed."""
+
     def refuses(self, folder: Path, spec: ModelSpec) -> str | None:
         """Why this library cannot read that model folder, or None; looks at file names, loads nothing."""
 
@@ -98,3 +102,13 @@ class Plugin(Protocol):
             BadModel: the folder's files are not a model the library can load; its message is kept.
             MissingLibrary: the library is not installed, or lacks what `options` asks for (a GPU).
         """
+
+
+def version_of(*distributions: str) -> str:
+    """The version of the first of these packages that is installed; empty where none is."""
+    for name in distributions:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ""

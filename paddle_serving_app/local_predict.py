@@ -126,7 +126,7 @@ class LocalPredictor:
             log_id: named in errors.
 
         Returns:
-            Outputs by the names asked for, and `NAME.lod` (int32, the first level) where an output has sequence offsets.
+            Outputs by the names asked for, and `NAME.lod` (int32, first level) where an output has sequence offsets.
 
         Raises:
             ValueError: no feed, a feed of another kind, or a value that is no array of numbers.

@@ -9,8 +9,10 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends
+from paddle_serving_app import backends, choose
+from paddle_serving_app import plan as plans
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
+from paddle_serving_app.plan import Plan
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype, manifest, model_config, plugins
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
@@ -19,8 +21,6 @@ from paddle_serving_client.model_config import ModelSpec, Variable
 
 logger = logging.getLogger(__name__)
 
-_ORDER = ("paddle", "onnxruntime", "openvino")
-"""Which library is asked first; those that are not named come after them."""
 _DEFAULT_OPTIONS = ModelOptions()
 _UINT8_VALUES = 256
 _IMAGE_AXES = 4
@@ -52,6 +52,8 @@ class Model:
 
     signature: Signature
     backend_name: str
+    plan: Plan
+    """Why it is run by this library, and how."""
 
     def __init__(self, folder: Path, spec: ModelSpec, backend_name: str, backend: Backend) -> None:
         """Use `Model.load`."""
@@ -67,12 +69,17 @@ class Model:
         self._fitting: _Guess | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, options: ModelOptions = _DEFAULT_OPTIONS) -> "Model":
+    def load(
+        cls, folder: str | Path, options: ModelOptions = _DEFAULT_OPTIONS, tune_s: float | None = None
+    ) -> "Model":
         """Load a model folder and run it once.
 
         Args:
             folder: holds `serving_server_conf.prototxt` and the model.
-            options: with `options.backend` empty, the first installed library that can read the folder takes it.
+            options: with `options.backend` empty, the library that measured fastest takes it, or, where nothing was
+                measured, the first installed one that can read the folder.
+            tune_s: how long to measure where that was not done yet, in seconds; 0: only what was measured before
+                counts; None: not even that.
 
         Raises:
             BadModel: something is missing, damaged, or config and model do not belong together.
@@ -85,6 +92,16 @@ class Model:
             spec = model_config.read(folder)
         except FileNotFoundError as exc:
             raise BadModel(f"{folder} has no {model_config.SERVER_CONFIG}; it is no Serving model folder") from exc
+        plan = None if options.backend or tune_s is None else choose.plan_for(folder, options, tune_s)
+        if plan is not None:
+            try:
+                return cls._load(folder, spec, plan.candidate.options(options), plan)
+            except (BadModel, MissingLibrary) as exc:
+                logger.warning("%s: what measured fastest cannot be loaded now: %s", folder, exc)
+        return cls._load(folder, spec, options, None)
+
+    @classmethod
+    def _load(cls, folder: Path, spec: ModelSpec, options: ModelOptions, plan: Plan | None) -> "Model":
         name, backend = _open(folder, spec, options)
         try:
             model = cls(folder, spec, name, backend)
@@ -92,6 +109,8 @@ class Model:
         except Exception:
             backend.close()
             raise
+        why = f"asked for {name}" if options.backend else f"nothing was measured: {name} is the first that can load it"
+        model.plan = plan or plans.unmeasured(name, options, why)
         return model
 
     def run(self, arranged: Arranged) -> Outputs:
@@ -208,9 +227,7 @@ def _candidates(options: ModelOptions) -> Iterator[str]:
     if options.backend:
         yield options.backend
         return
-    names = plugins.names(backends)
-    yield from (name for name in _ORDER if name in names)
-    yield from (name for name in names if name not in _ORDER)
+    yield from choose.in_order(plugins.names(backends))
 
 
 def _match_inputs(folder: Path, spec: ModelSpec, backend: Backend) -> tuple[tuple[Input, ...], list[int]]:

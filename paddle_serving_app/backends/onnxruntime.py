@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from paddle_serving_app import library_error, paddle_to_onnx, processors
-from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
+from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec, version_of
 from paddle_serving_app.paddle_to_onnx import OnnxModel
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
@@ -39,6 +39,11 @@ def missing() -> str | None:
     return None
 
 
+def version() -> str:
+    """Of the library, and of what converts for it."""
+    return f"{version_of('onnxruntime-gpu', 'onnxruntime')}, paddle2onnx {version_of('paddle2onnx')}"
+
+
 def refuses(folder: Path, spec: ModelSpec) -> str | None:
     """Why this library cannot read that model folder, or None."""
     lod = [feed.alias for feed in spec.feeds if feed.is_lod]
@@ -53,6 +58,7 @@ def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OnnxRuntimeBa
         raise MissingLibrary(reason)
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     if options.gpu_id is not None and _CUDA not in onnxruntime.get_available_providers():
         raise MissingLibrary(
             f"GPU {options.gpu_id} was asked for, but this onnxruntime is built without CUDA: "

@@ -7,7 +7,7 @@ What it does wrong, and what is done about it (all seen with 2026.4):
   So it is compiled anew.
 - On CPU it computes int64 in 32 bits and cuts larger values. So those are refused.
 - It keeps what it prepared for 5000 nodes and shapes: PP-OCRv4 recognition came to 1.9 GB over 700 widths. So it may
-  keep `_PREPARED_NODES`, which costs a twentieth of the time where shapes alternate, and memory stays below 0.5 GB.
+  keep `_PREPARED_NODES`, which costs a twentieth of the time where shapes alternate, and stays near 0.5 GB.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from paddle_serving_app import library_error, model_files, paddle_to_onnx, processors
-from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
+from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec, version_of
 from paddle_serving_app.paddle_to_onnx import OnnxModel
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
@@ -34,6 +34,11 @@ _PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 def missing() -> str | None:
     """Why this library cannot be used here, or None."""
     return "openvino is not installed: pip install openvino" if importlib.util.find_spec("openvino") is None else None
+
+
+def version() -> str:
+    """Of the library, and of what converts for it."""
+    return f"{version_of('openvino')}, paddle2onnx {version_of('paddle2onnx')}"
 
 
 def refuses(folder: Path, spec: ModelSpec) -> str | None:

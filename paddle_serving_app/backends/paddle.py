@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from paddle_serving_app import library_error, model_files, processors
-from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
+from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec, version_of
 from paddle_serving_app.model_files import PaddleModel
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
@@ -45,6 +45,11 @@ def missing() -> str | None:
     if importlib.util.find_spec("paddle") is None:
         return "paddlepaddle is not installed: pip install paddlepaddle"
     return None
+
+
+def version() -> str:
+    """Of the library."""
+    return version_of("paddlepaddle-gpu", "paddlepaddle")
 
 
 def refuses(folder: Path, spec: ModelSpec) -> str | None:

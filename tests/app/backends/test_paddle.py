@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions, Outputs
 from paddle_serving_app.backends import paddle as plugin
 from paddle_serving_app.model import Model
-from paddle_serving_client import model_config, plugins
+from paddle_serving_client import model_config
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
 from tests import models
 from tests.app.conftest import Folder
-
-pytestmark = pytest.mark.skipif("paddle" not in plugins.names(backends), reason="this backend is not there")
 
 PLUGIN = "paddle_serving_app.backends.paddle"
 OPTIONS = ModelOptions(backend="paddle", threads=2)

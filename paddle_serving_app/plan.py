@@ -1,0 +1,260 @@
+"""A plan: which library runs a model, with how many threads, in batches of what size, and the measurements that say so.
+
+Plans are made by `choose` and kept as JSON in the model's cache, under everything that could change them: the model's
+bytes, the options, the versions of the libraries, the processor. Nothing heavy is imported here.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import platform
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from paddle_serving_app import backends, model_cache, processors
+from paddle_serving_app.backend import ModelOptions, Plugin
+from paddle_serving_client import manifest, model_config, plugins
+from paddle_serving_client.errors import BadModel
+
+logger = logging.getLogger(__name__)
+
+_VERSION = 1
+"""Of the file, and of the way of measuring: a plan of another one is made again."""
+_MAX_BYTES = 1 << 20
+_CPU = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to run a model."""
+
+    backend: str
+    onednn: bool
+    """Only where the library has it as an option."""
+    threads: int
+
+    @property
+    def library(self) -> str:
+        """For people: `paddle + oneDNN`."""
+        return f"{self.backend} + oneDNN" if self.onednn else self.backend
+
+    def __str__(self) -> str:
+        return f"{self.library}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def options(self, asked: ModelOptions) -> ModelOptions:
+        """What was asked for, run this way."""
+        return replace(asked, backend=self.backend, onednn=self.onednn, threads=self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one run of a candidate takes."""
+
+    candidate: Candidate
+    rows: int
+    """Of the batch."""
+    ms: float
+    """Median, in milliseconds."""
+    note: str = ""
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows that come out in a second when one run follows the other."""
+        return 1000 * self.rows / self.ms
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A candidate that is out, and why."""
+
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a model is run, and why."""
+
+    candidate: Candidate
+    max_rows: int = 0
+    """Largest batch that measured faster per row than all smaller ones; 0: not measured."""
+    instances: int = 1
+    """How many engines of this kind use the machine best; 1 where that was not measured."""
+    why: str
+    """One line for people."""
+    table: tuple[Measurement, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the libraries that were there, by backend."""
+    cpu: str = ""
+    seconds: float = 0.0
+    """What the measuring took."""
+
+    def describe(self) -> dict[str, object]:
+        """For JSON that people and pages read: measured ones first, then those that are out with their reason."""
+        measured = [
+            {
+                "backend": m.candidate.library,
+                "threads": m.candidate.threads,
+                "rows": m.rows,
+                "ms": round(m.ms, 3),
+                "rows_per_s": round(m.rows_per_s, 1),
+                "note": m.note,
+            }
+            for m in self.table
+        ]
+        out = [
+            {
+                "backend": s.candidate.library,
+                "threads": s.candidate.threads,
+                "rows": None,
+                "ms": None,
+                "rows_per_s": None,
+                "note": s.reason,
+            }
+            for s in self.skipped
+        ]
+        return {
+            "backend": self.candidate.library,
+            "threads": self.candidate.threads,
+            "max_rows": self.max_rows,
+            "instances": self.instances,
+            "why": self.why,
+            "table": measured + out,
+            "versions": dict(self.versions),
+            "cpu": self.cpu,
+        }
+
+
+def unmeasured(backend: str, options: ModelOptions, why: str) -> Plan:
+    """The plan of a model whose library was not chosen by measuring."""
+    threads = options.threads or processors.available()
+    onednn = backend == "paddle" and options.onednn and options.gpu_id is None
+    return Plan(candidate=Candidate(backend, onednn, threads), why=why)
+
+
+def key_of(folder: Path, options: ModelOptions) -> str:
+    """Differs whenever the plan might: model, options, library versions, processor and its cores.
+
+    Raises:
+        BadModel: a file of the model cannot be read.
+    """
+    told = {
+        "version": _VERSION,
+        "files": _digests(folder),
+        "options": {**asdict(options), "backend": ""},
+        "libraries": versions(),
+        "cpu": _cpu_facts(),
+        "cores": processors.available(),
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """The versions of the inference libraries that are installed, by backend."""
+    loaded = {name: cast(Plugin, plugins.load(backends, name)) for name in plugins.names(backends)}
+    return {name: plugin.version() for name, plugin in loaded.items() if plugin.missing() is None}
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    return _cpu_facts()["model name"]
+
+
+def read(folder: Path, key: str) -> Plan | None:
+    """The plan kept under that key; None where there is none, or it is damaged."""
+    file = _file(folder, key)
+    try:
+        with file.open("rb") as stream:
+            said = json.loads(stream.read(_MAX_BYTES))
+        return _plan(said) if said["key"] == key else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
+        logger.warning("%s is no plan (%s); it is ignored", file, exc)
+        return None
+
+
+def write(folder: Path, key: str, plan: Plan) -> Path | None:
+    """Keep a plan in one step, so that no other engine reads half of it; None where nothing can be written."""
+    file = _file(folder, key)
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        partial.write_text(json.dumps({"key": key, **asdict(plan)}, indent=1) + "\n", encoding="utf-8")
+        partial.replace(file)
+    except OSError as exc:
+        logger.warning("the plan of %s is not kept: %s", folder, exc.strerror)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        return None
+    return file
+
+
+def _file(folder: Path, key: str) -> Path:
+    return model_cache.folder_for(folder) / f"plan-{key[:32]}.json"
+
+
+def _plan(said: dict[str, Any]) -> Plan:
+    """A plan from its JSON form; raises whatever does not fit."""
+    found = Plan(
+        candidate=_candidate(said["candidate"]),
+        max_rows=_number(said["max_rows"], 0),
+        instances=_number(said["instances"], 1),
+        why=str(said["why"]),
+        table=tuple(
+            Measurement(_candidate(m["candidate"]), _number(m["rows"], 1), float(m["ms"]), str(m["note"]))
+            for m in said["table"]
+        ),
+        skipped=tuple(Skipped(_candidate(s["candidate"]), str(s["reason"])) for s in said["skipped"]),
+        versions={str(name): str(version) for name, version in said["versions"].items()},
+        cpu=str(said["cpu"]),
+        seconds=float(said["seconds"]),
+    )
+    if not all(m.ms > 0 for m in found.table):
+        raise ValueError("a run took no time")
+    return found
+
+
+def _candidate(said: dict[str, Any]) -> Candidate:
+    if not isinstance(said["backend"], str):
+        raise TypeError("backend is no text")
+    return Candidate(said["backend"], said["onednn"] is True, _number(said["threads"], 1))
+
+
+def _number(value: object, least: int) -> int:
+    if type(value) is not int or value < least:
+        raise ValueError(f"expected a number of at least {least}, got {value!r}")
+    return value
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Of the config and the manifest, whose digests are compared with the files at load; else of all files."""
+    names = [model_config.SERVER_CONFIG]
+    if manifest.listed(folder):
+        names.append(manifest.NAME)
+    else:
+        names += [path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    digests = {}
+    for name in sorted(set(names)):
+        try:
+            with (folder / name).open("rb") as stream:
+                digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as exc:
+            raise BadModel(f"{folder / name}: {exc.strerror}") from exc
+    return digests
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What the processor is and what it can: virtual ones often have a name that says little."""
+    facts = {"model name": platform.processor() or platform.machine(), "flags": ""}
+    with contextlib.suppress(OSError):
+        for line in _CPU.read_text().split(os.linesep * 2)[0].splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in facts and value.strip():
+                facts[name.strip()] = value.strip()
+    return facts

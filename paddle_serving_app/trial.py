@@ -1,0 +1,116 @@
+"""One candidate, tried in a process of its own, so that a crash, a hang or a leak of its library hurts nobody.
+
+    python -m paddle_serving_app.trial REPLY_FD    (started by `choose`)
+
+Commands come as lines of JSON on stdin; each is answered by one line on the descriptor, where nothing that a library
+prints can get between. Tensors lie in .npz files whose names the commands carry.
+
+    {"do": "load", "folder": ..., "options": {...}}         -> {"joins": whether the inputs have a batch axis}
+    {"do": "sample", "rows": 2, "seed": 1, "feed": FILE}    -> {}; a made-up feed is in FILE
+    {"do": "run", "feed": FILE, "answer": FILE or "", "runs": 9, "seconds": 0.1}
+                                                            -> {"ms": [...]}; the outputs of the last run are in FILE
+    whatever went wrong                                     -> {"error": why}
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddle_serving_app import library_error
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.choose import read_tensors
+from paddle_serving_app.model import Model
+from paddle_serving_app.signature import Arranged
+from paddle_serving_client.message import Lod
+
+_PR_SET_PDEATHSIG = 1
+_FIRST_TO_GO = "1000"
+"""For the kernel, when memory ends: this process, not the server."""
+
+
+class Trial:
+    """A candidate and what it is told."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+
+    def do(self, said: dict[str, Any]) -> dict[str, object]:
+        """Follow one command."""
+        match said["do"]:
+            case "load":
+                self._model = Model.load(said["folder"], ModelOptions(**said["options"]))
+                return {"joins": self._model.signature.can_join}
+            case "sample":
+                return self._sample(said["rows"], said["seed"], Path(said["feed"]))
+            case _:
+                return {"ms": self._run(Path(said["feed"]), said["answer"], said["runs"], said["seconds"])}
+
+    def _sample(self, rows: int, seed: int, file: Path) -> dict[str, object]:
+        assert self._model is not None
+        arranged = self._model.sample(rows, seed)
+        if arranged is None:
+            return {"error": "no made-up input fits the model"}
+        arrays = {f"tensor{k}": array for k, array in enumerate(arranged.arrays)}
+        for k, lod in arranged.lods.items():
+            arrays |= {f"lod{k}.{level}": np.array(offsets, np.int64) for level, offsets in enumerate(lod)}
+        np.savez(file, allow_pickle=False, **arrays)
+        return {}
+
+    def _run(self, feed: Path, answer: str, runs: int, seconds: float) -> list[float]:
+        assert self._model is not None
+        arranged = _read(feed)
+        taken: list[float] = []
+        until = time.monotonic() + seconds
+        while len(taken) < runs and (not taken or time.monotonic() < until):
+            started = time.perf_counter()
+            outputs = self._model.run(arranged)
+            taken.append((time.perf_counter() - started) * 1000)
+        if answer:
+            np.savez(answer, *outputs.arrays, allow_pickle=False)
+        return taken
+
+
+def _read(feed: Path) -> Arranged:
+    found = read_tensors(feed)
+    count = sum(name.startswith("tensor") for name in found)
+    lods: dict[int, Lod] = {}
+    for name in sorted(name for name in found if name.startswith("lod")):
+        k = int(name[len("lod") :].partition(".")[0])
+        lods[k] = (*lods.get(k, ()), tuple(found[name].tolist()))
+    return Arranged(tuple(found[f"tensor{k}"] for k in range(count)), lods)
+
+
+def _be_expendable() -> None:
+    """End with the process that started this one, leave no core file, and be the first to go when memory ends."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, AttributeError):  # not on Linux
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+
+
+def main(argv: list[str]) -> int:
+    """Follow commands until there are no more."""
+    _be_expendable()
+    trial = Trial()
+    with os.fdopen(int(argv[0]), "w") as replies:
+        for line in sys.stdin:
+            try:
+                reply = trial.do(json.loads(line))
+            except Exception as exc:
+                reply = {"error": library_error.text_of(exc)}
+            print(json.dumps(reply), file=replies, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
