@@ -182,6 +182,7 @@ class TestLoading:
             loaded(model_folder("uci", "pdmodel"), **{device: True})
 
     @pytest.mark.parametrize("gpu_id", [63, [63, 64], "63"])
+    @pytest.mark.paddle2onnx
     def test_no_such_gpu(self, model_folder: Folder, gpu_id: Any) -> None:
         with pytest.raises(MissingLibrary, match="GPU 63"):
             loaded(model_folder("uci", "pdmodel"), use_gpu=True, gpu_id=gpu_id)
@@ -200,6 +201,7 @@ class TestLoading:
         assert loaded(model_folder("uci", "pdmodel"), precision="no such").predict({"x": X})
 
     @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+    @pytest.mark.paddle2onnx
     def test_backend(self, model_folder: Folder, backend: str) -> None:
         predictor = loaded(model_folder("uci", "onnx"), backend=backend)
         np.testing.assert_allclose(predictor.predict({"x": X}, ["price"])["price"], [[models.UCI_PRICE]], rtol=1e-6)

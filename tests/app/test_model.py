@@ -227,6 +227,7 @@ class TestRun:
 
 
 class TestChoice:
+    @pytest.mark.paddle2onnx
     def test_first_that_can(self, model_folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         assert Model.load(model_folder("uci", "pdmodel")).backend_name == "paddle"
@@ -242,6 +243,7 @@ class TestChoice:
         with pytest.raises(MissingLibrary, match="pip install paddlepaddle.*install onnxruntime.*install openvino"):
             Model.load(model_folder("uci", "pdmodel"))
 
+    @pytest.mark.paddle2onnx
     def test_no_gpu_anywhere(self, model_folder: Folder) -> None:
         with pytest.raises(MissingLibrary, match="paddle: GPU 63"):
             Model.load(model_folder("uci", "pdmodel"), ModelOptions(gpu_id=63))

@@ -107,6 +107,7 @@ def test_lod_is_refused(model_folder: Folder) -> None:
     assert reason is not None and "LoD" in reason
 
 
+@pytest.mark.paddle2onnx
 def test_gpu_without_cuda(model_folder: Folder) -> None:
     import onnxruntime
 
@@ -117,12 +118,14 @@ def test_gpu_without_cuda(model_folder: Folder) -> None:
         plugin.load(folder, model_config.read(folder), ModelOptions(gpu_id=0))
 
 
+@pytest.mark.paddle2onnx
 def test_a_onnx_beside_a_paddle_program_is_taken(model_folder: Folder, tmp_path: Path) -> None:
     folder = shutil.copytree(model_folder("uci", "onnx"), tmp_path / "both")
     (folder / "model.pdmodel").write_bytes(b"not read by this library")
     assert plugin.load(folder, model_config.read(folder), OPTIONS).inputs[0].name == "x"
 
 
+@pytest.mark.paddle2onnx
 def test_unoptimised(model_folder: Folder) -> None:
     model = Model.load(model_folder("uci", "onnx"), ModelOptions(backend="onnxruntime", ir_optim=False))
     outputs = model.run(model.signature.arrange({"x": models.UCI_INPUT[None]}))

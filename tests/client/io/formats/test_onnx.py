@@ -22,6 +22,7 @@ def write(folder: Path, model: pb.ModelProto) -> Path:
     return folder
 
 
+@pytest.mark.paddle2onnx
 def test_inputs_and_outputs_of_what_paddle2onnx_writes(tmp_path: Path) -> None:
     found = source.read(trained.uci(tmp_path, "onnx"))
     assert found.feeds == (Variable("x", "x", 1, (13,)),)
