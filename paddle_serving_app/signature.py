@@ -14,6 +14,8 @@ from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadDType, BadInput
 from paddle_serving_client.message import Array, Lod, Tensors, describe
 
+_SENT_WITHOUT_BATCH = {dtype.code_of(kind) for kind in (np.float16, np.uint8, np.int8)}
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -132,8 +134,13 @@ def _fit(spec: Input, array: Array) -> Array:
 
 
 def _reshaped(spec: Input, array: Array) -> Array:
-    """Accept the two harmless spellings that the old engine accepted: axes of length 1, and rows given flat."""
+    """Accept the harmless spellings that the old engine accepted: axes of length 1, and rows given flat.
+
+    Old clients send 8-bit and half-precision values in the configured shape, without a batch axis: one row.
+    """
     inner = spec.shape[1:]
+    if array.shape == inner and spec.shape[:1] == (-1,) and spec.elem_type in _SENT_WITHOUT_BATCH:
+        return array[None]
     if array.shape[1:] == inner or array.ndim < 2 or -1 in inner:
         return array
     sent = array.shape[1:]

@@ -43,7 +43,7 @@ UCI_W = np.array([
 # fmt: on
 UCI_B = np.array([22.738298416], np.float32)
 
-_FLOAT, _INT64, _INT32, _FLOAT16, _INT8 = 1, 0, 2, 5, 8
+_FLOAT, _INT64, _INT32, _FLOAT16, _INT8, _UINT8, _STRING = 1, 0, 2, 5, 8, 7, 20
 CONV_CLASSES = 10
 _CONV_CHANNELS = 4
 
@@ -186,6 +186,23 @@ def f16(folder: Path, form: Form = "pdmodel") -> Path:
     spec = ModelSpec(
         (_var("h_real", _FLOAT16, 2, alias="h"), _var("i8_real", _INT8, 2, alias="i8")),
         (_var("o1_real", _FLOAT, 2, alias="o1"),),
+    )
+    return _build(folder, form, spec, layers, {})
+
+
+def text_and_bytes(folder: Path, form: Form = "pdmodel") -> Path:
+    """u8_real uint8[4] and s_real, a string as its bytes -> o1_real float32[4]: u8 plus the sum of the bytes' squares."""
+
+    def layers(paddle: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+        small = paddle.static.data("u8_real", [-1, 4], "uint8")
+        text = paddle.static.data("s_real", [-1], "uint8")
+        values = text.astype("float32")
+        squares = paddle.matmul(paddle.reshape(values, [1, -1]), paddle.reshape(values, [-1, 1]))
+        return [small, text], [small.astype("float32") + squares]
+
+    spec = ModelSpec(
+        (_var("u8_real", _UINT8, 4, alias="u8"), _var("s_real", _STRING, 1, alias="s")),
+        (_var("o1_real", _FLOAT, 4, alias="o1"),),
     )
     return _build(folder, form, spec, layers, {})
 

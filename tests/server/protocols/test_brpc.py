@@ -94,6 +94,26 @@ def test_recorded_requests_that_leave_inputs_out(multi_server: Server, name: str
     assert words in frame.meta.response.error_text
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "alias", "answer", "lod"),
+    [
+        ("req_lod_int64", "lod", "crf", [[22], [24], [26]], ((0, 3),)),
+        ("req_lod_two_seq", "lod", "crf", [[22], [24], [26]], ((0, 1, 3),)),
+        ("req_fp16_int8", "f16", "o1", [[0.5, 3.0]], ()),
+        ("req_uint8_string", "text_and_bytes", "o1", [[28815.0, 28816.0, 29064.0, 29069.0]], ()),
+    ],
+)
+def test_recorded_requests_of_other_kinds(
+    tmp_path: Path, name: str, model: str, alias: str, answer: list[list[float]], lod: tuple[tuple[int, ...], ...]
+) -> None:
+    folder = getattr(models, model)(tmp_path / model)
+    with serve(tmp_path, "--model", str(folder), "--backend", "paddle") as server:
+        (frame,) = exchange(server, frames.read(f"{name}.bin"))
+    assert frame.meta.response.error_code == 0, frame.meta
+    (tensor,) = general_model.decode_response(frame.payload).outputs[0].tensors
+    assert (tensor.alias, tensor.array.tolist(), tensor.lod) == (alias, answer, lod)
+
+
 def test_cut_anywhere_and_continued(uci_server: Server) -> None:
     with socket.create_connection(("127.0.0.1", uci_server.port), timeout=10) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
