@@ -333,7 +333,7 @@ def fed(replies: Replies, data: bytes, size: int) -> list[Reply]:
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", Reply("", False)),
         (b'HTTP/1.1 422 X\r\nContent-Length: 16\r\n\r\n{"detail": "no"}', Reply("422 no", True)),
         (b"HTTP/1.1 503 X\r\nContent-Length: 8\r\n\r\nbusy\nxyz", Reply("503 busy", True)),
-        (b'HTTP/1.1 400 X\r\nContent-Length: 28\r\n\r\n{"err_no":5,"err_msg":"a\\nb"}', Reply("400 5 a b", True)),
+        (b'HTTP/1.1 400 X\r\nContent-Length: 29\r\n\r\n{"err_no":5,"err_msg":"a\\nb"}', Reply("400 5 a b", True)),
     ],
 )
 def test_http_answers_are_read_however_they_are_cut(data: bytes, reply: Reply) -> None:
@@ -404,11 +404,18 @@ def test_a_terminal_has_one_line_that_changes() -> None:
 # -- the advice of a sweep
 
 
-def result_of(answers: int, p99_s: float, **more: float) -> Result:
+def result_of(answers: int, p99_s: float, cpu: float = 0.0) -> Result:
     latency = Latency(p99_s / 2, p99_s / 2, p99_s, p99_s, p99_s / 2)
     return Result(
-        seconds=1.0, answers=answers, errors={}, rates=(), latency=latency, sent_bytes=0, received_bytes=0, **more
-    )  # type: ignore[arg-type]
+        seconds=1.0,
+        answers=answers,
+        errors={},
+        rates=(),
+        latency=latency,
+        sent_bytes=0,
+        received_bytes=0,
+        cpu=cpu,
+    )
 
 
 def tried(batch: int, wait_ms: float, fronts: int, *rates: tuple[int, int, float]) -> Tried:
