@@ -10,9 +10,9 @@ import importlib.metadata
 import json
 import shutil
 import subprocess
-import sys
 import venv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def main() -> None:
     CACHE.mkdir(exist_ok=True)
     _make("uci.onnx", _uci)
     for name in ("mobilenet", "resnet50"):
-        _make(f"{name}.onnx", lambda target, name=name: _network(name, target))
+        _make(f"{name}.onnx", partial(_network, name))
     _make("photo.jpg", _photo)
     _make("tensor.npy", _tensor)
     _make("uci.json", _uci_json)
@@ -65,8 +65,7 @@ def _network(name: str, target: Path) -> None:
     from paddle_serving_client.io import save_model
 
     paddle.seed(1)
-    build = {"mobilenet": models.mobilenet_v3_small, "resnet50": models.resnet50}[name]
-    layer = build(pretrained=False)
+    layer: Any = (models.mobilenet_v3_small if name == "mobilenet" else models.resnet50)(pretrained=False)
     layer.eval()
     spec = InputSpec([None, 3, SIDE, SIDE], "float32", "image")
     server, client = CACHE / f"{name}_server", CACHE / f"{name}_client"
@@ -159,4 +158,4 @@ def _environment() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -59,10 +59,11 @@ def _narrowed(work: Work, only: Sequence[str] | None) -> Work:
     if not only:
         return work
     rivals = {name: system for name, system in work.systems.items() if name.startswith(tuple(only))}
-    return Work(work.title, rivals, [case for case in work.cases if case[0] in rivals], [], work.unit)
+    return Work(work.title, rivals, [case for case in work.cases if case[0] in rivals], [], work.unit, work.stretch)
 
 
 def _measure(name: str, work: Work, rounds: int, seconds: float) -> bool:
+    seconds *= work.stretch
     before, ticks = machine.state(), machine.times()
     print(f"\n{work.title}\n{machine.described(before)}")
     print(f"{rounds} rounds of {seconds:g} s each", flush=True)

@@ -208,10 +208,8 @@ def _line(plan: Plan, tried: Tried) -> str:
     p50, p99 = (ms(latency.p50), ms(latency.p99)) if latency else ("-", "-")
     fronts, wait, batch = tried.setting.fronts, tried.setting.wait_ms, tried.setting.batch
     numbers = f"{fronts:>6}  {wait:>7g}  {batch:>5}  {shown.clients:>8}  {rate(shown.result.rate):>10}"
-    if shown.result.errors:
-        note = f"  {shown.result.failed} errors"
-    else:
-        note = "" if top else f"  over {_target(plan)}"
+    too_slow = "" if top else f"  over {_target(plan)}"
+    note = f"  {shown.result.failed} errors" if shown.result.errors else too_slow
     return f"{numbers}  {p50:>8}  {p99:>8}{note}"
 
 

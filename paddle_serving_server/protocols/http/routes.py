@@ -142,18 +142,18 @@ def _refusal(error: ServingError, as_text: bool) -> HttpResponse:
 
 def _timing(stages: tuple[Stage, ...]) -> dict[str, str]:
     """The `Server-Timing` header: how long each step took, in milliseconds."""
-    if not stages:
-        return {}
-    return {"Server-Timing": ", ".join(f"{stage.name};dur={stage.ms:.3f}" for stage in stages)}
+    return {"Server-Timing": ", ".join([f"{stage.name};dur={stage.ms:.3f}" for stage in stages])} if stages else {}
 
 
 async def _compressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """As gzip, where the caller takes that and it is worth it."""
+    if len(response.body) < MIN_GZIP_BYTES:
+        return response
     takes_gzip = any(
         coding.partition(";")[0].strip().lower() == "gzip" and "q=0" not in coding.replace(" ", "").split(";")
         for coding in request.headers.get("accept-encoding", "").split(",")
     )
-    if not takes_gzip or len(response.body) < MIN_GZIP_BYTES:
+    if not takes_gzip:
         return response
     packed = await asyncio.to_thread(gzip.compress, response.body, 1)
     headers = {**response.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

@@ -1,0 +1,337 @@
+"""All ways to run a model, tried against each other: who can, who is right, who is fast.
+
+Every candidate is loaded by a process of its own (`trial`), which can crash, hang or eat memory without harm. All get
+the same made-up inputs; whose outputs differ from those of Paddle without oneDNN by more than the tolerance is out.
+Then they take turns, a few runs each, so that what else the machine does hits all alike, and who waits is stopped. The
+clearly slower drop out early. For those that are left, fewer threads are tried where runs are short, and larger batches
+while the rows per second still grow.
+"""
+
+import contextlib
+import logging
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import cast
+
+import numpy as np
+
+from paddle_serving_app import agreement, backends, contestant, processors, tensor_file
+from paddle_serving_app import plan as plans
+from paddle_serving_app.backend import ModelOptions, Plugin
+from paddle_serving_app.contestant import Contestant
+from paddle_serving_app.plan import Candidate, Measurement, Plan, Skipped
+from paddle_serving_client import model_config, plugins
+from paddle_serving_client.message import Array
+
+logger = logging.getLogger(__name__)
+
+ORDER = ("paddle", "onnxruntime", "openvino")
+"""Which library is asked first where nothing was measured; those that are not named come after them."""
+
+_RACE_PART = 0.3
+"""Part of the time that is kept for the race, however long loading took."""
+_PATIENCE_PART = 0.3
+"""Part of the time that one candidate may take to answer, before it counts as hanging."""
+_PATIENCE_FOR_THE_FIRST = 2.0
+"""How many times the time given is waited where nothing is loaded yet."""
+_MEMORY_PART = 0.8
+"""Part of the free memory that all candidates together may take."""
+_TURN_RUNS = 2.5
+_LONGEST_TURN_S = 0.5
+"""Of a slow model; one run is always made."""
+_MANY = 10_000
+_CLEARLY_SLOWER = 2.5
+"""Who takes so many times as long is not timed any further."""
+_STILL_A_CHANCE = 1.6
+"""Who takes so many times as long for one row may still be the best in batches, or with fewer threads."""
+_CLEAR_LEAD = 0.9
+"""The order is clear when the slowest turn of the first took this part of the fastest of the second."""
+_LEAST_ROUNDS = 3
+_MOST_IN_BATCHES = 3
+_GAIN = 0.95
+"""A larger batch has to bring the time of a row down to this part."""
+_AS_GOOD = 1.03
+"""Within this, fewer threads are better: they leave the processors to pre- and postprocessing."""
+_SHORT_MS = 5.0
+"""Up to this, threads may cost more than they bring."""
+_MORE_ENGINES_GAIN = 1.1
+_ENGINES_S = 1.0
+_FEED_BYTES = 256 << 20
+"""Largest batch that is tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long to measure, and how closely."""
+
+    seconds: float = 10.0
+    """For all candidates together, loading included; a third more where loading takes long."""
+    turn_s: float = 0.06
+    """Of one candidate, before the next one's."""
+    rounds: int = 5
+    max_rows: int = 32
+    is_thorough: bool = False
+    """Fewer threads for slow models too, and several engines beside each other."""
+
+
+THOROUGH = Effort(seconds=60.0, turn_s=0.25, rounds=9, max_rows=64, is_thorough=True)
+
+
+def measure(
+    folder: Path, options: ModelOptions, effort: Effort, command: Sequence[str] = contestant.COMMAND
+) -> Plan | None:
+    """Try every candidate and make a plan.
+
+    Args:
+        folder: the model folder.
+        options: what was asked for, without a backend; a number of threads is kept.
+        effort: how long, and how closely.
+        command: what a candidate is tried by.
+
+    Returns:
+        None where no candidate could be tried; the log says why.
+    """
+    if sys.platform == "win32":
+        return None
+    logger.info("%s: measuring what runs it fastest, for about %.0f s", folder, effort.seconds)
+    with tempfile.TemporaryDirectory(prefix="paddle_serving_measuring_") as scratch, contextlib.ExitStack() as stack:
+        contest = _Contest(folder.resolve(), options, effort, tuple(command), Path(scratch))
+        stack.callback(contest.end)
+        return contest.hold()
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Backends in the order in which they are asked where nothing was measured."""
+    return [*(name for name in ORDER if name in names), *(name for name in names if name not in ORDER)]
+
+
+class _Contest:
+    """All candidates of one model, from the start of their processes to the plan."""
+
+    def __init__(
+        self, folder: Path, options: ModelOptions, effort: Effort, command: tuple[str, ...], scratch: Path
+    ) -> None:
+        self._folder = folder
+        self._options = options
+        self._effort = effort
+        self._command = command
+        self._scratch = scratch
+        self._all: list[Contestant] = []
+        self._skipped: list[Skipped] = []
+        self._started = time.monotonic()
+        self._until = self._started + effort.seconds
+        self._memory = _MEMORY_PART * processors.free_memory_bytes()
+        self._cores = options.threads or processors.available()
+        self._answers: list[list[Array]] = []
+        """What the reference gives for the two feeds that are compared."""
+
+    def hold(self) -> Plan | None:
+        """Have them compete."""
+        self._start(list(self._candidates()), self._until)
+        # However long loading took, something is left for the race.
+        self._until = max(self._until, time.monotonic() + _RACE_PART * self._effort.seconds)
+        if (reference := self._reference()) is None:
+            for skipped in self._out():
+                logger.warning("%s: %s cannot be tried: %s", self._folder, skipped.candidate, skipped.reason)
+            return None
+        for rival in self._inside(but=[reference]):
+            self._check(rival, reference)
+        self._race(self._inside())
+        self._try_threads(reference)
+        self._try_batches()
+        return self._plan(reference)
+
+    def end(self) -> None:
+        """End every process."""
+        for rival in self._all:
+            rival.end()
+
+    # -- who takes part
+
+    def _candidates(self) -> Iterator[Candidate]:
+        spec = model_config.read(self._folder)
+        for name in in_order(plugins.names(backends)):
+            plugin = cast(Plugin, plugins.load(backends, name))
+            reason = plugin.missing() or plugin.refuses(self._folder, spec)
+            if reason is not None:
+                self._skipped.append(Skipped(Candidate(name, False, self._cores), reason))
+                continue
+            if name == "paddle" and self._options.onednn and self._options.gpu_id is None:
+                yield Candidate(name, True, self._cores)
+            yield Candidate(name, False, self._cores)
+
+    def _start(self, candidates: Sequence[Candidate], until: float) -> list[Contestant]:
+        """Load them, beside each other: this is not timed. Returns those that can."""
+        started = [Contestant(candidate, self._command, self._scratch) for candidate in candidates]
+        self._all += started
+        for rival in started:
+            options = rival.candidate.options(self._options)
+            if _is_reference(rival.candidate):
+                options = replace(options, precision="fp32")
+            rival.tell({"do": "load", "folder": str(self._folder), "options": asdict(options)})
+        begun = time.monotonic()
+        late = contestant.gather(started, until, self._watch_memory)
+        if late and not self._inside(but=late):
+            longest = _PATIENCE_FOR_THE_FIRST * self._effort.seconds
+            late = contestant.gather(late, begun + longest, self._watch_memory)
+        for rival in late:
+            rival.drop(f"not loaded within {time.monotonic() - begun:.0f} s")
+        for rival in started:
+            rival.joins = bool(rival.reply.get("joins"))
+        return [rival for rival in started if rival.is_in]
+
+    def _inside(self, but: Sequence[Contestant] = ()) -> list[Contestant]:
+        return [rival for rival in self._all if rival.is_in and rival not in but]
+
+    def _out(self) -> list[Skipped]:
+        return self._skipped + [Skipped(rival.candidate, rival.reason) for rival in self._all if not rival.is_in]
+
+    # -- who is right
+
+    def _reference(self) -> Contestant | None:
+        """Who says what is right: Paddle without oneDNN, else the first that can; with its answers to two feeds."""
+        for rival in sorted(self._inside(), key=lambda r: not _is_reference(r.candidate)):
+            patience = self._effort.seconds
+            is_fed = all(
+                self._ask(rival, {"do": "sample", "rows": rows, "seed": rows, "feed": str(self._feed(rows))}, patience)
+                for rows in (1, 2)
+            )
+            if is_fed and (answers := self._answer(rival, patience)) is not None:
+                self._answers = answers
+                return rival
+        return None
+
+    def _check(self, rival: Contestant, reference: Contestant) -> None:
+        patience = max(_PATIENCE_PART * self._effort.seconds, 10 * reference.first_ms / 1000)
+        if (answers := self._answer(rival, patience)) is None:
+            return
+        tolerance = agreement.TOLERANCE[self._options.precision]
+        distance = max(map(agreement.distance, answers, self._answers))
+        if distance > tolerance:
+            how = (
+                "gives other outputs than"
+                if math.isinf(distance)
+                else f"differs by {distance:.2g} of the largest value from"
+            )
+            rival.drop(f"{how} {reference.candidate.library}; {tolerance:g} is allowed")
+
+    def _answer(self, rival: Contestant, patience: float) -> list[list[Array]] | None:
+        """Its outputs for the feeds of two rows and of one, and a first impression of its speed; None: it is out."""
+        answers = []
+        for rows in (2, 1):
+            file = self._scratch / "answer.npz"
+            ms = self._run(rival, rows, patience, runs=2, seconds=self._effort.turn_s, answer=str(file))
+            if ms is None:
+                return None
+            rival.first_ms = ms
+            answers.append(tensor_file.outputs(file))
+        return answers
+
+    # -- who is fast
+
+    def _race(self, rivals: Sequence[Contestant]) -> None:
+        """Let them take turns until the order is clear, or the time is up."""
+        for number in range(self._effort.rounds):
+            best = min((rival.time() for rival in rivals if rival.is_in), default=math.inf)
+            running = [rival for rival in rivals if rival.is_in and rival.time() <= _CLEARLY_SLOWER * best]
+            if number >= _LEAST_ROUNDS and _is_clear(running):
+                return
+            for rival in running:
+                if self._turn(rival, 1) is None and time.monotonic() > self._until:
+                    return
+
+    def _turn(self, rival: Contestant, rows: int) -> float | None:
+        """A few runs of one candidate, in milliseconds each; None when the time is up, or the candidate is out."""
+        if time.monotonic() > self._until or not rival.is_in:
+            return None
+        expected = min(rival.time() * rival.row_part * rows / 1000, self._effort.seconds)
+        wanted = max(self._effort.turn_s, min(_TURN_RUNS * expected, _LONGEST_TURN_S))
+        ms = self._run(rival, rows, 1.0 + 10 * (wanted + expected), runs=_MANY, seconds=wanted)
+        if ms is not None:
+            rival.ms.setdefault(rows, []).append(ms)
+        return ms
+
+    def _try_threads(self, reference: Contestant) -> None:
+        """Fewer threads, for those that have a chance."""
+        best = min((rival.time() for rival in self._inside()), default=math.inf)
+        if self._options.threads or self._options.gpu_id is not None:
+            return
+        if best > _SHORT_MS and not self._effort.is_thorough:
+            return
+        counts = {1, self._cores // 2} if self._effort.is_thorough else {1}
+        rivals = [rival for rival in self._inside() if rival.time() <= _STILL_A_CHANCE * best]
+        fewer = [replace(r.candidate, threads=n) for r in rivals for n in sorted(counts) if 0 < n < self._cores]
+        if fewer and time.monotonic() < self._until:
+            started = self._start(fewer, self._until)
+            for rival in started:
+                self._check(rival, reference)
+            self._race([*rivals, *started])
+
+    def _try_batches(self) -> None:
+        """Larger batches, while the rows per second grow; one size that brings nothing may lie between."""
+        if any(answer.ndim == 0 or len(answer) != 2 for answer in self._answers[0]):
+            return  # not one row of output for one of input
+        rivals = sorted((rival for rival in self._inside() if rival.joins), key=lambda rival: rival.time())
+        rivals = [rival for rival in rivals if rival.time() <= _STILL_A_CHANCE * rivals[0].time()]
+        for rival in rivals if self._effort.is_thorough else rivals[:_MOST_IN_BATCHES]:
+            rows, misses = 2, 0
+            while rows <= self._effort.max_rows and misses < 2 and self._has_feed(rows):
+                if (part := self._compare(rival, rows)) is None:
+                    break
+                misses = 0 if part <= _GAIN else misses + 1
+                if part <= _GAIN:
+                    rival.rows, rival.row_part = rows, rival.row_part * part
+                rows *= 2
+
+    def _compare(self, rival: Contestant, rows: int) -> float | None:
+        """What a row of that batch takes, as a part of what one of the best batch so far takes; None: no time left.
+
+        Both take turns: the machine may have slowed down since the smaller one was measured.
+        """
+        parts = []
+        for _ in range(_LEAST_ROUNDS):
+            small, large = self._turn(rival, rival.rows), self._turn(rival, rows)
+            if small is None or large is None:
+                return None
+            parts.append((large / rows) / (small / rival.rows))
+        return median(parts)
+
+    def _has_feed(self, rows: int) -> bool:
+        """Make a feed of so many rows from the one that has one; not where it would fill the memory."""
+        one, file = tensor_file.read(self._feed(1)), self._feed(rows)
+        if one.lods or sum(array.nbytes for array in one.arrays) * rows > _FEED_BYTES:
+            return False
+        if not file.exists():
+            tensor_file.write(file, [np.concatenate([array] * rows) for array in one.arrays], {})
+        return True
+
+    # -- the plan
+
+    def _plan(self, reference: Contestant) -> Plan:
+        ranked = sorted(self._inside(), key=lambda rival: rival.cost())
+        as_good = [rival for rival in ranked if rival.cost() <= _AS_GOOD * ranked[0].cost()]
+        chosen = min(as_good, key=lambda rival: (rival.candidate.threads, rival.cost()))
+        others = [rival for rival in ranked if rival is not chosen]
+        table = tuple(
+            Measurement(r.candidate, rows, r.time(rows), "chosen" if r is chosen and rows == r.rows else "")
+            for r in (chosen, *others)
+            for rows in sorted({1, *r.ms})
+        )
+        instances, more = self._count_engines(chosen) if self._effort.is_thorough else (chosen, 1)
+        return Plan(
+            candidate=chosen.candidate,
+            max_rows=chosen.rows,
+            instances=more,
+            why=_why(chosen, others, reference),
+            table=table,
+            skipped=tuple(self._out()),
+            versions=plans.versions(),
+            cpu=plans.cpu_name(),
+            seconds=round(time.monotonic() - self._started, 1),
+        )
