@@ -25,7 +25,7 @@ from paddle_serving_app import agreement, backends, contestant, processors, tens
 from paddle_serving_app import plan as plans
 from paddle_serving_app.backend import ModelOptions, Plugin
 from paddle_serving_app.contestant import Contestant
-from paddle_serving_app.plan import Candidate, Measurement, Plan, Skipped
+from paddle_serving_app.plan import Candidate, Engines, Measurement, Plan, Skipped
 from paddle_serving_client import model_config, plugins
 from paddle_serving_client.message import Array
 
@@ -60,7 +60,6 @@ _AS_GOOD = 1.03
 """Within this, fewer threads are better: they leave the processors to pre- and postprocessing."""
 _SHORT_MS = 5.0
 """Up to this, threads may cost more than they bring."""
-_MORE_ENGINES_GAIN = 1.1
 _ENGINES_S = 1.0
 _FEED_BYTES = 256 << 20
 """Largest batch that is tried."""
@@ -230,7 +229,7 @@ class _Contest:
             if ms is None:
                 return None
             rival.first_ms = ms
-            answers.append(tensor_file.outputs(file))
+            answers.append(list(tensor_file.read(file).arrays))
         return answers
 
     # -- who is fast
@@ -323,11 +322,10 @@ class _Contest:
             for r in (chosen, *others)
             for rows in sorted({1, *r.ms})
         )
-        instances, more = self._count_engines(chosen) if self._effort.is_thorough else (chosen, 1)
         return Plan(
             candidate=chosen.candidate,
             max_rows=chosen.rows,
-            instances=more,
+            engines=self._best_engines(chosen) if self._effort.is_thorough else None,
             why=_why(chosen, others, reference),
             table=table,
             skipped=tuple(self._out()),
@@ -335,3 +333,75 @@ class _Contest:
             cpu=plans.cpu_name(),
             seconds=round(time.monotonic() - self._started, 1),
         )
+
+    def _best_engines(self, chosen: Contestant) -> Engines | None:
+        """How many engines beside each other, of how many threads, answer the most lone rows in a second."""
+        self._until = math.inf
+        tried = []
+        for like in [rival for rival in self._inside() if rival.candidate.library == chosen.candidate.library]:
+            count = max(1, self._cores // like.candidate.threads)
+            others = self._start([like.candidate] * (count - 1), time.monotonic() + self._effort.seconds)
+            said: dict[str, object] = {"do": "run", "feed": str(self._feed(1)), "answer": "", "runs": _MANY}
+            together = [like, *others]
+            for rival in together:
+                rival.tell({**said, "seconds": _ENGINES_S})
+            patience = 2 * _ENGINES_S + 10 * like.time() / 1000
+            contestant.gather(together, time.monotonic() + patience, self._watch_memory)
+            rates = [1000 / median(rival.reply["ms"]) for rival in together if "ms" in rival.reply]
+            if len(rates) == count:
+                tried.append(Engines(count, like.candidate.threads, round(sum(rates), 1)))
+            for rival in others:
+                rival.end()
+                self._all.remove(rival)
+        return max(tried, key=lambda engines: engines.rows_per_s, default=None)
+
+    # -- talking to the processes
+
+    def _feed(self, rows: int) -> Path:
+        return self._scratch / f"feed-{rows}.npz"
+
+    def _run(
+        self, rival: Contestant, rows: int, patience: float, *, runs: int, seconds: float, answer: str = ""
+    ) -> float | None:
+        """Milliseconds of a run, the median of some; the first after a pause does not count where there are more."""
+        said = {"do": "run", "feed": str(self._feed(rows)), "answer": answer, "runs": runs, "seconds": seconds}
+        if not self._ask(rival, said, patience):
+            return None
+        taken: list[float] = rival.reply["ms"]
+        return median(taken[1:] or taken)
+
+    def _ask(self, rival: Contestant, said: dict[str, object], patience: float) -> bool:
+        rival.tell(said)
+        for silent in contestant.gather([rival], time.monotonic() + patience, self._watch_memory):
+            silent.drop(f"no answer within {patience:.0f} s")
+        return rival.is_in
+
+    def _watch_memory(self) -> None:
+        sizes = [rival.memory_bytes() for rival in self._inside()]
+        if sum(sizes) > self._memory:
+            largest = self._inside()[sizes.index(max(sizes))]
+            largest.drop(f"takes {max(sizes) >> 20} MiB, more than there is memory for")
+
+
+def _is_reference(candidate: Candidate) -> bool:
+    return candidate.library == "paddle"
+
+
+def _is_clear(running: Sequence[Contestant]) -> bool:
+    if len(running) < 2:
+        return True
+    first, second = sorted(running, key=lambda rival: rival.time())[:2]
+    return max(first.ms[1]) < _CLEAR_LEAD * min(second.ms[1])
+
+
+def _why(chosen: Contestant, others: Sequence[Contestant], reference: Contestant) -> str:
+    """One line: how fast, and how much faster than the next library and than what Paddle Serving did."""
+    words = [f"{chosen.time():.3g} ms for one row"]
+    rival = next((other for other in others if other.candidate.library != chosen.candidate.library), None)
+    if rival is not None:
+        words.append(f"{rival.cost() / chosen.cost():.2g} times as fast as {rival.candidate.library}")
+    if _is_reference(reference.candidate) and reference not in (chosen, rival):
+        words.append(f"{reference.time() / chosen.time():.2g} times as fast as Paddle Serving's default")
+    if chosen.rows > 1:
+        words.append(f"batches of {chosen.rows} give {1 / chosen.row_part:.2g} times as many rows")
+    return ", ".join(words)

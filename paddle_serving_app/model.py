@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, choose
+from paddle_serving_app import backends, choose, contest
 from paddle_serving_app import plan as plans
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
 from paddle_serving_app.plan import Plan
@@ -69,9 +69,7 @@ class Model:
         self._fitting: _Guess | None = None
 
     @classmethod
-    def load(
-        cls, folder: str | Path, options: ModelOptions = _DEFAULT_OPTIONS, tune_s: float | None = None
-    ) -> "Model":
+    def load(cls, folder: str | Path, options: ModelOptions = _DEFAULT_OPTIONS, tune_s: float | None = None) -> "Model":
         """Load a model folder and run it once.
 
         Args:
@@ -227,7 +225,7 @@ def _candidates(options: ModelOptions) -> Iterator[str]:
     if options.backend:
         yield options.backend
         return
-    yield from choose.in_order(plugins.names(backends))
+    yield from contest.in_order(plugins.names(backends))
 
 
 def _match_inputs(folder: Path, spec: ModelSpec, backend: Backend) -> tuple[tuple[Input, ...], list[int]]:

@@ -10,14 +10,23 @@ _NAME = ".cache"
 
 def folder_for(model_folder: Path) -> Path:
     """A folder that can be written, made if it is not there; the same one each time while that is possible."""
-    resolved = model_folder.resolve()
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paddle_serving"
-    named = f"{resolved.name}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}"
-    for candidate in (resolved / _NAME, user / named):
+    for candidate in _folders(model_folder):
         try:
-            candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
+            candidate.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
         if os.access(candidate, os.W_OK | os.X_OK):
             return candidate
     return Path(tempfile.mkdtemp(prefix="paddle_serving_"))
+
+
+def find(model_folder: Path, name: str) -> Path | None:
+    """A file that was kept, also where it can only be read: an image may bring it along."""
+    files = (folder / name for folder in _folders(model_folder))
+    return next((file for file in files if os.access(file, os.R_OK)), None)
+
+
+def _folders(model_folder: Path) -> tuple[Path, Path]:
+    resolved = model_folder.resolve()
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paddle_serving"
+    return resolved / _NAME, user / f"{resolved.name}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}"

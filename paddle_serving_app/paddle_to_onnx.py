@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_serving_app import library_error, model_cache, model_files
+from paddle_serving_app import file_lock, library_error, model_cache, model_files
 from paddle_serving_app.backend import TensorSpec
 from paddle_serving_app.model_files import PaddleModel
 from paddle_serving_client.errors import BadModel, MissingLibrary
@@ -75,8 +75,9 @@ def onnx_of(folder: Path) -> OnnxModel:
     if (missing := _missing()) is not None:
         raise MissingLibrary(missing)
     target = model_cache.folder_for(folder) / f"{_key(model)}.onnx"
-    if not target.exists():
-        _convert(model, target)
+    with file_lock.held(target.parent, _LIMIT_S):  # several libraries may want it at the same time
+        if not target.exists():
+            _convert(model, target)
     model_files.check_onnx(target)
     return OnnxModel(target, model.outputs)
 

@@ -76,6 +76,17 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Some engines of one library beside each other."""
+
+    count: int
+    threads: int
+    """Of each."""
+    rows_per_s: float
+    """Of all together."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a model is run, and why."""
@@ -83,8 +94,8 @@ class Plan:
     candidate: Candidate
     max_rows: int = 0
     """Largest batch that measured faster per row than all smaller ones; 0: not measured."""
-    instances: int = 1
-    """How many engines of this kind use the machine best; 1 where that was not measured."""
+    engines: Engines | None = None
+    """What answers the most lone rows in a second; None where that was not measured."""
     why: str
     """One line for people."""
     table: tuple[Measurement, ...] = ()
@@ -123,7 +134,7 @@ class Plan:
             "backend": self.candidate.library,
             "threads": self.candidate.threads,
             "max_rows": self.max_rows,
-            "instances": self.instances,
+            "engines": None if self.engines is None else asdict(self.engines),
             "why": self.why,
             "table": measured + out,
             "versions": dict(self.versions),
@@ -168,21 +179,21 @@ def cpu_name() -> str:
 
 def read(folder: Path, key: str) -> Plan | None:
     """The plan kept under that key; None where there is none, or it is damaged."""
-    file = _file(folder, key)
+    file = model_cache.find(folder, _name(key))
+    if file is None:
+        return None
     try:
         with file.open("rb") as stream:
             said = json.loads(stream.read(_MAX_BYTES))
         return _plan(said) if said["key"] == key else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
-        logger.warning("%s is no plan (%s); it is ignored", file, exc)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        logger.warning("%s is no plan (%s: %s); it is ignored", file, type(exc).__name__, exc)
         return None
 
 
 def write(folder: Path, key: str, plan: Plan) -> Path | None:
     """Keep a plan in one step, so that no other engine reads half of it; None where nothing can be written."""
-    file = _file(folder, key)
+    file = model_cache.folder_for(folder) / _name(key)
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         partial.write_text(json.dumps({"key": key, **asdict(plan)}, indent=1) + "\n", encoding="utf-8")
@@ -195,8 +206,8 @@ def write(folder: Path, key: str, plan: Plan) -> Path | None:
     return file
 
 
-def _file(folder: Path, key: str) -> Path:
-    return model_cache.folder_for(folder) / f"plan-{key[:32]}.json"
+def _name(key: str) -> str:
+    return f"plan-{key[:32]}.json"
 
 
 def _plan(said: dict[str, Any]) -> Plan:
@@ -204,7 +215,7 @@ def _plan(said: dict[str, Any]) -> Plan:
     found = Plan(
         candidate=_candidate(said["candidate"]),
         max_rows=_number(said["max_rows"], 0),
-        instances=_number(said["instances"], 1),
+        engines=None if said["engines"] is None else _engines(said["engines"]),
         why=str(said["why"]),
         table=tuple(
             Measurement(_candidate(m["candidate"]), _number(m["rows"], 1), float(m["ms"]), str(m["note"]))
@@ -224,6 +235,10 @@ def _candidate(said: dict[str, Any]) -> Candidate:
     if not isinstance(said["backend"], str):
         raise TypeError("backend is no text")
     return Candidate(said["backend"], said["onednn"] is True, _number(said["threads"], 1))
+
+
+def _engines(said: dict[str, Any]) -> Engines:
+    return Engines(_number(said["count"], 1), _number(said["threads"], 1), float(said["rows_per_s"]))
 
 
 def _number(value: object, least: int) -> int:

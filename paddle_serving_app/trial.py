@@ -1,6 +1,6 @@
 """One candidate, tried in a process of its own, so that a crash, a hang or a leak of its library hurts nobody.
 
-    python -m paddle_serving_app.trial REPLY_FD    (started by `choose`)
+    python -m paddle_serving_app.trial REPLY_FD    (started by `contestant`)
 
 Commands come as lines of JSON on stdin; each is answered by one line on the descriptor, where nothing that a library
 prints can get between. Tensors lie in .npz files whose names the commands carry.
@@ -23,14 +23,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from paddle_serving_app import library_error
+from paddle_serving_app import library_error, tensor_file
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.choose import read_tensors
 from paddle_serving_app.model import Model
-from paddle_serving_app.signature import Arranged
-from paddle_serving_client.message import Lod
 
 _PR_SET_PDEATHSIG = 1
 _FIRST_TO_GO = "1000"
@@ -59,15 +54,12 @@ class Trial:
         arranged = self._model.sample(rows, seed)
         if arranged is None:
             return {"error": "no made-up input fits the model"}
-        arrays = {f"tensor{k}": array for k, array in enumerate(arranged.arrays)}
-        for k, lod in arranged.lods.items():
-            arrays |= {f"lod{k}.{level}": np.array(offsets, np.int64) for level, offsets in enumerate(lod)}
-        np.savez(file, allow_pickle=False, **arrays)
+        tensor_file.write(file, arranged.arrays, arranged.lods)
         return {}
 
     def _run(self, feed: Path, answer: str, runs: int, seconds: float) -> list[float]:
         assert self._model is not None
-        arranged = _read(feed)
+        arranged = tensor_file.read(feed)
         taken: list[float] = []
         until = time.monotonic() + seconds
         while len(taken) < runs and (not taken or time.monotonic() < until):
@@ -75,18 +67,8 @@ class Trial:
             outputs = self._model.run(arranged)
             taken.append((time.perf_counter() - started) * 1000)
         if answer:
-            np.savez(answer, *outputs.arrays, allow_pickle=False)
+            tensor_file.write(Path(answer), outputs.arrays, {})
         return taken
-
-
-def _read(feed: Path) -> Arranged:
-    found = read_tensors(feed)
-    count = sum(name.startswith("tensor") for name in found)
-    lods: dict[int, Lod] = {}
-    for name in sorted(name for name in found if name.startswith("lod")):
-        k = int(name[len("lod") :].partition(".")[0])
-        lods[k] = (*lods.get(k, ()), tuple(found[name].tolist()))
-    return Arranged(tuple(found[f"tensor{k}"] for k in range(count)), lods)
 
 
 def _be_expendable() -> None:
