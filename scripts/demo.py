@@ -89,10 +89,14 @@ def _check(status: int, what: str) -> None:
 
 
 def _end(children: "dict[str, subprocess.Popen[bytes]]") -> None:
+    def kill(number: int, frame: FrameType | None) -> None:
+        """A second signal: do not wait."""
+        for child in children.values():
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, lambda *_: [os.killpg(c.pid, signal.SIGKILL) for c in children.values() if c.poll() is None]
-        )
+        signal.signal(number, kill)
     for child in reversed(children.values()):
         if child.poll() is None:
             child.terminate()
