@@ -2,14 +2,18 @@
 
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from paddle_serving_app import contest, contestant, file_lock
 from paddle_serving_app import plan as plans
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.plan import Plan
+from paddle_serving_client import manifest
+from paddle_serving_client.errors import BadModel
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +42,7 @@ def plan_for(
     found = plans.read(folder, key)
     if found is not None or seconds <= 0:
         return found
-    queue = Path(tempfile.gettempdir()) / f"paddle_serving_measuring_{os.getuid()}.lock"
-    with file_lock.held(queue, seconds * _LONGEST_QUEUE) as is_alone:  # two at a time would disturb each other
+    with file_lock.held(_queue(), seconds * _LONGEST_QUEUE) as is_alone:
         if not is_alone:
             logger.warning("%s is measured while others may be", folder)
         if (found := plans.read(folder, key)) is not None:  # another engine of the same model was first
@@ -51,3 +54,32 @@ def plan_for(
     if found is not None:
         plans.write(folder, key, found)
     return found
+
+
+def tune(folder: Path, options: ModelOptions, seconds: float) -> tuple[Plan, Path | None]:
+    """Measure closely, whatever is kept already, and keep what comes out.
+
+    Args:
+        folder: the model folder.
+        options: as those of the server that will run it, without a backend.
+        seconds: about how long.
+
+    Returns:
+        The plan, and where it is kept; None where nothing can be written.
+
+    Raises:
+        BadModel: the model is damaged, or no library that is installed can run it; the log has each one's reason.
+    """
+    manifest.verify(folder)
+    key = plans.key_of(folder, options)
+    with file_lock.held(_queue(), seconds * _LONGEST_QUEUE):
+        made = contest.measure(folder, options, replace(contest.THOROUGH, seconds=seconds))
+    if made is None:
+        raise BadModel(f"{folder}: no library can be measured with it")
+    return made, plans.write(folder, key, made)
+
+
+def _queue() -> Path:
+    """Whose lock is held by who measures: two at a time would disturb each other."""
+    user = os.getuid() if sys.platform != "win32" else 0
+    return Path(tempfile.gettempdir()) / f"paddle_serving_measuring_{user}.lock"

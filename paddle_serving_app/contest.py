@@ -278,15 +278,23 @@ class _Contest:
             return  # not one row of output for one of input
         rivals = sorted((rival for rival in self._inside() if rival.joins), key=lambda rival: rival.time())
         rivals = [rival for rival in rivals if rival.time() <= _STILL_A_CHANCE * rivals[0].time()]
-        for rival in rivals if self._effort.is_thorough else rivals[:_MOST_IN_BATCHES]:
-            rows, misses = 2, 0
-            while rows <= self._effort.max_rows and misses < 2 and self._has_feed(rows):
-                if (part := self._compare(rival, rows)) is None:
-                    break
-                misses = 0 if part <= _GAIN else misses + 1
-                if part <= _GAIN:
-                    rival.rows, rival.row_part = rows, rival.row_part * part
-                rows *= 2
+        best: dict[str, float] = {}
+        for rival in rivals:
+            best.setdefault(rival.candidate.library, rival.time())
+        # Who is slower with fewer threads at one row is so at more.
+        rivals = [rival for rival in rivals if rival.time() <= _AS_GOOD * best[rival.candidate.library]]
+        misses = dict.fromkeys(rivals if self._effort.is_thorough else rivals[:_MOST_IN_BATCHES], 0)
+        rows = 2
+        while rows <= self._effort.max_rows and misses and self._has_feed(rows):
+            for rival in list(misses):
+                part = self._compare(rival, rows)
+                if part is not None and part <= _GAIN:
+                    rival.rows, rival.row_part, misses[rival] = rows, rival.row_part * part, 0
+                    continue
+                misses[rival] += 1
+                if part is None or misses[rival] > 1:
+                    del misses[rival]
+            rows *= 2
 
     def _compare(self, rival: Contestant, rows: int) -> float | None:
         """What a row of that batch takes, as a part of what one of the best batch so far takes; None: no time left.
@@ -396,12 +404,16 @@ def _is_clear(running: Sequence[Contestant]) -> bool:
 
 def _why(chosen: Contestant, others: Sequence[Contestant], reference: Contestant) -> str:
     """One line: how fast, and how much faster than the next library and than what Paddle Serving did."""
-    words = [f"{chosen.time():.3g} ms for one row"]
+    words = [f"{plans.shown_ms(chosen.time())} ms for one row"]
     rival = next((other for other in others if other.candidate.library != chosen.candidate.library), None)
     if rival is not None:
-        words.append(f"{rival.cost() / chosen.cost():.2g} times as fast as {rival.candidate.library}")
+        words.append(_times(rival.cost() / chosen.cost(), rival.candidate.library))
     if _is_reference(reference.candidate) and reference not in (chosen, rival):
-        words.append(f"{reference.time() / chosen.time():.2g} times as fast as Paddle Serving's default")
+        words.append(_times(reference.time() / chosen.time(), "Paddle Serving's default"))
     if chosen.rows > 1:
         words.append(f"batches of {chosen.rows} give {1 / chosen.row_part:.2g} times as many rows")
     return ", ".join(words)
+
+
+def _times(ratio: float, other: str) -> str:
+    return f"{ratio:.2g} times as fast as {other}" if round(ratio, 1) > 1 else f"as fast as {other}"

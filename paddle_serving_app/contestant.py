@@ -40,17 +40,22 @@ class Contestant:
         """What a row of that batch takes, as a part of what a lone row takes."""
         self.reply: dict[str, Any] = {}
         self._said = b""
-        self._log = (scratch / f"log-{id(self)}").open("w+b")
-        self.fd, theirs = os.pipe()
-        self._process = subprocess.Popen(
-            [*command, str(theirs)],
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
-            pass_fds=[theirs],
-            start_new_session=True,
-        )
-        os.close(theirs)
+        with contextlib.ExitStack() as undo:
+            self._log = undo.enter_context((scratch / f"log-{id(self)}").open("w+b"))
+            self.fd, theirs = os.pipe()
+            undo.callback(os.close, self.fd)
+            try:
+                self._process = subprocess.Popen(
+                    [*command, str(theirs)],
+                    stdin=subprocess.PIPE,
+                    stdout=self._log,
+                    stderr=self._log,
+                    pass_fds=[theirs],
+                    start_new_session=True,
+                )
+            finally:
+                os.close(theirs)
+            undo.pop_all()
 
     @property
     def is_in(self) -> bool:

@@ -142,6 +142,11 @@ class Plan:
         }
 
 
+def shown_ms(ms: float) -> str:
+    """Milliseconds for people: three digits."""
+    return f"{ms:.0f}" if ms >= 100 else f"{ms:.3g}"
+
+
 def unmeasured(backend: str, options: ModelOptions, why: str) -> Plan:
     """The plan of a model whose library was not chosen by measuring."""
     threads = options.threads or processors.available()

@@ -37,17 +37,26 @@ class Trial:
 
     def __init__(self) -> None:
         self._model: Model | None = None
+        self._folder = ""
 
     def do(self, said: dict[str, Any]) -> dict[str, object]:
         """Follow one command."""
         match said["do"]:
             case "load":
-                self._model = Model.load(said["folder"], ModelOptions(**said["options"]))
+                self._folder = said["folder"]
+                self._model = Model.load(self._folder, ModelOptions(**said["options"]))
                 return {"joins": self._model.signature.can_join}
             case "sample":
                 return self._sample(said["rows"], said["seed"], Path(said["feed"]))
             case _:
                 return {"ms": self._run(Path(said["feed"]), said["answer"], said["runs"], said["seconds"])}
+
+    def words_for(self, error: Exception) -> str:
+        """What went wrong, without what everybody knows: which model, which library, and where the folder is."""
+        words = library_error.text_of(error)
+        if words.startswith(f"{self._folder} cannot be loaded. "):
+            words = words.partition(" cannot be loaded. ")[2].partition(": ")[2]
+        return words.replace(f"{self._folder}/", "")
 
     def _sample(self, rows: int, seed: int, file: Path) -> dict[str, object]:
         assert self._model is not None
@@ -89,7 +98,7 @@ def main(argv: list[str]) -> int:
             try:
                 reply = trial.do(json.loads(line))
             except Exception as exc:
-                reply = {"error": library_error.text_of(exc)}
+                reply = {"error": trial.words_for(exc)}
             print(json.dumps(reply), file=replies, flush=True)
     return 0
 

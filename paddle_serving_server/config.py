@@ -181,7 +181,7 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
     options = ModelOptions(
         backend="" if said.backend == AUTO else said.backend,
         threads=said.engine_threads,
-        gpu_id=_gpu(said.gpu_ids),
+        gpu_id=gpu_of(said.gpu_ids),
         precision=said.precision,
         use_trt=said.use_trt,
     )
@@ -240,7 +240,8 @@ def _check(said: argparse.Namespace) -> None:
     if not all(1 <= n <= 65536 for n in said.batch_infer_size):
         raise BadConfig(f"--batch_infer_size must be from 1 to 65536, got {said.batch_infer_size}")
     if said.backend not in ("", AUTO, *plugins.names(backends)):
-        raise BadConfig(f"--backend must be {AUTO} or one of {', '.join(plugins.names(backends))}, got {said.backend}")
+        names = ", ".join((AUTO, *plugins.names(backends)))
+        raise BadConfig(f"--backend must be one of {names}, got {said.backend}")
     if said.tune not in ("load", "off"):
         raise BadConfig(f"--tune must be load or off, got {said.tune}")
     if said.precision not in ("fp32", "fp16", "int8", "bf16"):
@@ -249,7 +250,7 @@ def _check(said: argparse.Namespace) -> None:
         raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {said.log_level}")
 
 
-def _gpu(gpu_ids: list[str]) -> int | None:
+def gpu_of(gpu_ids: list[str]) -> int | None:
     """The one GPU of `--gpu_ids 0`; None for CPU."""
     ids = [part for item in gpu_ids for part in item.split(",") if part.strip()]
     try:

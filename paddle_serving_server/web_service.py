@@ -18,15 +18,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
-
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.signature import Input, Signature
-from paddle_serving_client import dtype
+from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput, ServingError
-from paddle_serving_client.message import Array, Instance, Lod, Request, Response, Stage
+from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server import hosting
 from paddle_serving_server.engine.interface import Engine, answer
+from paddle_serving_server.feed import as_tensors, named_inputs, outputs_of, stacked, unpacked
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +212,7 @@ class WebService:
             (inputs by name, fetch, whether the inputs have the batch axis already). The last may be left out.
         """
         signature = self._engine().signature
-        return {i.alias: _stack(i, feed) for i in _named(signature, feed)}, fetch, True
+        return {i.alias: stacked(i, feed) for i in named_inputs(signature, feed)}, fetch, True
 
     def postprocess(
         self,
@@ -305,7 +303,7 @@ class WebService:
         _deadline.set(request.deadline)
         instances, wanted = list(request.instances), list(request.fetch)
         prepared = await self._user_code("preprocess", lambda: self.preprocess(instances, wanted))
-        feed, fetch, has_batch = _unpacked(prepared)
+        feed, fetch, has_batch = unpacked(prepared)
         fetch_map, model_stages = await self._predict(self._engine(), feed, fetch, has_batch, request.deadline)
         clock.stages += model_stages
         result = await self._user_code("postprocess", lambda: self.postprocess(instances, fetch, fetch_map))
@@ -318,11 +316,11 @@ class WebService:
         engine = self._engine()
         started = time.perf_counter()
         instances = list(request.instances)
-        tensors = {i.alias: _stack(i, instances) for i in _named(engine.signature, instances)}
+        tensors = {i.alias: stacked(i, instances) for i in named_inputs(engine.signature, instances)}
         stacked_ms = (time.perf_counter() - started) * 1000
         response = await answer(engine, Request(tensors=tensors, fetch=request.fetch, deadline=request.deadline))
         started = time.perf_counter()
-        result = self.postprocess(instances, [], _fetch_map(response))
+        result = self.postprocess(instances, [], outputs_of(response))
         listed_ms = (time.perf_counter() - started) * 1000
         stages = (Stage("preprocess", stacked_ms), *response.stages, Stage("postprocess", listed_ms))
         return Response(result=result, stages=stages)
@@ -340,7 +338,7 @@ class WebService:
     ) -> tuple[dict[str, Array], Sequence[Stage]]:
         tensors, lods = as_tensors(engine.signature, feed, has_batch)
         response = await answer(engine, Request(tensors=tensors, lods=lods, fetch=tuple(fetch), deadline=deadline))
-        return _fetch_map(response), response.stages
+        return outputs_of(response), response.stages
 
     async def _user_code(self, step: str, call: Callable[[], _Result]) -> _Result:
         """Run a user's step in a thread."""
@@ -363,99 +361,3 @@ def _contained(call: Callable[[], _Result]) -> _Result:
         return call()
     except SystemExit as exc:
         raise RuntimeError(f"called sys.exit({exc.code!r})") from exc
-
-
-def as_tensors(
-    signature: Signature, feed: Mapping[str, object], has_batch: bool
-) -> tuple[dict[str, Array], dict[str, Lod]]:
-    """What user code feeds, as tensors: cast to the inputs' types, with the batch axis, offsets apart.
-
-    The rules are those of `Client.predict`: without `has_batch` an array gets a new axis 0; a list is shaped as the
-    input is. Values are only cast where nothing is lost but precision.
-    """
-    known = {i.name: i for i in signature.inputs} | {i.alias: i for i in signature.inputs}
-    tensors: dict[str, Array] = {}
-    lods: dict[str, Lod] = {}
-    for name, value in feed.items():
-        if name.endswith(".lod") and name not in known:
-            lods[name[:-4]] = (tuple(int(n) for n in np.asarray(value).ravel()),)
-        elif name in known and isinstance(value, np.ndarray):
-            tensors[name] = _cast(known[name], value if has_batch else value[None])
-        elif name in known:
-            tensors[name] = _stack(known[name], [{known[name].alias: value}])
-        else:
-            tensors[name] = np.asarray(value)  # the check names it, with all that are known
-    return tensors, lods
-
-
-def _fetch_map(response: Response) -> dict[str, Array]:
-    """Outputs by alias, as `Client.predict` gives them: offsets as `NAME.lod`."""
-    outputs = dict(response.tensors)
-    for name, lod in response.lods.items():
-        outputs[f"{name}.lod"] = np.array(lod[0], np.int32)
-    return outputs
-
-
-def _named(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
-    if not isinstance(feed, list) or not feed or not all(isinstance(i, Mapping) for i in feed):
-        raise BadInput('"feed" must be a list of at least one object, as in {"feed": [{"x": [...]}], "fetch": [...]}')
-    valid = [i.alias for i in signature.inputs]
-    for k, instance in enumerate(feed):
-        unknown = [name for name in instance if name not in valid]
-        missing = [name for name in valid if name not in instance]
-        if unknown or missing:
-            problem = f"has no {missing[0]!r}" if missing else f"has an unknown key {unknown[0][:64]!r}"
-            raise BadInput(f"feed[{k}] {problem}; this model takes {', '.join(map(repr, valid))}")
-    return list(signature.inputs)
-
-
-def _stack(spec: Input, feed: Sequence[Instance]) -> Array:
-    """One input of several instances, on a new axis 0."""
-    rows = []
-    for k, instance in enumerate(feed):
-        try:
-            values = np.array(instance[spec.alias])
-            row = _cast(spec, values)
-            rows.append(row if -1 in spec.shape[1:] else row.reshape(spec.shape[1:]))
-        except BadInput as exc:
-            raise BadInput(f"feed[{k}]: {exc}") from exc
-        except ValueError as exc:
-            raise BadInput(f"feed[{k}]: input {spec.alias!r} must be {spec}: {exc}") from exc
-    shapes = {row.shape for row in rows}
-    if len(shapes) > 1:
-        raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {sorted(shapes)[:4]}")
-    return np.stack(rows)
-
-
-def _cast(spec: Input, values: Array) -> Array:
-    """To the input's type, where numbers stay numbers: no text, no truth values, no fractions for integers."""
-    target = dtype.numpy_of(spec.elem_type)
-    if target is None:
-        raise BadInput(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
-    if values.dtype == target:
-        return values
-    allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "fiuc"}[target.kind]
-    if values.dtype.kind not in allowed:
-        raise BadInput(f"input {spec.alias!r} must be {spec}, got values of type {values.dtype.name}")
-    if target.kind in "iu" and values.size:
-        limits = np.iinfo(target.name)
-        if int(values.min()) < limits.min or int(values.max()) > limits.max:
-            raise BadInput(f"input {spec.alias!r} has values outside the range of {target.name}")
-    return values.astype(target)
-
-
-def _unpacked(prepared: object) -> tuple[Mapping[str, object], list[str], bool]:
-    """The two forms that `preprocess` may return; until Paddle Serving 0.3 it had two values."""
-    if isinstance(prepared, tuple) and len(prepared) in (2, 3):
-        feed, fetch, *rest = prepared
-        has_batch = bool(rest[0]) if rest else False
-        if isinstance(feed, list) and feed and all(isinstance(item, Mapping) for item in feed):
-            # A list of instances: each without the batch axis, as the oldest services return them.
-            stacked = {name: np.stack([np.asarray(item[name]) for item in feed]) for name in feed[0]}
-            feed, has_batch = (feed[0], has_batch) if len(feed) == 1 and rest else (stacked, True)
-        if isinstance(feed, Mapping):
-            return feed, [fetch] if isinstance(fetch, str) else list(fetch or []), has_batch
-    got = type(prepared).__name__
-    if isinstance(prepared, tuple):
-        got = f"a tuple of {', '.join(type(part).__name__ for part in prepared) or 'nothing'}"
-    raise BackendFailed(f"preprocess must return (feed: dict, fetch: list, is_batch: bool), got {got}")

@@ -77,10 +77,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(
-    folder: Path, *flags: str, command: Sequence[str] = ("-m", "paddle_serving_server.serve")
-) -> Iterator[Server]:
-    """Run `python -m paddle_serving_server.serve FLAGS --port FREE`, with its ProcessInfo.json in `folder`."""
+def serve(folder: Path, *flags: str, command: Sequence[str] = MODULE) -> Iterator[Server]:
+    """Run `python -m paddle_serving_server.serve FLAGS --port FREE`, with its ProcessInfo.json in `folder`.
+
+    Nothing is measured at load unless FLAGS say so.
+    """
+    if tuple(command) == MODULE and "--tune" not in flags:
+        flags = (*flags, "--tune", "off")
     port = free_port()
     log = folder / f"server-{port}.log"
     environment = {**os.environ, "SERVING_HOME": str(folder), "PYTHONUNBUFFERED": "1"}

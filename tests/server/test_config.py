@@ -106,3 +106,14 @@ def test_impossible_values_are_named(folder: str, flags: list[str], words: str) 
 def test_stop_takes_a_port_or_none() -> None:
     assert (parse(["stop"])[0].verb, parse(["stop"])[0].port) == ("stop", None)
     assert parse(["kill", "--port", "9393"])[0].port == 9393
+
+
+def test_what_decides_how_a_model_is_run(folder: str) -> None:
+    said = config("--model", folder)
+    assert (said.options.backend, said.max_rows, said.tune_s) == ("", 0, 10.0)
+    assert config("--model", folder, "--backend", "auto") == said
+    said = config("--model", folder, "--backend", "openvino", "--batch_infer_size", "4", "--tune", "off")
+    assert (said.options.backend, said.max_rows, said.tune_s) == ("openvino", 4, 0.0)
+    assert config("--model", folder, "--tune_s", "2.5").tune_s == 2.5
+    with pytest.raises(BadConfig, match="--tune must be load or off, got on"):
+        config("--model", folder, "--tune", "on")

@@ -1,0 +1,106 @@
+"""Between what people write and tensors: instances of a JSON feed, and what `preprocess` returns."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from paddle_serving_app.signature import Input, Signature
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import BackendFailed, BadInput
+from paddle_serving_client.message import Array, Instance, Lod, Response
+
+
+def as_tensors(
+    signature: Signature, feed: Mapping[str, object], has_batch: bool
+) -> tuple[dict[str, Array], dict[str, Lod]]:
+    """What user code feeds, as tensors: cast to the inputs' types, with the batch axis, offsets apart.
+
+    The rules are those of `Client.predict`: without `has_batch` an array gets a new axis 0; a list is shaped as the
+    input is. Values are only cast where nothing is lost but precision.
+    """
+    known = {i.name: i for i in signature.inputs} | {i.alias: i for i in signature.inputs}
+    tensors: dict[str, Array] = {}
+    lods: dict[str, Lod] = {}
+    for name, value in feed.items():
+        if name.endswith(".lod") and name not in known:
+            lods[name[:-4]] = (tuple(int(n) for n in np.asarray(value).ravel()),)
+        elif name in known and isinstance(value, np.ndarray):
+            tensors[name] = _cast(known[name], value if has_batch else value[None])
+        elif name in known:
+            tensors[name] = stacked(known[name], [{known[name].alias: value}])
+        else:
+            tensors[name] = np.asarray(value)  # the check names it, with all that are known
+    return tensors, lods
+
+
+def outputs_of(response: Response) -> dict[str, Array]:
+    """Outputs by alias, as `Client.predict` gives them: offsets as `NAME.lod`."""
+    outputs = dict(response.tensors)
+    for name, lod in response.lods.items():
+        outputs[f"{name}.lod"] = np.array(lod[0], np.int32)
+    return outputs
+
+
+def named_inputs(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
+    if not isinstance(feed, list) or not feed or not all(isinstance(i, Mapping) for i in feed):
+        raise BadInput('"feed" must be a list of at least one object, as in {"feed": [{"x": [...]}], "fetch": [...]}')
+    valid = [i.alias for i in signature.inputs]
+    for k, instance in enumerate(feed):
+        unknown = [name for name in instance if name not in valid]
+        missing = [name for name in valid if name not in instance]
+        if unknown or missing:
+            problem = f"has no {missing[0]!r}" if missing else f"has an unknown key {unknown[0][:64]!r}"
+            raise BadInput(f"feed[{k}] {problem}; this model takes {', '.join(map(repr, valid))}")
+    return list(signature.inputs)
+
+
+def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
+    """One input of several instances, on a new axis 0."""
+    rows = []
+    for k, instance in enumerate(feed):
+        try:
+            values = np.array(instance[spec.alias])
+            row = _cast(spec, values)
+            rows.append(row if -1 in spec.shape[1:] else row.reshape(spec.shape[1:]))
+        except BadInput as exc:
+            raise BadInput(f"feed[{k}]: {exc}") from exc
+        except ValueError as exc:
+            raise BadInput(f"feed[{k}]: input {spec.alias!r} must be {spec}: {exc}") from exc
+    shapes = {row.shape for row in rows}
+    if len(shapes) > 1:
+        raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {sorted(shapes)[:4]}")
+    return np.stack(rows)
+
+
+def _cast(spec: Input, values: Array) -> Array:
+    """To the input's type, where numbers stay numbers: no text, no truth values, no fractions for integers."""
+    target = dtype.numpy_of(spec.elem_type)
+    if target is None:
+        raise BadInput(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
+    if values.dtype == target:
+        return values
+    allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "fiuc"}[target.kind]
+    if values.dtype.kind not in allowed:
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got values of type {values.dtype.name}")
+    if target.kind in "iu" and values.size:
+        limits = np.iinfo(target.name)
+        if int(values.min()) < limits.min or int(values.max()) > limits.max:
+            raise BadInput(f"input {spec.alias!r} has values outside the range of {target.name}")
+    return values.astype(target)
+
+
+def unpacked(prepared: object) -> tuple[Mapping[str, object], list[str], bool]:
+    """The two forms that `preprocess` may return; until Paddle Serving 0.3 it had two values."""
+    if isinstance(prepared, tuple) and len(prepared) in (2, 3):
+        feed, fetch, *rest = prepared
+        has_batch = bool(rest[0]) if rest else False
+        if isinstance(feed, list) and feed and all(isinstance(item, Mapping) for item in feed):
+            # A list of instances: each without the batch axis, as the oldest services return them.
+            stacked = {name: np.stack([np.asarray(item[name]) for item in feed]) for name in feed[0]}
+            feed, has_batch = (feed[0], has_batch) if len(feed) == 1 and rest else (stacked, True)
+        if isinstance(feed, Mapping):
+            return feed, [fetch] if isinstance(fetch, str) else list(fetch or []), has_batch
+    got = type(prepared).__name__
+    if isinstance(prepared, tuple):
+        got = f"a tuple of {', '.join(type(part).__name__ for part in prepared) or 'nothing'}"
+    raise BackendFailed(f"preprocess must return (feed: dict, fetch: list, is_batch: bool), got {got}")

@@ -1,0 +1,105 @@
+"""A plan is made once, kept, and used by whoever loads the model; without one the model is served all the same."""
+
+import contextlib
+import logging
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paddle_serving_app import choose, contest
+from paddle_serving_app import plan as plans
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.model import Model
+from paddle_serving_app.plan import Candidate, Plan
+from paddle_serving_client.errors import BadModel
+from tests.app.conftest import Folder
+
+CRASH = (sys.executable, "-c", "raise SystemExit('cannot even start')")
+PLAN = Plan(candidate=Candidate("openvino", False, 1), max_rows=4, why="a test wants it")
+
+
+@pytest.fixture(scope="module")
+def measured(model_folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The uci model, with a plan made by measuring."""
+    folder = tmp_path_factory.mktemp("measured") / "uci"
+    shutil.copytree(model_folder("uci", "pdmodel"), folder, ignore=shutil.ignore_patterns(".cache"))
+    assert choose.plan_for(folder, ModelOptions(), 10.0) is not None
+    return folder
+
+
+@pytest.fixture
+def folder(model_folder: Folder, tmp_path: Path) -> Path:
+    return shutil.copytree(model_folder("uci", "pdmodel"), tmp_path / "uci", ignore=shutil.ignore_patterns(".cache"))
+
+
+def test_what_was_measured_is_kept(measured: Path) -> None:
+    started = time.monotonic()
+    plan = choose.plan_for(measured, ModelOptions(), 10.0, CRASH)
+    assert plan is not None
+    assert plan == choose.plan_for(measured, ModelOptions(), 0, CRASH)
+    assert time.monotonic() - started < 2
+    with contextlib.closing(Model.load(measured, ModelOptions(), tune_s=10.0)) as model:
+        assert (model.plan, model.backend_name) == (plan, plan.candidate.backend)
+
+
+def test_the_second_start_imports_only_what_was_chosen(measured: Path) -> None:
+    code = (
+        "import sys; from paddle_serving_app.model import Model; m = Model.load(sys.argv[1], tune_s=10.0);"
+        "print(m.backend_name, *({'paddle', 'onnxruntime', 'openvino'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(measured)], capture_output=True, text=True, check=True)
+    chosen, *imported = done.stdout.split()
+    assert imported == [chosen]
+
+
+def test_nothing_is_measured_unless_asked_for(folder: Path) -> None:
+    assert choose.plan_for(folder, ModelOptions(), 0, CRASH) is None
+    assert not list((folder / ".cache").glob("plan-*"))
+
+
+def test_a_failure_is_no_failure_of_the_load(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert choose.plan_for(folder, ModelOptions(), 1.0, CRASH) is None
+    assert "cannot even start" in caplog.text
+    caplog.clear()
+    assert choose.plan_for(folder, ModelOptions(), 1.0, ("/no/such/program",)) is None
+    assert "measuring failed" in caplog.text
+
+
+def test_a_plan_is_followed(folder: Path) -> None:
+    plans.write(folder, plans.key_of(folder, ModelOptions()), PLAN)
+    with contextlib.closing(Model.load(folder, tune_s=0)) as model:
+        assert (model.backend_name, model.plan) == ("openvino", PLAN)
+    with contextlib.closing(Model.load(folder, ModelOptions(backend="onnxruntime"), tune_s=0)) as model:
+        assert (model.backend_name, model.plan.why) == ("onnxruntime", "asked for onnxruntime")
+    with contextlib.closing(Model.load(folder)) as model:
+        assert model.plan.why.startswith("nothing was measured: ")
+
+
+def test_a_plan_that_does_not_work_any_more(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    gone = replace(PLAN, candidate=Candidate("onnxruntime", False, 1))
+    plans.write(folder, plans.key_of(folder, ModelOptions()), gone)
+    caplog.set_level(logging.WARNING)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paddle_serving_app.backends.onnxruntime.missing", lambda: "it was removed")
+        patch.setattr(plans, "key_of", lambda folder, options: "k")
+        plans.write(folder, "k", gone)
+        with contextlib.closing(Model.load(folder, tune_s=0)) as model:
+            assert model.backend_name != "onnxruntime"
+    assert "cannot be loaded now" in caplog.text
+
+
+def test_tune_replaces_what_was_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans.write(folder, plans.key_of(folder, ModelOptions()), PLAN)
+    better = replace(PLAN, max_rows=2)
+    monkeypatch.setattr(contest, "measure", lambda *given: better)
+    plan, file = choose.tune(folder, ModelOptions(), 1.0)
+    assert plan == better == choose.plan_for(folder, ModelOptions(), 0)
+    assert file is not None
+    monkeypatch.setattr(contest, "measure", lambda *given: None)
+    with pytest.raises(BadModel, match="no library"):
+        choose.tune(folder, ModelOptions(), 1.0)
