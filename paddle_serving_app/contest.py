@@ -46,8 +46,9 @@ _TURN_RUNS = 2.5
 _LONGEST_TURN_S = 0.5
 """Of a slow model; one run is always made."""
 _MANY = 10_000
+_HOPELESSLY_SLOWER = 6.0
 _CLEARLY_SLOWER = 2.5
-"""Who takes so many times as long is not timed any further."""
+"""Who takes so many times as long is not timed any further: at first, and once there were some turns."""
 _STILL_A_CHANCE = 1.6
 """Who takes so many times as long for one row may still be the best in batches, or with fewer threads."""
 _CLEAR_LEAD = 0.9
@@ -238,7 +239,8 @@ class _Contest:
         """Let them take turns until the order is clear, or the time is up."""
         for number in range(self._effort.rounds):
             best = min((rival.time() for rival in rivals if rival.is_in), default=math.inf)
-            running = [rival for rival in rivals if rival.is_in and rival.time() <= _CLEARLY_SLOWER * best]
+            too_slow = best * (_HOPELESSLY_SLOWER if number < _LEAST_ROUNDS - 1 else _CLEARLY_SLOWER)
+            running = [rival for rival in rivals if rival.is_in and rival.time() <= too_slow]
             if number >= _LEAST_ROUNDS and _is_clear(running):
                 return
             for rival in running:
@@ -249,7 +251,7 @@ class _Contest:
         """A few runs of one candidate, in milliseconds each; None when the time is up, or the candidate is out."""
         if time.monotonic() > self._until or not rival.is_in:
             return None
-        expected = min(rival.time() * rival.row_part * rows / 1000, self._effort.seconds)
+        expected = min(rival.row_time(rival.rows) * rows / 1000, self._effort.seconds)
         wanted = max(self._effort.turn_s, min(_TURN_RUNS * expected, _LONGEST_TURN_S))
         ms = self._run(rival, rows, 1.0 + 10 * (wanted + expected), runs=_MANY, seconds=wanted)
         if ms is not None:
@@ -287,27 +289,18 @@ class _Contest:
         rows = 2
         while rows <= self._effort.max_rows and misses and self._has_feed(rows):
             for rival in list(misses):
-                part = self._compare(rival, rows)
-                if part is not None and part <= _GAIN:
-                    rival.rows, rival.row_part, misses[rival] = rows, rival.row_part * part, 0
+                is_timed = self._compare(rival, rows)
+                if is_timed and rival.row_time(rows) <= _GAIN * rival.row_time(rival.rows):
+                    rival.rows, misses[rival] = rows, 0
                     continue
                 misses[rival] += 1
-                if part is None or misses[rival] > 1:
+                if not is_timed or misses[rival] > 1:
                     del misses[rival]
             rows *= 2
 
-    def _compare(self, rival: Contestant, rows: int) -> float | None:
-        """What a row of that batch takes, as a part of what one of the best batch so far takes; None: no time left.
-
-        Both take turns: the machine may have slowed down since the smaller one was measured.
-        """
-        parts = []
-        for _ in range(_LEAST_ROUNDS):
-            small, large = self._turn(rival, rival.rows), self._turn(rival, rows)
-            if small is None or large is None:
-                return None
-            parts.append((large / rows) / (small / rival.rows))
-        return median(parts)
+    def _compare(self, rival: Contestant, rows: int) -> bool:
+        """Let a batch of that size and the best one so far take turns; false when the time is up."""
+        return all(self._turn(rival, count) is not None for _ in range(_LEAST_ROUNDS) for count in (rival.rows, rows))
 
     def _has_feed(self, rows: int) -> bool:
         """Make a feed of so many rows from the one that has one; not where it would fill the memory."""
@@ -411,7 +404,9 @@ def _why(chosen: Contestant, others: Sequence[Contestant], reference: Contestant
     if _is_reference(reference.candidate) and reference not in (chosen, rival):
         words.append(_times(reference.time() / chosen.time(), "Paddle Serving's default"))
     if chosen.rows > 1:
-        words.append(f"batches of {chosen.rows} give {1 / chosen.row_part:.2g} times as many rows")
+        words.append(
+            f"batches of {chosen.rows} give {chosen.time() / chosen.row_time(chosen.rows):.2g} times as many rows"
+        )
     return ", ".join(words)
 
 

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from paddle_serving_app import library_error
@@ -36,8 +35,6 @@ class Contestant:
         """By rows, the median of each turn."""
         self.rows = 1
         """The largest batch that was faster per row than all smaller ones."""
-        self.row_part = 1.0
-        """What a row of that batch takes, as a part of what a lone row takes."""
         self.reply: dict[str, Any] = {}
         self._said = b""
         with contextlib.ExitStack() as undo:
@@ -63,14 +60,17 @@ class Contestant:
         return not self.reason
 
     def time(self, rows: int = 1) -> float:
-        """Of one run, in milliseconds; infinite where nothing is known."""
-        if self.ms.get(rows):
-            return median(self.ms[rows])
-        return self.first_ms if rows == 1 else math.inf
+        """Of one run, in milliseconds, in the quietest turn: others only ever make it longer; infinite: not known."""
+        impression = [self.first_ms] if rows == 1 else []
+        return min(self.ms.get(rows) or impression, default=math.inf)
+
+    def row_time(self, rows: int) -> float:
+        """Of one row of a batch of that size, in milliseconds."""
+        return self.time(rows) / rows
 
     def cost(self) -> float:
         """What is compared in the end: the geometric mean of the times of a lone row and of one in the best batch."""
-        return self.time() * math.sqrt(self.row_part)
+        return math.sqrt(self.time() * self.row_time(self.rows))
 
     def tell(self, said: dict[str, object]) -> None:
         """Give it a command, and let it run."""

@@ -59,7 +59,7 @@ class Measurement:
     rows: int
     """Of the batch."""
     ms: float
-    """Median, in milliseconds."""
+    """Milliseconds: the median of the quietest turn."""
     note: str = ""
 
     @property
