@@ -1,5 +1,6 @@
 """Where what was found out about a model is kept."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,14 @@ def test_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = model_cache.folder_for(tmp_path)
     assert found.is_dir()
     found.rmdir()
+
+
+def test_what_an_image_brought_along_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    model = tmp_path / "model"
+    assert model_cache.find(model, "x") is None
+    assert not model.exists()
+    (model / ".cache").mkdir(parents=True)
+    (model / ".cache" / "x").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.exists() and mode == os.R_OK)
+    assert model_cache.find(model, "x") == model / ".cache" / "x"

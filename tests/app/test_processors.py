@@ -1,6 +1,7 @@
-"""The processors that this process may use."""
+"""The processors and the memory that this process may use."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,24 @@ def test_no_quota(tmp_path: Path) -> None:
 
 def test_here() -> None:
     assert 1 <= processors.available() <= 8
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "expected"),
+    [
+        ("max", "5", 1000 << 10),
+        ("900000", "100000", 800_000),
+        ("100", "200", 0),
+        ("9000000000", "0", 1000 << 10),
+    ],
+)
+def test_free_memory(limit: str, used: str, expected: int, tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(limit + "\n")
+    (tmp_path / "memory.current").write_text(used + "\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 2000 kB\nMemAvailable:   1000 kB\n")
+    assert processors.free_memory_bytes(tmp_path, tmp_path / "meminfo") == expected
+
+
+def test_free_memory_where_nobody_says(tmp_path: Path) -> None:
+    assert processors.free_memory_bytes(tmp_path, tmp_path / "meminfo") == sys.maxsize
+    assert processors.free_memory_bytes() > 0
