@@ -103,3 +103,32 @@ def test_tune_replaces_what_was_kept(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(contest, "measure", lambda *given: None)
     with pytest.raises(BadModel, match="no library"):
         choose.tune(folder, ModelOptions(), 1.0)
+
+
+def test_nobody_is_left_when_the_engine_is_killed(folder: Path) -> None:
+    """Those that wait for their turn are stopped; they must not stay so for ever."""
+    code = (
+        "import sys; from pathlib import Path; from paddle_serving_app import choose;"
+        "from paddle_serving_app.backend import ModelOptions; choose.plan_for(Path(sys.argv[1]), ModelOptions(), 30.0)"
+    )
+    engine = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    trials: list[str] = []
+    until = time.monotonic() + 20
+    while not any(_state(number) == "T" for number in trials) and time.monotonic() < until:
+        time.sleep(0.02)
+        trials = Path(f"/proc/{engine.pid}/task/{engine.pid}/children").read_text().split()
+    assert trials
+    engine.kill()
+    engine.wait()
+    until = time.monotonic() + 10
+    while any(_state(number) not in ("", "Z") for number in trials) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert {_state(number) for number in trials} <= {"", "Z"}
+
+
+def _state(number: str) -> str:
+    """Of a process, as one letter; empty where there is none."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
