@@ -4,11 +4,12 @@ import time
 from typing import Final
 
 from paddle_serving_client.errors import NoMethod, NoService
+from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse, WireTensor
 from paddle_serving_server.catalogue import Catalogue
 
-SERVICE: Final = "GeneralModelService"
-FULL_SERVICE: Final = f"baidu.paddle_serving.predictor.general_model.{SERVICE}"
+FULL_SERVICE: Final = brpc.SERVICE
+SERVICE: Final = FULL_SERVICE.rpartition(".")[2]
 METHODS: Final = ("inference", "debug")
 ENGINE_NAME: Final = "GeneralInferOp_0"
 """What Paddle Serving calls the one inference step of a chain."""

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import os
 import socket
 import time
 from collections import deque
@@ -72,11 +71,6 @@ class Channel:
     def waiting(self) -> int:
         """Requests whose answer is still out."""
         return len(self._pending)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the engine is loaded and connected."""
-        return self._ready.is_set()
 
     async def ready(self) -> None:
         """Wait until the engine has loaded its model and said what it takes."""
@@ -323,9 +317,3 @@ class Channel:
             if pending := self._pending.get(number):
                 self._submit(number, pending)
                 return
-
-
-def unlink(path: str) -> None:
-    """Remove a socket file if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

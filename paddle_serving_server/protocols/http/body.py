@@ -1,6 +1,5 @@
 """What a body carries: JSON, files of a form, or a picture as it is; compressed or not; always within limits."""
 
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +9,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from paddle_serving_client.errors import BadInput, BadPacket, TooLarge, UnsupportedMedia
 from paddle_serving_client.message import Instance
+from paddle_serving_client.wire import brpc
 from paddle_serving_server.protocols.http.message import HttpRequest
 
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 100 << 10
 MAX_PART_HEAD_BYTES = 8 << 10
-MAX_RATIO = 100
-"""Most that a compressed body may grow, beyond the first MiB."""
 _JSON = ("application/json", "text/json")
 
 
@@ -31,17 +29,7 @@ def plain(request: HttpRequest, max_bytes: int) -> bytes:
         return request.body
     if encoding not in ("gzip", "x-gzip"):
         raise UnsupportedMedia(f"Content-Encoding {encoding[:32]!r} is not read here; gzip is")
-    limit = min(max_bytes, max(1 << 20, MAX_RATIO * len(request.body)))
-    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        body = inflater.decompress(request.body, limit + 1)
-    except zlib.error as exc:
-        raise BadPacket("the gzip body is damaged") from exc
-    if len(body) > limit:
-        raise TooLarge(f"{len(request.body)} gzip bytes grow to more than {limit}")
-    if not inflater.eof or inflater.unused_data:
-        raise BadPacket("the gzip body is cut, or followed by something else")
-    return body
+    return bytes(brpc.decompress(brpc.Compression.GZIP, request.body, max_bytes))
 
 
 def instances(request: HttpRequest, body: bytes, file_input: str) -> tuple[list[Instance], list[str]]:
