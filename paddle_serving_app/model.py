@@ -9,10 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, choose, contest
-from paddle_serving_app import plan as plans
+from paddle_serving_app import backends
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
-from paddle_serving_app.plan import Plan
+from paddle_serving_app.choosing import choose, contest
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype, manifest, model_config, plugins
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary

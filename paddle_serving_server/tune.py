@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from paddle_serving_app import choose
 from paddle_serving_app.backend import PRECISIONS, ModelOptions
-from paddle_serving_app.plan import Plan, shown_ms
+from paddle_serving_app.choosing import choose
+from paddle_serving_app.choosing.plan import Plan, shown_ms
 from paddle_serving_client.errors import BadConfig, ServingError
 from paddle_serving_server import config, log
 

@@ -29,7 +29,7 @@ class Engine(Protocol):
     signature: Signature
     backend_name: str
     plan: Mapping[str, object]
-    """As `paddle_serving_app.plan.Plan.describe` says it."""
+    """As `paddle_serving_app.choosing.plan.Plan.describe` says it."""
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """Run the model on one feed.

@@ -2,7 +2,8 @@
 
 import sys
 
-from paddle_serving_app import backends, trial
+from paddle_serving_app import backends
+from paddle_serving_app.choosing import trial
 from tests.app import rogues
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from paddle_serving_app.agreement import TOLERANCE, distance
+from paddle_serving_app.choosing.agreement import TOLERANCE, distance
 from paddle_serving_client.message import Array
 
 ONES = np.ones(1000, np.float32)

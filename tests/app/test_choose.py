@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from paddle_serving_app import choose, contest
-from paddle_serving_app import plan as plans
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.choosing import choose, contest
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.model import Model
-from paddle_serving_app.plan import Candidate, Plan
 from paddle_serving_client.errors import BadModel
 from tests.app.conftest import Folder
 
@@ -108,7 +108,7 @@ def test_tune_replaces_what_was_kept(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_nobody_is_left_when_the_engine_is_killed(folder: Path) -> None:
     """Those that wait for their turn are stopped; they must not stay so for ever."""
     code = (
-        "import sys; from pathlib import Path; from paddle_serving_app import choose;"
+        "import sys; from pathlib import Path; from paddle_serving_app.choosing import choose;"
         "from paddle_serving_app.backend import ModelOptions; choose.plan_for(Path(sys.argv[1]), ModelOptions(), 30.0)"
     )
     engine = subprocess.Popen([sys.executable, "-c", code, str(folder)])

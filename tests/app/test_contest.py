@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from paddle_serving_app import backends, contest, processors
+from paddle_serving_app import backends, processors
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.contest import Effort
-from paddle_serving_app.plan import Candidate, Plan
+from paddle_serving_app.choosing import contest
+from paddle_serving_app.choosing.contest import Effort
+from paddle_serving_app.choosing.plan import Candidate, Plan
 from tests.app import rogues
 from tests.app.conftest import Folder
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from paddle_serving_app import plan as plans
 from paddle_serving_app import processors
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.plan import Candidate, Engines, Measurement, Plan, Skipped
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan, Skipped
 from paddle_serving_client import manifest, model_config
 from paddle_serving_client.errors import BadModel
 from tests.app.conftest import Folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_serving_app.plan import Candidate, Engines, Measurement, Plan, Skipped
+from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan, Skipped
 from paddle_serving_server import tune
 from tests.serving import HTTP, serve
 

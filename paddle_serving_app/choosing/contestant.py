@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from paddle_serving_app import library_error
-from paddle_serving_app.plan import Candidate
+from paddle_serving_app.choosing.plan import Candidate
 
-COMMAND = (sys.executable, "-m", "paddle_serving_app.trial")
+COMMAND = (sys.executable, "-m", "paddle_serving_app.choosing.trial")
 _WATCH_S = 0.1
 
 

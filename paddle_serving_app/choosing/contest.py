@@ -21,11 +21,12 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import agreement, backends, contestant, processors, tensor_file
-from paddle_serving_app import plan as plans
+from paddle_serving_app import backends, processors, tensor_file
 from paddle_serving_app.backend import ModelOptions, Plugin
-from paddle_serving_app.contestant import Contestant
-from paddle_serving_app.plan import Candidate, Engines, Measurement, Plan, Skipped
+from paddle_serving_app.choosing import agreement, contestant
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.contestant import Contestant
+from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan, Skipped
 from paddle_serving_client import model_config, plugins
 from paddle_serving_client.message import Array
 

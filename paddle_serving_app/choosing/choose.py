@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from paddle_serving_app import contest, contestant, file_lock
-from paddle_serving_app import plan as plans
+from paddle_serving_app import file_lock
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.plan import Plan
+from paddle_serving_app.choosing import contest, contestant
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_client import manifest
 from paddle_serving_client.errors import BadModel
 

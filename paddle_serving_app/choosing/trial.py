@@ -1,6 +1,6 @@
 """One candidate, tried in a process of its own, so that a crash, a hang or a leak of its library hurts nobody.
 
-    python -m paddle_serving_app.trial REPLY_FD    (started by `contestant`)
+    python -m paddle_serving_app.choosing.trial REPLY_FD    (started by `contestant`)
 
 Commands come as lines of JSON on stdin; each is answered by one line on the descriptor, where nothing that a library
 prints can get between. Tensors lie in .npz files whose names the commands carry.

@@ -1,0 +1,1 @@
+"""Which inference library runs a model fastest, and whether it is right."""
