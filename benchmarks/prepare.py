@@ -24,6 +24,8 @@ ROOT = HERE.parent
 CACHE = HERE / ".cache"
 PYTHON = HERE / ".venv" / "bin" / "python"
 """The interpreter of the FastAPI reference and of the bare loops."""
+REPLAY = CACHE / "replay"
+"""The load generator."""
 SIDE = 224
 SHARED = ("numpy", "onnxruntime", "opencv-python-headless", "orjson", "uvloop", "httptools")
 """Libraries that the reference gets in the versions that we have."""
@@ -39,6 +41,7 @@ def main() -> None:
     _make("tensor.npy", _tensor)
     _make("uci.json", _uci_json)
     _make("tensor.json", _tensor_json)
+    _generator()
     _environment()
 
 
@@ -128,6 +131,12 @@ def _tensor_json(target: Path) -> None:
     """Numbers with the digits that Python's json gives a float32: 3 MB."""
     values: Any = np.load(CACHE / "tensor.npy")[0].tolist()
     target.write_text(json.dumps({"feed": [{"image": values}], "fetch": ["score"]}))
+
+
+def _generator() -> None:
+    source = HERE / "replay.c"
+    if not REPLAY.exists() or REPLAY.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", str(REPLAY), str(source)], check=True)
 
 
 def _environment() -> None:

@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,7 @@ import prepare
 
 from paddle_serving_client.wire import general_model
 from paddle_serving_client.wire.tensors import WireRequest, WireTensor
-from paddle_serving_server.load import generator, request
-from paddle_serving_server.load.generator import Load
+from paddle_serving_server.load import request
 from paddle_serving_server.load.replies import BrpcReplies, HttpReplies
 from paddle_serving_server.load.request import Payload, Target
 from paddle_serving_server.load.served import HOST, free_port, serving, started
@@ -28,6 +28,7 @@ HERE = prepare.HERE
 ROOT = prepare.ROOT
 CACHE = prepare.CACHE
 WARMUP_S = 1.0
+"""Load before a measurement, in seconds."""
 WORKERS = 2
 """Of uvicorn; each has one computing thread, so that two cores are full."""
 
@@ -237,13 +238,15 @@ def _call(name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.float32]], f
 
 def _over_network(target: Target, payload: Callable[[Target], Payload]) -> Measure:
     sent = payload(target)
+    protocol = "brpc" if sent.replies is BrpcReplies else "http"
 
     def measure(clients: int, seconds: float) -> Figures:
-        result = generator.run(target, sent, Load(clients=clients, seconds=seconds, warmup_s=WARMUP_S))
-        if result.latency is None:
-            raise SystemExit(f"{target} gave no answer: {dict(result.errors)}")
-        latency = result.latency.as_ms()
-        return Figures(result.rate, latency["p50"], latency["p99"], result.failed, result.cpu)
+        with tempfile.TemporaryDirectory() as folder:
+            files = [Path(folder) / str(k) for k in range(len(sent.requests))]
+            for file, request_bytes in zip(files, sent.requests, strict=True):
+                file.write_bytes(request_bytes)
+            counts = [str(target.port), protocol, str(clients), str(seconds), str(WARMUP_S)]
+            return _figures_of([str(prepare.REPLAY), *counts, *map(str, files)])
 
     return measure
 
@@ -254,4 +257,4 @@ def _figures_of(command: Sequence[str]) -> Figures:
     if done.returncode:
         raise SystemExit(f"{shlex.join(command)} ended with status {done.returncode}")
     said = json.loads(done.stdout.splitlines()[-1])
-    return Figures(said["rate"], said["p50_ms"], said["p99_ms"])
+    return Figures(said["rate"], said["p50_ms"], said["p99_ms"], said.get("failed", 0), said.get("cpu", 0.0))
