@@ -10,6 +10,7 @@ from paddle_serving_app.backend import PRECISIONS, ModelOptions, Outputs
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged, Input
 from paddle_serving_client import dtype, model_config
+from paddle_serving_client.encryption import read_key
 from paddle_serving_client.errors import BadInput, MissingLibrary
 from paddle_serving_client.message import Array, Lod
 
@@ -60,6 +61,7 @@ class LocalPredictor:
         use_calib: bool = False,
         *,
         backend: str = "",
+        key_file: str | Path | None = None,
     ) -> None:
         """Load a model folder and run it once.
 
@@ -85,9 +87,10 @@ class LocalPredictor:
             dynamic_shape_info: accepted, without effect.
             use_calib: accepted, without effect.
             backend: name of an inference library; empty: the first that can read the folder.
+            key_file: the key of an encrypted model.
 
         Raises:
-            BadModel: the folder is no model folder, or damaged; BadConfig: its config cannot be read.
+            BadModel: the folder is no model folder, or damaged; BadConfig: its config or the key cannot be read.
             MissingLibrary: no inference library for it is installed, or there is no such device.
         """
         for asked, device in ((use_lite, "Paddle Lite"), (use_xpu, "a Kunlun XPU"), (use_ascend_cl, "an Ascend NPU")):
@@ -101,7 +104,7 @@ class LocalPredictor:
             precision=precision.lower() if precision.lower() in PRECISIONS else "fp32",
             use_trt=use_trt,
         )
-        model = Model.load(model_path, options)
+        model = Model.load(model_path, options, key=None if key_file is None else read_key(key_file))
         self._configured = tuple(feed.shape for feed in model_config.read(model_path).feeds)
         self._model = model
         self.feed_names_ = [feed.alias for feed in model.signature.inputs]

@@ -1,15 +1,16 @@
 """A model folder, loaded: its config and its library brought together, tried once, and ready to run."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends
+from paddle_serving_app import backends, decrypted
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
 from paddle_serving_app.choosing import choose, contest
 from paddle_serving_app.choosing import plan as plans
@@ -55,6 +56,8 @@ class Model:
     backend_name: str
     plan: Plan
     """Why it is run by this library, and how."""
+    instances: int = 1
+    """How many engines it was decided to have beside each other."""
 
     def __init__(self, folder: Path, spec: ModelSpec, backend_name: str, backend: Backend) -> None:
         """Use `Model.load`."""
@@ -68,9 +71,19 @@ class Model:
         self._output_count = len(backend.outputs)
         self._hints = tuple(feed.shape for feed in spec.feeds)
         self._fitting: _Guess | None = None
+        self._files = contextlib.ExitStack()
 
     @classmethod
-    def load(cls, folder: str | Path, options: ModelOptions = _DEFAULT_OPTIONS, tune_s: float | None = None) -> "Model":
+    def load(
+        cls,
+        folder: str | Path,
+        options: ModelOptions = _DEFAULT_OPTIONS,
+        tune_s: float | None = None,
+        key: bytes | None = None,
+        *,
+        instances: int = 1,
+        follow: Plan | None = None,
+    ) -> "Model":
         """Load a model folder and run it once.
 
         Args:
@@ -79,6 +92,9 @@ class Model:
                 measured, the first installed one that can read the folder.
             tune_s: how long to measure where that was not done yet, in seconds; 0: only what was measured before
                 counts; None: not even that.
+            key: of an encrypted model; any other ignores it.
+            instances: engines that share the processors with this one, itself among them; 0: what was measured.
+            follow: the plan to follow where none is kept for these very files: that of the version before.
 
         Raises:
             BadModel: something is missing, damaged, or config and model do not belong together.
@@ -91,13 +107,35 @@ class Model:
             spec = model_config.read(folder)
         except FileNotFoundError as exc:
             raise BadModel(f"{folder} has no {model_config.SERVER_CONFIG}; it is no Serving model folder") from exc
-        plan = None if options.backend or tune_s is None else choose.plan_for(folder, options, tune_s)
-        if plan is not None:
+        with contextlib.ExitStack() as files:
+            readable = files.enter_context(decrypted.opened(folder, key))
             try:
-                return cls._load(folder, spec, plan.candidate.options(options), plan)
+                plan = None
+                if not options.backend and tune_s is not None:
+                    plan = choose.plan_for(folder, options, tune_s, readable=readable) or follow
+                model = cls._chosen(folder, readable, spec, options, plan, instances)
+            except (BadModel, MissingLibrary) as exc:  # where an encrypted one lies for now says nothing to anybody
+                raise type(exc)(str(exc).replace(str(readable), str(folder))) from exc
+            model._files = files.pop_all()  # libraries go back to them
+        return model
+
+    @classmethod
+    def _chosen(
+        cls, folder: Path, readable: Path, spec: ModelSpec, options: ModelOptions, plan: Plan | None, instances: int
+    ) -> "Model":
+        """Load what a plan says, or what comes first; `readable` has the files of `folder`."""
+        count, threads = plans.beside(plan, options, instances)
+        model = None
+        if plan is not None:
+            plan = replace(plan, candidate=replace(plan.candidate, threads=threads))
+            try:
+                model = cls._load(readable, spec, plan.candidate.options(options), plan)
             except (BadModel, MissingLibrary) as exc:
                 logger.warning("%s: what measured fastest cannot be loaded now: %s", folder, exc)
-        return cls._load(folder, spec, options, None)
+        if model is None:
+            model = cls._load(readable, spec, options if count == 1 else replace(options, threads=threads), None)
+        model.instances = count
+        return model
 
     @classmethod
     def _load(cls, folder: Path, spec: ModelSpec, options: ModelOptions, plan: Plan | None) -> "Model":
@@ -150,6 +188,7 @@ class Model:
             if self._backend is not None:
                 self._backend.close()
                 self._backend = None
+            self._files.close()
 
     def _warm_up(self) -> None:
         """Run once, so that the first caller does not wait; a model that answers no numbers is refused."""

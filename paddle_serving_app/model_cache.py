@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+ORIGIN = ".origin"
+"""In a private copy of a model folder: a link to the folder it was made of, beside which results are kept."""
 _NAME = ".cache"
 
 
@@ -27,6 +29,7 @@ def find(model_folder: Path, name: str) -> Path | None:
 
 
 def _folders(model_folder: Path) -> tuple[Path, Path]:
-    resolved = model_folder.resolve()
+    origin = model_folder / ORIGIN
+    resolved = (origin if origin.is_symlink() else model_folder).resolve()
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paddle_serving"
     return resolved / _NAME, user / f"{resolved.name}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}"

@@ -5,6 +5,7 @@ dies of a program that is none. So the program and every record of the parameter
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from paddle_serving_app.backend import TensorSpec
-from paddle_serving_client import manifest
+from paddle_serving_client import encryption, manifest
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.io import foreign, source
 from paddle_serving_client.io.formats import onnx, pir, program
@@ -21,7 +22,8 @@ from paddle_serving_client.wire.proto import framework_pb2
 
 _ENDINGS = (".pdmodel", "__model__", ".json", "model")
 """Of a Paddle program, the likeliest first; Paddle Serving 0.9 took whatever ends with `model`."""
-_ENCRYPTED = "encrypt_model"
+IN_MEMORY = "/proc/"
+"""Where the links of a decrypted model lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def paddle_program(folder: Path) -> Path | None:
     names = _names(folder)
     for ending in _ENDINGS:
         for name in names:
-            if name.endswith(ending) and name != _ENCRYPTED and (ending != ".json" or _is_program(folder / name)):
+            if name.endswith(ending) and name != encryption.MODEL and (ending != ".json" or _is_program(folder / name)):
                 return folder / name
     return None
 
@@ -59,10 +61,15 @@ def onnx_model(folder: Path) -> Path | None:
     return next((folder / name for name in _names(folder) if name.endswith(".onnx")), None)
 
 
+def is_in_memory(path: Path) -> bool:
+    """Whether a model's file is what came out of an encrypted one, which no disk may see."""
+    return path.is_symlink() and os.readlink(path).startswith(IN_MEMORY)
+
+
 def no_model(folder: Path, expected: str) -> str:
     """Words for a folder without a model that a library reads."""
-    if (folder / _ENCRYPTED).exists():
-        return f"{folder} holds an encrypted model, which is not served yet"
+    if (folder / encryption.MODEL).exists():
+        return f"{folder} holds an encrypted model: its key is needed (--key_file, or --use_encryption_model)"
     if not folder.is_dir():
         return f"{folder} is not a folder"
     return f"{folder} holds no {expected}: {foreign.describe_folder(folder)}"

@@ -55,8 +55,10 @@ def refuses(folder: Path) -> str | None:
     """Why there can be no ONNX model for that folder, or None; looks at file names only."""
     if model_files.onnx_model(folder) is not None:
         return None
-    if model_files.paddle_program(folder) is None:
+    if (program := model_files.paddle_program(folder)) is None:
         return model_files.no_model(folder, "*.onnx and no Paddle program")
+    if model_files.is_in_memory(program):
+        return "an encrypted Paddle program would have to be converted to ONNX, which would lie on a disk in the clear"
     return _missing()
 
 
@@ -72,7 +74,7 @@ def onnx_of(folder: Path) -> OnnxModel:
         model_files.check_onnx(path)
         return OnnxModel(path)
     model = model_files.read_paddle(folder)
-    if (missing := _missing()) is not None:
+    if (missing := refuses(folder)) is not None:
         raise MissingLibrary(missing)
     target = model_cache.folder_for(folder) / f"{_key(model)}.onnx"
     with file_lock.held(target.parent, _LIMIT_S):  # several libraries may want it at the same time

@@ -6,7 +6,7 @@ an earlier caller left behind. So nothing reaches `Backend.run` that did not com
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -59,6 +59,17 @@ class Signature:
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
+    _input_of: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    """Index of an input by either of its names."""
+    _output_of: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _types: tuple["np.dtype[np.generic] | None", ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what every feed is checked against."""
+        put = object.__setattr__
+        put(self, "_input_of", _by_names(self.inputs))
+        put(self, "_output_of", _by_names(self.outputs))
+        put(self, "_types", tuple(dtype.numpy_of(i.elem_type) for i in self.inputs))
 
     @property
     def can_join(self) -> bool:
@@ -77,7 +88,8 @@ class Signature:
             BadDType: an array has another element type than the input.
         """
         index_of = self._match_names(feed)
-        arrays = tuple(_fit(self.inputs[k], feed[name]) for name, k in sorted(index_of.items(), key=lambda nk: nk[1]))
+        in_order = index_of.items() if len(index_of) == 1 else sorted(index_of.items(), key=lambda nk: nk[1])
+        arrays = tuple([self._fitted(k, feed[name]) for name, k in in_order])
         checked: dict[int, Lod] = {}
         for name, lod in (lods or {}).items():
             if name not in index_of:
@@ -94,12 +106,12 @@ class Signature:
         Names are aliases or real names. Unknown ones are dropped, and if none is left, or none was given, all are
         meant: so did the old clients, and scripts rely on it.
         """
-        known = {o.name: k for k, o in enumerate(self.outputs)} | {o.alias: k for k, o in enumerate(self.outputs)}
-        wanted = dict.fromkeys(known[name] for name in fetch if name in known)
+        known = self._output_of
+        wanted = dict.fromkeys([known[name] for name in fetch if name in known])
         return tuple(wanted) or tuple(range(len(self.outputs)))
 
     def _match_names(self, feed: Tensors) -> dict[str, int]:
-        known = {i.name: k for k, i in enumerate(self.inputs)} | {i.alias: k for k, i in enumerate(self.inputs)}
+        known = self._input_of
         index_of: dict[str, int] = {}
         for name in feed:
             if name not in known:
@@ -108,11 +120,28 @@ class Signature:
             if known[name] in index_of.values():
                 raise BadInput(f"input {self.inputs[known[name]].alias!r} came twice")
             index_of[name] = known[name]
-        missing = [i for k, i in enumerate(self.inputs) if k not in index_of.values()]
-        if missing:
+        if len(index_of) < len(self.inputs):
+            missing = [i for k, i in enumerate(self.inputs) if k not in index_of.values()]
             came = ", ".join(map(_quoted, feed)) or "nothing"
             raise BadInput(f"missing input {', '.join(f'{i.alias!r} ({i})' for i in missing)}; {came} came")
         return index_of
+
+    def _fitted(self, k: int, array: Array) -> Array:
+        """One input, checked; what is exactly right already, as nearly always, passes through."""
+        spec = self.inputs[k]
+        shape, kind = array.shape, array.dtype
+        same_type = kind == self._types[k] and kind.isnative
+        if same_type and len(shape) == len(spec.shape) and array.flags.c_contiguous:
+            for want, got in zip(spec.shape, shape, strict=True):
+                if got != want and (want != -1 or got == 0):
+                    break
+            else:
+                return array
+        return _fit(spec, array)
+
+
+def _by_names(variables: "Sequence[Input | Output]") -> dict[str, int]:
+    return {v.name: k for k, v in enumerate(variables)} | {v.alias: k for k, v in enumerate(variables)}
 
 
 def _fit(spec: Input, array: Array) -> Array:

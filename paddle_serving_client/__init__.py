@@ -1,18 +1,22 @@
-"""The contract of a served model, and those who call it: `Client`, model configs, wire formats, conversion."""
+"""The contract of a served model, and those who call it: clients, model configs, wire formats, conversion."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from paddle_serving_client.client import Client
+    from paddle_serving_client.httpclient import HttpClient
+    from paddle_serving_client.multilang import MultiLangClient
 
-__all__ = ["Client", "__version__"]
+__all__ = ["Client", "HttpClient", "MultiLangClient", "__version__"]
 __version__ = "1.0.0a1"
+
+_MODULES = {"Client": "client", "HttpClient": "httpclient", "MultiLangClient": "multilang"}
 
 
 def __getattr__(name: str) -> object:
-    """Import `Client` when it is asked for, so that nobody else pays for numpy and protobuf."""
-    if name == "Client":
-        from paddle_serving_client.client import Client
+    """Import a client when it is asked for, so that nobody else pays for numpy and protobuf."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return Client
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

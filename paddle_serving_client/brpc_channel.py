@@ -22,19 +22,8 @@ from paddle_serving_client.brpc_connection import (
     reason_of,
     state_of,
 )
-from paddle_serving_client.errors import (
-    BackendFailed,
-    BadConfig,
-    BadInput,
-    BadPacket,
-    Busy,
-    DeadlineExceeded,
-    NoMethod,
-    NoService,
-    ServingError,
-    Stopping,
-    Unreachable,
-)
+from paddle_serving_client.errors import BadConfig, BadPacket, DeadlineExceeded, ServingError, Unreachable
+from paddle_serving_client.remote_error import by_number
 from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import RpcError
 
@@ -48,16 +37,6 @@ MAX_REPLY_RATIO = 2000
 
 _READY_POLL_S = 0.1
 
-_ERRORS: dict[int, type[ServingError]] = {
-    RpcError.NO_SERVICE: NoService,
-    RpcError.NO_METHOD: NoMethod,
-    RpcError.BAD_REQUEST: BadInput,
-    RpcError.TIMED_OUT: DeadlineExceeded,
-    RpcError.OVER_CROWDED: Busy,
-    RpcError.LIMIT: Busy,
-    RpcError.LOGGED_OFF: Stopping,
-    RpcError.OP_FAILED: BackendFailed,
-}
 _HOST_DOWN = 112
 _OUT_OF_STREAMS = 1014
 _WORTH_A_RETRY = {RpcError.LIMIT, RpcError.OVER_CROWDED, RpcError.FAILED_SOCKET, _OUT_OF_STREAMS, _HOST_DOWN}
@@ -257,7 +236,7 @@ class _Endpoint:
     def _raise_error(self, code: int, text: str) -> None:
         if code == 0:
             return
-        error = _ERRORS.get(code, ServingError)(f"{self} answered error {code}: {text}")
+        error = by_number(code)(f"{self} answered error {code}: {text}")
         if code == RpcError.LOGGED_OFF:
             self._mark_down()
             raise _Again(error, endpoint_is_down=True)

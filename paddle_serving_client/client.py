@@ -5,34 +5,30 @@ The rules, the old texts of errors and the results are those of Paddle Serving 0
 
 import logging
 import math
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from paddle_serving_client import dtype, model_config
 from paddle_serving_client import feed as feeding
-from paddle_serving_client.brpc_channel import BrpcChannel
+from paddle_serving_client import fetch as fetching
+from paddle_serving_client import profiler
+from paddle_serving_client.configured_client import ConfiguredClient
 from paddle_serving_client.errors import BadConfig, BadInput, DeadlineExceeded, ServingError
-from paddle_serving_client.message import Array, describe
-from paddle_serving_client.model_config import CLIENT_CONFIG, ModelSpec
+from paddle_serving_client.variants import Variant, Variants
 from paddle_serving_client.wire import brpc, general_model
-from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse
-from paddle_serving_client.wire.tensors import row_of
+from paddle_serving_client.wire.general_model import WireRequest, WireResponse
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_MS = 200_000
 _METHOD = "inference"
-_PROFILE_FLAG = "FLAGS_profile_server"
-_MAX_LOG_ID = (1 << 64) - 1
+_DEFAULT_WEIGHT = 100
 
 
-class Client:
+class Client(ConfiguredClient):
     """A client of one model. One object may be used from many threads, and in the child after a fork.
 
     Example:
@@ -50,41 +46,14 @@ class Client:
                 the reason as a warning, as scripts written for Paddle Serving expect. True: raise the `ServingError`.
                 Wrong arguments raise in any case.
         """
-        self.raise_errors = raise_errors
+        super().__init__(raise_errors)
         self.rpc_timeout_ms = DEFAULT_TIMEOUT_MS
-        self.feed_names_: list[str] = []
-        self.fetch_names_: list[str] = []
-        self.feed_shapes_: dict[str, list[int]] = {}
-        self.feed_types_: dict[str, int] = {}
-        self.feed_names_to_idx_: dict[str, int] = {}
-        self.fetch_names_to_type_: dict[str, int] = {}
-        self.lod_tensor_set: set[str] = set()
         self.all_numpy_input = True
         self.has_numpy_input = False
-        self._spec = ModelSpec((), ())
-        self._channel: BrpcChannel | None = None
-        self._profile_server = os.environ.get(_PROFILE_FLAG, "") in ("1", "true")
-
-    def load_client_config(self, model_config_path_list: str | Path | Sequence[str | Path]) -> None:
-        """Read the model's config.
-
-        Args:
-            model_config_path_list: a client folder or its prototxt. Several, for models that run one after the other:
-                inputs are those of the first, outputs those of the last.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            BadConfig: a file is not a config.
-        """
-        spec = model_config.read_chain(model_config_path_list, CLIENT_CONFIG)
-        self._spec = spec
-        self.feed_names_ = [var.alias for var in spec.feeds]
-        self.fetch_names_ = [var.alias for var in spec.fetches]
-        self.feed_shapes_ = {var.alias: list(var.shape) for var in spec.feeds}
-        self.feed_types_ = {var.alias: var.elem_type for var in spec.feeds}
-        self.feed_names_to_idx_ = {var.alias: k for k, var in enumerate(spec.feeds)}
-        self.fetch_names_to_type_ = {var.alias: var.elem_type for var in spec.fetches}
-        self.lod_tensor_set = {var.alias for var in (*spec.feeds, *spec.fetches) if var.is_lod}
+        self._added: dict[str, Variant] = {}
+        self._variants: Variants | None = None
+        self._profile_client = profiler.is_on(profiler.CLIENT_FLAG)
+        self._profile_server = profiler.is_on(profiler.SERVER_FLAG)
 
     def set_rpc_timeout_ms(self, rpc_timeout: int) -> None:
         """How long a call may take, all attempts together; 0 or less means as long as it takes."""
@@ -92,31 +61,58 @@ class Client:
             raise ValueError("rpc_timeout must be int type.")
         self.rpc_timeout_ms = rpc_timeout
 
-    def use_key(self, key_filename: str) -> None:
-        """Not there yet: the key of an encrypted model."""
-        raise ServingError("encrypted models are not supported yet")
-
-    def connect(self, endpoints: Sequence[str] | None = None, encryption: bool = False) -> None:
-        """Say where the servers are. No connection is opened before the first call.
+    def add_variant(self, tag: str, cluster: Sequence[str], variant_weight: int) -> None:
+        """Add a group of servers to an A/B test; call it before `connect`.
 
         Args:
-            endpoints: `host:port` of equal servers; calls go to the one that has least to do.
-            encryption: not supported yet.
+            tag: what `predict(..., need_variant_tag=True)` calls the group.
+            cluster: `host:port` of equal servers.
+            variant_weight: its share of the calls is this over the sum of all weights; 0 or more.
 
         Raises:
-            ValueError: no endpoint, or one that is not `host:port`.
+            BadConfig: a tag that is there already, no endpoint, a weight that cannot be, or `connect` was called.
         """
-        if encryption:
-            raise ServingError("encrypted models are not supported yet")
-        if not endpoints:
-            raise ValueError("You must set the endpoints parameter or use add_variant function to create a variant.")
-        if self._channel is not None:
+        if self._variants is not None:
+            raise BadConfig(f"add_variant({tag!r}) must be called before connect()")
+        if tag in self._added:
+            raise BadConfig(f"variant {tag!r} was added before")
+        endpoints = (cluster,) if isinstance(cluster, str) else tuple(cluster)
+        self._added[tag] = Variant(tag, endpoints, variant_weight)
+
+    def connect(self, endpoints: Sequence[str] | None = None, encryption: bool = False) -> None:
+        """Say where the servers are. No connection is opened before the first call, but for `encryption`.
+
+        Args:
+            endpoints: `host:port` of equal servers; calls go to the one that has least to do. None after
+                `add_variant`.
+            encryption: the first endpoint waits for the key of an encrypted model (`use_key`), and answers with the
+                port where it is served.
+
+        Raises:
+            ValueError: no endpoint, or one that is not `host:port`; weights that are all 0; a key server that does
+                not serve.
+            Unreachable, DeadlineExceeded: there is no key server.
+        """
+        if self._variants is not None:
             logger.warning("connect() was called before: the first endpoints are kept")
             return
-        self._channel = BrpcChannel([endpoints] if isinstance(endpoints, str) else endpoints)
+        if isinstance(endpoints, str):
+            endpoints = [endpoints]
+        if not endpoints and (encryption or not self._added):
+            raise ValueError("You must set the endpoints parameter or use add_variant function to create a variant.")
+        if self._added:
+            if endpoints:
+                logger.warning(
+                    "parameter endpoints(%s) will not take effect, because you use the add_variant function.", endpoints
+                )
+            self._variants = Variants(list(self._added.values()))
+            return
+        if encryption:
+            endpoints = [self._served_at((endpoints or [])[0])]
+        self._variants = Variants([Variant(self._default_tag, tuple(endpoints or ()), _DEFAULT_WEIGHT)])
 
     def wait_ready(self, timeout_s: float = 30.0) -> bool:
-        """Wait until a server takes requests; call it after `connect`.
+        """Wait until a server takes requests, of each variant; call it after `connect`.
 
         Returns:
             Whether one does. If not, the reason is logged.
@@ -124,22 +120,16 @@ class Client:
         Raises:
             DeadlineExceeded: none does, and this client raises errors.
         """
+        deadline = time.monotonic() + timeout_s
         try:
-            self._connected().wait_ready(timeout_s)
+            for _, channel in self._connected().channels:
+                channel.wait_ready(max(0.0, round(deadline - time.monotonic(), 2)))
         except DeadlineExceeded as exc:
             if self.raise_errors:
                 raise
             logger.warning("%s", exc)
             return False
         return True
-
-    def get_feed_names(self) -> list[str]:
-        """Aliases of the inputs, in the order of the config."""
-        return self.feed_names_
-
-    def get_fetch_names(self) -> list[str]:
-        """Aliases of the outputs, in the order of the config."""
-        return self.fetch_names_
 
     def predict(
         self,
@@ -169,39 +159,34 @@ class Client:
             BadConfig: `load_client_config` or `connect` was not called.
             ServingError: the call failed, and this client raises errors.
         """
-        if not isinstance(log_id, int) or not 0 <= log_id <= _MAX_LOG_ID:
-            raise TypeError(f"log_id must be an int from 0 to {_MAX_LOG_ID}, got {log_id!r}")
-        if not self._spec.feeds:
-            raise BadConfig("call load_client_config() before predict()")
-        channel = self._connected()
-        wanted = self._wanted(fetch)
-        values = feeding.as_mapping(feed, self._spec.feeds)
-        numpy_inputs = [isinstance(values[name], np.ndarray) for name in self.feed_names_ if name in values]
-        self.has_numpy_input, self.all_numpy_input = any(numpy_inputs), all(numpy_inputs)
-        request = WireRequest(
-            tensors=feeding.wire_tensors(values, self._spec.feeds, batch),
-            fetch=wanted,
-            profile_server=self._profile_server,
-            log_id=log_id,
-        )
+        begun = time.time_ns()
+        self._check_predict(log_id)
+        tag, channel = self._connected().draw()
+        request = self._request(feed, fetch, batch, log_id)
+        prepared = time.time_ns()
         payload = general_model.encode_request(request)
-        started = time.perf_counter()
+        sent = time.time_ns()
         try:
-            response = self._call(channel, payload, wanted)
+            answer = channel.call(brpc.SERVICE, _METHOD, payload, self._timeout_s)
+            came = time.time_ns()
+            response = self._decode(answer, request)
         except ServingError as exc:
             if self.raise_errors:
                 raise
             logger.warning("predict log_id=%d failed: %s", log_id, exc)
             return None
-        _log_cost(log_id, time.perf_counter() - started, response)
-        result = self._result(response, wanted)
-        return [result, self._variant_tag] if need_variant_tag else result
+        decoded = time.time_ns()
+        result = fetching.arrays(response, request.fetch, self._spec.fetches)
+        _log_cost(log_id, came - sent, response)
+        if self._profile_client:
+            self._write_profile(response, begun, prepared, sent, came, decoded)
+        return [result, tag] if need_variant_tag else result
 
     def release(self) -> None:
         """Close the connections. `connect` may be called again."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        if self._variants is not None:
+            self._variants.close()
+            self._variants = None
 
     def __enter__(self) -> Self:
         return self
@@ -212,63 +197,59 @@ class Client:
         self.release()
 
     @property
-    def _variant_tag(self) -> str:
+    def _default_tag(self) -> str:
         return f"default_tag_{id(self)}"
 
-    def _connected(self) -> BrpcChannel:
-        if self._channel is None:
-            raise BadConfig("call connect() first: this client has no endpoints")
-        return self._channel
+    @property
+    def _timeout_s(self) -> float:
+        return self.rpc_timeout_ms / 1000 if self.rpc_timeout_ms > 0 else math.inf
 
-    def _wanted(self, fetch: object) -> tuple[str, ...]:
-        """The outputs that were asked for and exist, each once; none means all."""
+    def _connected(self) -> Variants:
+        if self._variants is None:
+            raise BadConfig("call connect() first: this client has no endpoints")
+        return self._variants
+
+    def _served_at(self, endpoint: str) -> str:
+        """The endpoint that a key server opens for the key."""
+        from paddle_serving_client.key_exchange import served_endpoint  # HTTP and TLS: few need them here.
+
+        return served_endpoint(endpoint, self.key)
+
+    def _request(self, feed: object, fetch: object, batch: bool, log_id: int) -> WireRequest:
         if fetch is not None and not isinstance(fetch, str | list):
             raise ValueError("Fetch only accepts string or list of string")
-        names = [fetch] if isinstance(fetch, str) else fetch or []
-        return tuple(dict.fromkeys(name for name in names if name in self.fetch_names_))
+        values = feeding.as_mapping(feed, self._spec.feeds)
+        numpy_inputs = [isinstance(values[name], np.ndarray) for name in self.feed_names_ if name in values]
+        self.has_numpy_input, self.all_numpy_input = any(numpy_inputs), all(numpy_inputs)
+        return WireRequest(
+            tensors=feeding.wire_tensors(values, self._spec.feeds, batch),
+            fetch=fetching.known(fetch, self.fetch_names_),
+            profile_server=self._profile_server,
+            log_id=log_id,
+        )
 
-    def _call(self, channel: BrpcChannel, payload: bytes, wanted: tuple[str, ...]) -> WireResponse:
-        timeout_s = self.rpc_timeout_ms / 1000 if self.rpc_timeout_ms > 0 else math.inf
-        answer = channel.call(brpc.SERVICE, _METHOD, payload, timeout_s)
+    def _decode(self, answer: bytes | memoryview, request: WireRequest) -> WireResponse:
         try:
             return general_model.decode_response(answer)
         except BadInput as exc:
-            raise _failed_to_fetch(wanted or self.fetch_names_, str(exc)) from exc
+            raise fetching.failed(request.fetch or self.fetch_names_, str(exc)) from exc
 
-    def _result(self, response: WireResponse, wanted: tuple[str, ...]) -> dict[str, Any]:
-        if response.err_no:
-            logger.warning("the reply says err_no=%d: %s", response.err_no, response.err_msg)
-        if not response.outputs:
-            return {}
-        if len(response.outputs) == 1:
-            return self._arrays(response.outputs[0], wanted)
-        return {output.engine_name: self._arrays(output, wanted) for output in response.outputs}
-
-    def _arrays(self, output: ModelOutput, wanted: tuple[str, ...]) -> dict[str, Array]:
-        came = {tensor.alias or tensor.name: tensor for tensor in output.tensors}
-        arrays: dict[str, Array] = {}
-        for name in wanted or came:
-            if name not in came:
-                raise _failed_to_fetch([name], f"the reply has {', '.join(came) or 'no outputs'}")
-            tensor = came[name]
-            expected = dtype.ELEM_TYPES.get(self.fetch_names_to_type_.get(name, dtype.UNKNOWN))
-            if expected and expected.carrier != row_of(tensor).carrier:
-                raise _failed_to_fetch([name], f"{expected.name} expected, {describe(tensor.array)} came")
-            arrays[name] = tensor.array.copy()
-            if tensor.lod and name in self.lod_tensor_set:
-                arrays[f"{name}.lod"] = np.concatenate(tensor.lod).astype(np.int32)
-        return arrays
+    def _write_profile(self, response: WireResponse, *marks: int) -> None:
+        """The lines that the old client writes to stderr: the wire's spans, and those of Python around them."""
+        begun, prepared, sent, came, decoded, ended = (mark // 1000 for mark in (*marks, time.time_ns()))
+        server = profiler.server_spans(response.profile_time) if self._profile_server else []
+        profiler.write(
+            [("prepro", prepared, sent), ("client_infer", sent, came), *server, ("postpro", came, decoded)],
+            [("py_prepro", begun, prepared), ("py_client_infer", prepared, decoded), ("py_postpro", decoded, ended)],
+        )
 
 
-def _failed_to_fetch(names: Sequence[str], reason: str) -> ValueError:
-    text = f"Failed to fetch, maybe the type of [{', '.join(names)}] is wrong, please check the model file"
-    return ValueError(f"{text}: {reason}")
-
-
-def _log_cost(log_id: int, seconds: float, response: WireResponse) -> None:
+def _log_cost(log_id: int, elapsed_ns: int, response: WireResponse) -> None:
     """The line that the old client writes to stderr for each call."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
     server = ""
     if len(response.profile_time) >= 2:
         start, end = response.profile_time[-2:]
         server = f",server_cost={(end - start) / 1000:g}ms"
-    logger.debug("[client]logid=%d,client_cost=%.3fms%s.", log_id, seconds * 1000, server)
+    logger.debug("[client]logid=%d,client_cost=%.3fms%s.", log_id, elapsed_ns / 1e6, server)

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from paddle_serving_client import dtype
+from paddle_serving_client import dtype, encryption
 from paddle_serving_client.errors import ServingError
+from paddle_serving_client.io import sealing
 from paddle_serving_client.io.conversion import Conversion, convert
 from paddle_serving_client.io.source import Names
 from paddle_serving_client.model_config import Variable
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.feed_alias_names,
             args.fetch_alias_names,
             show_proto=args.show_proto,
+            sealed=sealing.asked(args.encryption, args.key_len, None, args.key_file),
         )
     except (ServingError, OSError) as exc:
         sys.stderr.write(f"convert: {' '.join(str(exc).split())}\n")
@@ -65,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--show_proto", nargs="?", type=_truth, const=True, default=False, help="only print the config, write nothing")
     add("--feed_alias_names", help="names that callers use for the inputs, with commas between")
     add("--fetch_alias_names", help="names that callers use for the outputs, with commas between")
+    add("--encryption", action="store_true", help="write the model encrypted")
+    add("--key_file", default=encryption.KEY, help="its key; a new one is made where there is none (%(default)s)")
+    add("--key_len", type=int, default=128, help="bits of a new key: 128, 192 or 256 (default: %(default)s)")
     return parser
 
 

@@ -54,7 +54,7 @@ def wire_tensors(feed: Mapping[str, Any], feeds: Sequence[Variable], batch: bool
     present = [var for var in feeds if var.alias in feed]
     if batch:
         _refuse_lists([feed[var.alias] for var in present if var.elem_type != dtype.STRING])
-    return tuple(_tensor(var, feed[var.alias], _lod(var, feed), batch) for var in present)
+    return tuple(_tensor(var, feed[var.alias], offsets(var, feed), batch) for var in present)
 
 
 def _from_list(feed: list[Any], feeds: Sequence[Variable]) -> object:
@@ -82,16 +82,17 @@ def _refuse_lists(values: list[object]) -> None:
         raise ValueError("Please make sure the inputs are all in list type or all in numpy.array type")
 
 
-def _lod(var: Variable, feed: Mapping[str, Any]) -> Lod:
-    offsets = feed.get(var.alias + _LOD_SUFFIX) if var.is_lod else None
-    if offsets is None:
+def offsets(var: Variable, feed: Mapping[str, Any]) -> Lod:
+    """The LoD that stands beside a sequence input. Raises BadInput."""
+    given = feed.get(var.alias + _LOD_SUFFIX) if var.is_lod else None
+    if given is None:
         return ()
-    return lod_levels(f"feed {var.alias!r}", np.asarray(offsets, np.int64).reshape(-1).tolist())
+    return lod_levels(f"feed {var.alias!r}", np.asarray(given, np.int64).reshape(-1).tolist())
 
 
 def _tensor(var: Variable, value: object, lod: Lod, batch: bool) -> WireTensor:
     if var.elem_type == dtype.STRING:
-        return string_tensor(var.name, _strings(var, value), var.alias, lod)
+        return string_tensor(var.name, strings(var, value), var.alias, lod)
     wanted = dtype.numpy_of(var.elem_type)
     if wanted is None and var.elem_type != dtype.UNKNOWN:
         raise BadDType(f"feed {var.alias!r}: {dtype.name_of(var.elem_type)} cannot be sent")
@@ -100,7 +101,7 @@ def _tensor(var: Variable, value: object, lod: Lod, batch: bool) -> WireTensor:
             raise ValueError(f"The shape of feed tensor {var.alias} not match.")
     elif not isinstance(value, np.ndarray | np.generic):
         raise BadInput(f"feed {var.alias!r} must be a numpy array or a list, got {type(value).__name__}")
-    array = _converted(var, value, wanted)
+    array = converted(var, value, wanted)
     if wanted is not None and dtype.ELEM_TYPES[var.elem_type].carrier == _CONTENT:
         # The old client sends the configured shape whatever the array has; where that cannot be, the array's is true.
         if -1 not in var.shape and math.prod(var.shape) == array.size:
@@ -110,7 +111,7 @@ def _tensor(var: Variable, value: object, lod: Lod, batch: bool) -> WireTensor:
     return WireTensor(name=var.name, alias=var.alias, array=array, lod=lod)
 
 
-def _converted(var: Variable, value: object, wanted: "np.dtype[np.generic] | None") -> Array:
+def converted(var: Variable, value: object, wanted: "np.dtype[np.generic] | None") -> Array:
     """The value as an array of the input's type; numbers may lose precision, but an integer stays what it was."""
     try:
         array = np.asarray(value)
@@ -127,7 +128,8 @@ def _converted(var: Variable, value: object, wanted: "np.dtype[np.generic] | Non
     return converted
 
 
-def _strings(var: Variable, value: object) -> tuple[bytes, ...]:
+def strings(var: Variable, value: object) -> tuple[bytes, ...]:
+    """The value of a string input, one or several. Raises BadInput."""
     return tuple(_bytes(var, item) for item in (value if isinstance(value, list | tuple) else [value]))
 
 

@@ -34,6 +34,8 @@ class Request:
     """By alias or real name, with the batch axis; None when the request carries instances."""
     lods: Mapping[str, Lod] = field(default_factory=dict)
     instances: Sequence[Instance] = ()
+    call: object = None
+    """The message as its protocol read it, for services that unpack it themselves: pipelines."""
     fetch: tuple[str, ...] = ()
     """Aliases of the outputs wanted; empty means all."""
     log_id: int = 0

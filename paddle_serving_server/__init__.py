@@ -1,3 +1,18 @@
 """Serve trained models: engines, services, protocols on one port, and the processes that keep them up."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from paddle_serving_client import __version__ as __version__
+
+if TYPE_CHECKING:
+    from paddle_serving_server.builders import MultiLangServer, OpGraphMaker, OpMaker, OpSeqMaker, Server
+
+__all__ = ["MultiLangServer", "OpGraphMaker", "OpMaker", "OpSeqMaker", "Server", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """The builders are imported when they are asked for: most who import this package ask for something else."""
+    if name in __all__:
+        return getattr(importlib.import_module("paddle_serving_server.builders"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,30 @@
 """The services of a server by name, as every protocol sees them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadConfig, NoService
+from paddle_serving_server.config import ServerConfig
+from paddle_serving_server.counters import Counters
+from paddle_serving_server.engine.counted import MODEL
+from paddle_serving_server.engine.shadow import ShadowEngine
+from paddle_serving_server.engine.variants import VariantsEngine
+from paddle_serving_server.meter import Meter
 from paddle_serving_server.web_service import WebService
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open connection, for people."""
+
+    peer: str
+    protocol: str
+    since: float
+    """On the clock of `time.monotonic`."""
+    is_idle: bool
+    unsent_bytes: int
 
 
 class Catalogue:
@@ -19,6 +38,17 @@ class Catalogue:
         self._services = {service.name: service for service in services}
         self.is_ready = False
         """Whether every engine is loaded and the server is not stopping."""
+        self.config = ServerConfig()
+        self.meter = Meter(Counters())
+        self.connections: Callable[[], Sequence[Connection]] = list
+        """Those that are open now."""
+        self.variants: Mapping[str, VariantsEngine] = {}
+        """A/B tests by service."""
+        self.shadows: Sequence[ShadowEngine] = ()
+        self.reload: Callable[[str, bool], Awaitable[list[Mapping[str, object]]]] | None = None
+        """Loads the models of a service anew; says for each what became of that. The flag: inputs may change."""
+        self.set_weights: Callable[[str, Mapping[str, object]], None] | None = None
+        """Changes the weights of a service's variants, in all fronts."""
 
     def __getitem__(self, name: str) -> WebService:
         service = self._services.get(name)
@@ -32,6 +62,29 @@ class Catalogue:
         """The services there are."""
         return list(self._services)
 
+    def is_pipeline(self, name: str) -> bool:
+        """Whether the service of that name is a pipeline."""
+        return name in self._services and self._services[name].is_pipeline
+
+    @property
+    def has_only_pipelines(self) -> bool:
+        """Whether there is no other kind of service."""
+        return all(service.is_pipeline for service in self._services.values())
+
+    def pipeline(self, name: str) -> WebService:
+        """The pipeline of a name, or the first one for an empty name.
+
+        Raises:
+            NoService: there is none.
+        """
+        pipelines = {n: service for n, service in self._services.items() if service.is_pipeline}
+        if not name and pipelines:
+            return next(iter(pipelines.values()))
+        if name not in pipelines:
+            served = ", ".join(map(repr, pipelines)) or "none"
+            raise NoService(f"Failed to inference: Service name error. No pipeline {_shown(name)}; there are: {served}")
+        return pipelines[name]
+
     @property
     def tensor_service(self) -> WebService:
         """Who answers calls of GeneralModelService, which carry tensors and no service name: the first service."""
@@ -39,7 +92,28 @@ class Catalogue:
 
     def describe(self) -> Mapping[str, object]:
         """What is served, for `GET /services`."""
-        return {"services": [_description(service, self.is_ready) for service in self._services.values()]}
+        return {"services": [self._described(service) for service in self._services.values()]}
+
+    def _described(self, service: WebService) -> dict[str, object]:
+        said = _description(service, self.is_ready)
+        if service.name in self.variants:
+            said["variants"] = self._variants_of(service.name)
+        return said
+
+    def _variants_of(self, service: str) -> list[dict[str, object]]:
+        """Each variant of a service: how often it is chosen, what it has answered, and how fast in the last minute."""
+        found = {at["variant"]: s for at, s in self.meter.read().series_of(MODEL) if at["service"] == service}
+        return [
+            {
+                "name": tag,
+                "weight": weight,
+                "calls": found[tag].ok + found[tag].failed,
+                "failures": found[tag].failed,
+                "mean_ms": round(found[tag].recent.mean_us / 1000, 3),
+                "p99_ms": round(found[tag].recent.quantile_us(0.99) / 1000, 3),
+            }
+            for tag, weight in self.variants[service].weights.items()
+        ]
 
 
 def _description(service: WebService, is_ready: bool) -> dict[str, object]:
@@ -52,7 +126,7 @@ def _description(service: WebService, is_ready: bool) -> dict[str, object]:
         outputs = [{"name": name} for name in service.outputs]
     return {
         "name": service.name,
-        "kind": service.kind,
+        "kind": "pipeline" if service.is_pipeline else service.kind,
         "title": service.title,
         "inputs": inputs,
         "outputs": outputs,

@@ -1,6 +1,6 @@
 """The front process: an event loop that speaks the protocols, runs user code in threads, and asks the engines.
 
-    python -m paddle_serving_server.front LISTENER_FD CONTROL_FD    (started by the supervisor)
+    python -m paddle_serving_server.front LISTENER_FD ... CONTROL_FD    (started by the supervisor)
 
 It reads a `ServerConfig` from the control socket, makes the services, asks the supervisor for the engines they need,
 and accepts when these are loaded. When the control socket closes, the supervisor is gone and so is this.
@@ -10,48 +10,64 @@ import asyncio
 import gc
 import json
 import logging
+import math
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client.errors import ServingError
 from paddle_serving_server import hosting, log
+from paddle_serving_server.assembly import Assembly
 from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.chain_service import ChainService
 from paddle_serving_server.config import ServerConfig
+from paddle_serving_server.counters import Counters
 from paddle_serving_server.engine.channel import HUNG_S, Channel
-from paddle_serving_server.engine.interface import Engine
-from paddle_serving_server.engine.local import LocalEngine
-from paddle_serving_server.engine.settings import EXIT_CANNOT_START, EngineConfig
+from paddle_serving_server.engine.live import Live
+from paddle_serving_server.engine.replicas import Replicas
+from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
 from paddle_serving_server.listener import Listener
+from paddle_serving_server.meter import Meter
 from paddle_serving_server.web_service import WebService
+from paddle_serving_server.workflow import Workflow
+from paddle_serving_server.wrappers import Wrappers
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE_BYTES = 1 << 16
+Report = Mapping[str, object]
+"""What became of an attempt to load a new version: state, reason, at."""
 _GRACE_WITHOUT_SUPERVISOR_S = 1.0
 
 
 class Front:
     """One front process."""
 
-    def __init__(self, config: ServerConfig, listening: socket.socket, control: socket.socket) -> None:
+    def __init__(self, config: ServerConfig, listening: Sequence[socket.socket], control: socket.socket) -> None:
         self._config = config
         self._listening = listening
         self._control = control
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._grace_s = config.grace_s
-        self._paths: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._channels: dict[str, Channel] = {}
+        self._counters = Counters(config.counters)
+        self._wrappers = Wrappers(config, self._counters)
+        self._assembly = Assembly(config, self._live, self._wrappers)
+        self._weights: dict[str, Mapping[str, object]] = {}
+        """Of variants, by service, as they were last changed."""
+        self._lives: dict[str, Live] = {}
+        """By the JSON of their config, which is how the supervisor calls them."""
+        self._switches: set[asyncio.Task[None]] = set()
+        self._asked: dict[int, asyncio.Future[Report]] = {}
+        self._last_asked = 0
 
     async def serve(self) -> None:
         """Serve until told to stop, then drain."""
@@ -60,15 +76,20 @@ class Front:
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         services = make_services(self._config)
         catalogue = Catalogue(services)
+        catalogue.reload = self._reload
+        catalogue.config, catalogue.meter = self._config, Meter(self._counters)
+        catalogue.variants, catalogue.shadows = self._wrappers.variants, self._wrappers.shadows
+        catalogue.set_weights = self._set_weights
         executor = ThreadPoolExecutor(self._config.threads, "user-code")
         # All are asked for before any is waited for: they load side by side.
-        engines = [await self._engines_of(service) for service in services]
-        for channel in self._channels.values():
-            await channel.ready()
+        engines = [await self._assembly.engines_of(service) for service in services]
+        await self._assembly.ready()
+        for name, weights in self._weights.items():
+            self._wrappers.variants[name].set_weights(weights)
         for service, its_engines in zip(services, engines, strict=True):
             service.bind(its_engines, executor)
         catalogue.is_ready = True
-        listener = Listener(self._listening, catalogue, self._config.limits)
+        listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)
         listener.start()
         gc.collect()
         gc.freeze()  # what is here stays: the collector need not look at it again
@@ -76,50 +97,63 @@ class Front:
         await self._stop.wait()
         catalogue.is_ready = False
         await listener.drain(self._grace_s)
-        for channel in self._channels.values():
-            await channel.close()
+        for switch in self._switches:
+            switch.cancel()
+        await self._assembly.close()
         executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _engines_of(self, service: WebService) -> dict[str, Engine]:
-        plans = {name: (plan.folder, self._options(plan.options)) for name, plan in service.plans.items()}
-        if service.in_process:
-            tune_s = self._config.tune_s
-            return {name: LocalEngine.load(folder, options, tune_s) for name, (folder, options) in plans.items()}
-        return {name: await self._channel(folder, options) for name, (folder, options) in plans.items()}
+    # -- models
 
-    async def _channel(self, folder: str, options: ModelOptions) -> Channel:
-        """The line to the engine of a folder; services that need the same one share it."""
-        config = EngineConfig(
-            folder=folder,
-            options=options,
-            max_rows=self._config.max_rows,
-            tune_s=self._config.tune_s,
-            max_wait_ms=self._config.max_wait_ms,
-            log_level=self._config.log_level,
-        ).to_json()
-        if config not in self._channels:
-            self._tell({"need": config})
-            path = (await self._paths.get())["path"]
-            hung = {"hung": config}
-            limits = self._config.limits
-            # A run that takes longer than any request may cannot help anybody.
-            hung_s = max(HUNG_S, limits.request_s)
-            self._channels[config] = Channel(path, limits.max_waiting, lambda: self._tell(hung), hung_s)
-        return self._channels[config]
+    async def _live(self, config: EngineConfig) -> Live:
+        """Ask for the engines of a model; services that need the same ones share them."""
+        key = config.to_json()
+        if key not in self._lives:
+            self._lives[key] = Live()
+            self._tell({"need": key})
+        return self._lives[key]
 
-    def _options(self, of_service: ModelOptions) -> ModelOptions:
-        """What the service file says, over what the command line says."""
-        flags = self._config.options
-        return replace(
-            flags,
-            gpu_id=flags.gpu_id if of_service.gpu_id is None else of_service.gpu_id,
-            precision=flags.precision if of_service.precision == "fp32" else of_service.precision,
-            use_trt=flags.use_trt or of_service.use_trt,
-        )
+    def _switch(self, key: str, number: int, source: str, paths: list[str]) -> None:
+        """A version is loaded: let it answer, and say so; when the one before it is done, say that."""
+        task = self._loop.create_task(self._switch_to(key, number, source, paths))
+        self._switches.add(task)
+        task.add_done_callback(self._switches.discard)
+
+    async def _switch_to(self, key: str, number: int, source: str, paths: list[str]) -> None:
+        live = self._lives[key]
+        limits = self._config.limits
+        # A run that takes longer than any request may cannot help anybody.
+        hung_s = max(HUNG_S, limits.request_s)
+        room = math.ceil(limits.max_waiting / len(paths))
+        channels = [Channel(path, room, partial(self._tell, {"hung": path}), hung_s) for path in paths]
+        before = await live.switch(number, Replicas(channels), Path(source).name)
+        self._tell({"switched": key, "number": number})
+        if before is not None:
+            await live.drain(before)
+            self._tell({"released": key, "number": before.number})
+
+    async def _reload(self, service: str, allows_change: bool) -> list[Report]:
+        """Ask for a new version of each model of a service; what became of that."""
+        keys = [key for live in self._assembly.lives_of(service) for key, known in self._lives.items() if known is live]
+        return [await self._reload_model(key, allows_change) for key in keys]
+
+    async def _reload_model(self, key: str, allows_change: bool) -> Report:
+        self._last_asked += 1
+        number = self._last_asked
+        self._asked[number] = self._loop.create_future()
+        self._tell({"reload": key, "allow": allows_change, "id": number})
+        return await self._asked[number]
+
+    def _set_weights(self, service: str, weights: Mapping[str, object]) -> None:
+        """Change the weights of variants here, and, by way of the supervisor, in every front."""
+        variants = self._wrappers.variants[service]
+        variants.set_weights(weights)
+        self._tell({"weights": variants.weights, "of": service})
+
+    # -- the supervisor
 
     def _hear(self) -> None:
         try:
-            raw = self._control.recv(_MAX_MESSAGE_BYTES)
+            raw = self._control.recv(MAX_MESSAGE_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -130,8 +164,17 @@ class Front:
             self._stop.set()
             return
         said = json.loads(raw)
-        if "path" in said:
-            self._paths.put_nowait(said)
+        if "live" in said:
+            self._switch(said["live"], said["number"], said["from"], said["paths"])
+        elif "report" in said:
+            self._lives[said["of"]].last_reload = said["report"]
+            for number in said["ids"]:
+                if not (asked := self._asked.pop(number)).done():  # who asked may have gone
+                    asked.set_result(said["report"])
+        elif "weights" in said:
+            self._weights[said["of"]] = said["weights"]
+            if said["of"] in self._wrappers.variants:
+                self._wrappers.variants[said["of"]].set_weights(said["weights"])
         elif "drain" in said:
             self._stop.set()
 
@@ -151,6 +194,9 @@ def make_services(config: ServerConfig) -> list[WebService]:
     """The services of a server: the model folders as they are, then those of the service files."""
     services: list[WebService] = []
     for model in config.models:
+        if model.nodes:
+            services.append(ChainService(model.name, Workflow(model.nodes, model.ends)))
+            continue
         service = WebService(model.name)
         service.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits every model that has no code
         service.load_model_config(model.folder)
@@ -167,7 +213,7 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _serve(listening: socket.socket, control: socket.socket, raw_config: bytes) -> int:
+async def _serve(listening: Sequence[socket.socket], control: socket.socket, raw_config: bytes) -> int:
     try:
         await Front(ServerConfig.from_json(raw_config), listening, control).serve()
     except Exception as exc:
@@ -181,9 +227,10 @@ async def _serve(listening: socket.socket, control: socket.socket, raw_config: b
 
 def main(argv: Iterable[str]) -> int:
     """Serve what the supervisor's config says."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
-    listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
-    raw_config = control.recv(_MAX_MESSAGE_BYTES)
+    for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the supervisor decides
+        signal.signal(number, signal.SIG_IGN)
+    *listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
+    raw_config = control.recv(MAX_MESSAGE_BYTES)
     log.configure(json.loads(raw_config)["log_level"], "front")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # a caller's broken picture is his error, not a line of ours
     started = time.monotonic()

@@ -3,16 +3,17 @@
 import time
 from typing import Final
 
+from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import NoMethod, NoService
-from paddle_serving_client.wire import brpc
+from paddle_serving_client.message import Response
+from paddle_serving_client.wire import brpc, general_model, general_model_06
 from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse, WireTensor
 from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.engine import choice
 
 FULL_SERVICE: Final = brpc.SERVICE
 SERVICE: Final = FULL_SERVICE.rpartition(".")[2]
 METHODS: Final = ("inference", "debug")
-ENGINE_NAME: Final = "GeneralInferOp_0"
-"""What Paddle Serving calls the one inference step of a chain."""
 
 
 def check_names(service: str, method: str) -> None:
@@ -27,18 +28,37 @@ def check_names(service: str, method: str) -> None:
         raise NoMethod(f"Fail to find method={method[:128]!r}")
 
 
+async def answer(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:
+    """Answer a call that came as protobuf, one of 0.6 in the form of 0.6.
+
+    Raises:
+        ServingError: the message cannot be read, or not be answered.
+    """
+    if general_model_06.claims(message):
+        request = general_model_06.decode_request(message)
+        call = request.as_wire(catalogue.tensor_service.signature.inputs)
+        return general_model_06.encode_response(await infer(catalogue, call, deadline), request)
+    return general_model.encode_response(await infer(catalogue, general_model.decode_request(message), deadline))
+
+
 async def infer(catalogue: Catalogue, call: WireRequest, deadline: float) -> WireResponse:
     """Answer a call: the tensors go to the server's tensor service, its outputs come back under both names."""
     started = time.time_ns() // 1000
     service = catalogue.tensor_service
-    response = await service.infer(call.as_request(deadline))
-    names = {o.alias: o.name for o in service.signature.outputs}
+    if catalogue.config.variant_by_log_id:
+        choice.note_log_id(call.log_id)
+    answered = await service.infer_models(call.as_request(deadline))
+    return WireResponse(
+        outputs=tuple(_output(name, signature, response) for name, (signature, response) in answered.items()),
+        profile_time=(started, time.time_ns() // 1000),
+        log_id=call.log_id,
+    )
+
+
+def _output(engine_name: str, signature: Signature, response: Response) -> ModelOutput:
+    names = {o.alias: o.name for o in signature.outputs}
     tensors = tuple(
         WireTensor(name=names[alias], alias=alias, array=array, lod=response.lods.get(alias, ()))
         for alias, array in response.tensors.items()
     )
-    return WireResponse(
-        outputs=(ModelOutput(tensors=tensors, engine_name=ENGINE_NAME),),
-        profile_time=(started, time.time_ns() // 1000),
-        log_id=call.log_id,
-    )
+    return ModelOutput(tensors=tensors, engine_name=engine_name)

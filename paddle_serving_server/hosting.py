@@ -5,6 +5,7 @@ One way of writing serves both uses: `python service.py` starts a server of its 
 """
 
 import contextlib
+import os
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:  # only for types: this module is imported by that one
     from paddle_serving_server.web_service import WebService
 
 _collected: "list[WebService] | None" = None
+_origin: tuple[str, tuple[str, ...]] = ("", ())
+"""The file that runs, and what it finds in `sys.argv` behind its own name."""
 
 
 def is_hosted() -> bool:
@@ -27,6 +30,7 @@ def is_hosted() -> bool:
 def collect(service: "WebService") -> None:
     """Hand a service to the server that runs this file."""
     assert _collected is not None
+    service.origin = _origin
     _collected.append(service)
 
 
@@ -40,19 +44,19 @@ def services_of(file: str | Path, argv: Sequence[str] = ()) -> "list[WebService]
     Raises:
         BadConfig: there is no such file, or it starts no service.
     """
-    global _collected
+    global _collected, _origin
     path = Path(file).resolve()
     if not path.is_file():
         raise BadConfig(f"service file {file} does not exist")
     collected: list[WebService] = []
-    _collected = collected
+    _collected, _origin = collected, (str(path), tuple(argv))
     try:
         with _as_script(path, argv):
             runpy.run_path(str(path), run_name="__main__")
     finally:
         _collected = None
     if not collected:
-        raise BadConfig(f"service file {file} starts no service: it has to call run_web_service() on a WebService")
+        raise BadConfig(f"service file {file} starts no service: it has to call run_web_service() or run_service()")
     return collected
 
 
@@ -66,3 +70,29 @@ def _as_script(path: Path, argv: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+def become_server(flags: Sequence[str]) -> None:
+    """End the script that runs here, and go on as a server that hosts its file, with the same arguments.
+
+    Raises:
+        BadConfig: there is no such file: the script was typed in.
+    """
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is None:
+        raise BadConfig("a server needs the service to be in a file; put it in one and run that")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [sys.executable, "-m", "paddle_serving_server.serve", "--service", file, *flags, "--", *sys.argv[1:]]
+    os.execv(sys.executable, command)
+
+
+@contextlib.contextmanager
+def complaints() -> Iterator[None]:
+    """What is wrong with a config ends a script that runs by itself, without a traceback, as in Paddle Serving."""
+    try:
+        yield
+    except BadConfig as exc:
+        if is_hosted():
+            raise
+        raise SystemExit(str(exc)) from exc

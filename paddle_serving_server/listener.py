@@ -8,11 +8,12 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Sequence
 from typing import Protocol, cast
 
 from paddle_serving_client import plugins
 from paddle_serving_server import protocols
-from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.catalogue import Catalogue, Connection
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow
 
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 _TICK_S = 0.5
 _LONGEST_CLAIM = 8
 """First bytes after which somebody must have claimed a connection."""
+_COURTESY_S = 0.0001
+"""How long a front with one connection leaves the next to its siblings; with more connections it waits longer ..."""
+_LONGEST_COURTESY_S = 0.001
+"""... but not longer than this."""
 WRITE_BUFFER_BYTES = 1 << 20
 """Unsent bytes of one connection beyond which nothing more is read from it."""
 
@@ -47,22 +52,31 @@ class Stream(Protocol):
 
 
 class _ProtocolModule(Protocol):
+    __name__: str
+
     def claims(self, head: bytes) -> bool | None: ...
 
     def open_stream(self, transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> Stream: ...
 
 
 class Listener:
-    """Accepts on an inherited socket until it is told to drain."""
+    """Accepts on inherited sockets until it is told to drain."""
 
-    def __init__(self, sock: socket.socket, catalogue: Catalogue, limits: Limits) -> None:
-        self._socket = sock
+    def __init__(
+        self, sockets: Sequence[socket.socket], catalogue: Catalogue, limits: Limits, has_siblings: bool = False
+    ) -> None:
+        """`has_siblings`: whether other processes accept from the same sockets."""
+        self._sockets = sockets
+        self._has_siblings = has_siblings
         self._catalogue = catalogue
         self._limits = limits
         self._modules: list[_ProtocolModule] = [plugins.load(protocols, n) for n in plugins.names(protocols)]
         self._fresh: dict[asyncio.Transport, _Fresh] = {}
         self._streams: dict[asyncio.Transport, Stream] = {}
         self._unsent: dict[asyncio.Transport, tuple[int, float]] = {}
+        self._opened: dict[asyncio.Transport, tuple[str, float]] = {}
+        """Which protocol a connection speaks, and since when."""
+        catalogue.connections = self._connections
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.create_task(self._keep_time())
         self._accepting = False
@@ -70,9 +84,10 @@ class Listener:
 
     def start(self) -> None:
         """Begin to accept."""
-        self._socket.setblocking(False)
         self._accepting = True
-        self._loop.add_reader(self._socket.fileno(), self._accept)
+        for sock in self._sockets:
+            sock.setblocking(False)
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
 
     async def drain(self, grace_s: float) -> None:
         """Accept what has already connected, then nothing more; finish what was accepted; close.
@@ -80,10 +95,12 @@ class Listener:
         Args:
             grace_s: what is not finished after this long is cut off.
         """
-        self._accept()
-        self._loop.remove_reader(self._socket.fileno())
+        for sock in self._sockets:
+            while self._accept_one(sock):
+                pass
+            self._loop.remove_reader(sock.fileno())
+            sock.close()
         self._accepting = False
-        self._socket.close()
         if self._opening:
             await asyncio.wait(self._opening, timeout=grace_s)
         until = time.monotonic() + grace_s
@@ -97,30 +114,57 @@ class Listener:
             transport.abort()
         self._clock.cancel()
 
-    def _accept(self) -> None:
-        for _ in range(64):
-            if len(self._streams) + len(self._fresh) >= self._limits.max_connections:
+    def _accept(self, listening: socket.socket) -> None:
+        """Take what has connected; with siblings one at a time, and the later the more there are here already."""
+        if not self._has_siblings:
+            self._accept_up_to(64, listening)
+        elif self._count == 0:
+            self._accept_up_to(1, listening)
+        else:
+            self._loop.remove_reader(listening.fileno())
+            pause_s = min(_LONGEST_COURTESY_S, _COURTESY_S * self._count)
+            self._loop.call_later(pause_s, self._accept_late, listening)
+
+    def _accept_late(self, listening: socket.socket) -> None:
+        if self._accepting:
+            self._loop.add_reader(listening.fileno(), self._accept, listening)
+            self._accept_up_to(1, listening)
+
+    def _accept_up_to(self, count: int, listening: socket.socket) -> None:
+        for _ in range(count):
+            if self._count >= self._limits.max_connections:
                 self._pause_accepting()
                 return
-            try:
-                sock, _ = self._socket.accept()
-            except (BlockingIOError, ConnectionAbortedError):
+            if not self._accept_one(listening):
                 return
-            except OSError as exc:  # out of file descriptors
-                logger.warning("cannot accept a connection: %s", exc)
-                self._pause_accepting()
-                return
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: _Fresh(self), sock))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+
+    @property
+    def _count(self) -> int:
+        """Connections of this process."""
+        return len(self._streams) + len(self._fresh) + len(self._opening)
+
+    def _accept_one(self, listening: socket.socket) -> bool:
+        try:
+            sock, _ = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        except OSError as exc:  # out of file descriptors
+            logger.warning("cannot accept a connection: %s", exc)
+            self._pause_accepting()
+            return False
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: _Fresh(self), sock))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return True
 
     def _pause_accepting(self) -> None:
         """Stop accepting until the clock sees room again; connections wait in the kernel's queue."""
         if self._accepting:
             self._accepting = False
-            self._loop.remove_reader(self._socket.fileno())
+            for sock in self._sockets:
+                self._loop.remove_reader(sock.fileno())
 
     # -- called by connections
 
@@ -139,6 +183,7 @@ class Listener:
                 del self._fresh[transport]
                 stream = module.open_stream(transport, fresh.flow, self._catalogue, self._limits)
                 self._streams[transport] = stream
+                self._opened[transport] = (module.__name__.rpartition(".")[2], time.monotonic())
                 fresh.stream = stream
                 stream.data_received(head)
                 return
@@ -151,6 +196,7 @@ class Listener:
         """A connection is gone."""
         self._fresh.pop(transport, None)
         self._streams.pop(transport, None)
+        self._opened.pop(transport, None)
         self._unsent.pop(transport, None)
 
     # -- the clock
@@ -165,9 +211,16 @@ class Listener:
                 if stream.deadline < now:
                     stream.expire()
                 self._watch_unsent(transport, now)
-            has_room = len(self._streams) + len(self._fresh) < self._limits.max_connections
-            if not self._accepting and has_room and self._socket.fileno() >= 0:
+            self._catalogue.meter.connections(len(self._streams) + len(self._fresh))
+            has_room = self._count < self._limits.max_connections
+            if not self._accepting and has_room and self._sockets[0].fileno() >= 0:
                 self.start()
+
+    def _connections(self) -> list[Connection]:
+        return [
+            Connection(_peer_of(transport), *self._opened[transport], stream.is_idle, transport.get_write_buffer_size())
+            for transport, stream in self._streams.items()
+        ]
 
     def _watch_unsent(self, transport: asyncio.Transport, now: float) -> None:
         """Cut off a peer that does not take its answers."""
@@ -179,6 +232,11 @@ class Listener:
         self._unsent[transport] = (size, since if size == before else now)
         if size == before and now - since > self._limits.stall_s:
             transport.abort()
+
+
+def _peer_of(transport: asyncio.Transport) -> str:
+    address = transport.get_extra_info("peername")
+    return f"{address[0]} port {address[1]}" if address else "unknown"
 
 
 class _Fresh(asyncio.Protocol):

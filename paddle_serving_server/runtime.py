@@ -1,28 +1,35 @@
 """The supervisor: binds the port, starts fronts and engines, replaces those that die, and ends them in order.
 
 It runs no user code and loads no library that can crash. Fronts tell it which engines they need; an engine's Unix
-socket is bound here and survives the engine, so that fronts connect to the next one without being told.
+socket is bound here and survives the engine, so that fronts connect to the next one without being told. What becomes
+of a model and its versions is in `deployment.py`.
 """
 
 import contextlib
 import errno
-import json
 import logging
 import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server import process_info
+from paddle_serving_server import counters, process_info
+from paddle_serving_server.child import Slot, shown
 from paddle_serving_server.config import ServerConfig
+from paddle_serving_server.counters import Counters
+from paddle_serving_server.deployment import Deployment, Engine, Surroundings
+from paddle_serving_server.engine import store
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START
+from paddle_serving_server.meter import RESTARTS
+from paddle_serving_server.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -30,37 +37,9 @@ EXIT_PORT_IN_USE = 98
 EXIT_BAD_START = 2
 _EXTRA_GRACE_S = 2.0
 _ENGINE_GRACE_S = 5.0
-_LONGEST_PAUSE_S = 30.0
-_STEADY_S = 10.0
-"""A process that lived this long is started again at once when it dies."""
 _FALSE_STARTS = 3
 """How often a process may die before it was ever ready, until the server gives up."""
-_MAX_MESSAGE_BYTES = 1 << 16
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
-
-
-@dataclass(slots=True, eq=False)
-class _Slot:
-    """A place for one child process: started, watched, started again."""
-
-    title: str
-    module: str
-    listening: socket.socket
-    config: str
-    process: "subprocess.Popen[bytes] | None" = None
-    control: socket.socket | None = None
-    is_ready: bool = False
-    was_ready: bool = False
-    false_starts: int = 0
-    failure: str = ""
-    started_at: float = 0.0
-    pause_s: float = 0.0
-    start_at: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class _Engine(_Slot):
-    path: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,37 +52,64 @@ class _State:
 class Supervisor:
     """One server: a port, its fronts and its engines."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, on_ready: Callable[[], None] | None = None) -> None:
+        """`on_ready` is called once, when everything is loaded."""
         self._config = config
         self._state = _State()
         self._selector = selectors.DefaultSelector()
-        self._fronts: list[_Slot] = []
-        self._engines: dict[str, _Engine] = {}
+        self._fronts: list[Slot] = []
+        self._deployments: dict[str, Deployment] = {}
+        """By the JSON of their config, as fronts ask for them."""
+        self._watcher = Watcher(config.reload_interval_s)
+        self._hangup = _Hangup()
+        self._weights: dict[str, dict[str, Any]] = {}
+        """Of the variants of a service, as a front has last changed them."""
         self._announced = False
+        self._on_ready = on_ready
+        self.failure = ""
+        """Why the server could not start."""
 
     def run(self) -> int:
         """Serve until a signal says stop; returns the exit status."""
         config = self._config
-        try:
-            listening = _bind(config.host, config.port)
-        except OSError as exc:
-            if exc.errno == errno.EADDRINUSE:
-                print(f"Port {config.port} is already used", file=sys.stderr)  # noqa: T201  # the operator waits for it
-                return EXIT_PORT_IN_USE
-            raise BadConfig(f"cannot listen on {config.host} port {config.port}: {exc.strerror}") from exc
-        with _signals() as wakeup, tempfile.TemporaryDirectory(prefix="paddle-serving-") as self._folder:
+        listening: list[socket.socket] = []
+        for port in (config.port, *config.extra_ports):
+            try:
+                listening.append(_bind(config.host, port))
+            except OSError as exc:
+                if exc.errno == errno.EADDRINUSE:
+                    print(f"Port {port} is already used", file=sys.stderr)  # noqa: T201  # the operator waits for it
+                    return EXIT_PORT_IN_USE
+                raise BadConfig(f"cannot listen on {config.host} port {port}: {exc.strerror}") from exc
+        folders = contextlib.ExitStack()
+        with folders, _signals() as wakeup:
             self._selector.register(wakeup, selectors.EVENT_READ)
-            process_info.record(config.port, str([m.folder for m in config.models] or list(config.services)))
+            self._selector.register(self._watcher.socket, selectors.EVENT_READ)
+            if config.reload_interval_s > 0:
+                self._watcher.start()
+            self._around = Surroundings(
+                selector=self._selector,
+                sockets=Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="paddle-serving-"))),
+                copies=folders.enter_context(store.opened()),
+                load_s=config.load_timeout_s,
+                request_s=config.limits.request_s,
+            )
+            served = [model.folder for model in config.models] or list(config.services)
+            process_info.record([config.port, *config.extra_ports], str(served))
+            config = replace(config, counters=counters.make_file(self._around.sockets, config.fronts + 1))
+            self._counters = Counters(config.counters)
             try:
                 for k in range(config.fronts):
-                    slot = _Slot(f"front {k}", "paddle_serving_server.front", listening, config.to_json())
+                    module = "paddle_serving_server.front"
+                    slot = Slot(f"front {k}", module, tuple(listening), config.to_json(), self._selector)
                     self._fronts.append(slot)
-                    self._start(slot)
+                    slot.start()
                 self._watch(wakeup)
             finally:
                 self._kill_all()
-                process_info.forget(config.port)
-                listening.close()
+                process_info.forget()
+                for sock in listening:
+                    sock.close()
         return self._state.exit_status
 
     # -- the loop
@@ -113,16 +119,21 @@ class Supervisor:
             for key, _ in self._selector.select(self._next_moment()):
                 if key.fileobj is wakeup:
                     self._on_signals(wakeup.recv(256))
-                else:
+                elif key.fileobj is self._watcher.socket:
+                    self._reload(self._watcher.socket.recv(4096).decode())
+                elif key.data.control is not None:  # it may have been hung up on a moment ago
                     self._hear(key.data)
             self._reap()
             now = time.monotonic()
             if now > self._state.deadline:
                 logger.warning("some requests were not finished in time")
                 self._kill_all()
+            for deployment in self._deployments.values():
+                if deployment.next_moment <= now:
+                    deployment.on_time(now)
             for slot in self._wanted():
                 if slot.process is None and slot.start_at <= now:
-                    self._start(slot)
+                    slot.start()
 
     def _is_over(self) -> bool:
         """When stopping: let the fronts finish, then the engines end."""
@@ -130,24 +141,29 @@ class Supervisor:
             return False
         if any(slot.process for slot in self._fronts):
             return False
-        for engine in self._engines.values():
-            self._hang_up(engine)
-        if any(slot.process for slot in self._engines.values()):
+        for engine in self._engines():
+            engine.hang_up()
+        if any(engine.process for engine in self._engines()):
             self._state.deadline = min(self._state.deadline, time.monotonic() + _ENGINE_GRACE_S)
             return False
         return True
 
     def _next_moment(self) -> float | None:
         moments = [slot.start_at for slot in self._wanted() if slot.process is None]
-        if self._state.deadline != float("inf"):
-            moments.append(self._state.deadline)
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
+        moments += [deployment.next_moment for deployment in self._deployments.values()]
+        moment = min([*moments, self._state.deadline])
+        return None if moment == float("inf") else max(0.0, moment - time.monotonic())
 
     def _on_signals(self, numbers: bytes) -> None:
         for number in numbers:
             if number == signal.SIGCHLD:
                 continue
-            if self._state.stopping:
+            if number == signal.SIGHUP and not self._hangup.is_for_us:
+                continue
+            if number == signal.SIGHUP and not self._hangup.means_end and not self._state.stopping:
+                logger.info("SIGHUP: loading what the model folders hold now")
+                self._reload(None)
+            elif self._state.stopping:
                 self._kill_all()
             else:
                 logger.info("stopping: finishing what was accepted")
@@ -157,131 +173,132 @@ class Supervisor:
         self._state.stopping = True
         self._state.exit_status = status
         self._state.deadline = time.monotonic() + self._config.grace_s + _EXTRA_GRACE_S
+        for deployment in self._deployments.values():
+            deployment.stop()
         for slot in self._fronts:
             if slot.is_ready and status == 0:
-                self._tell(slot, {"drain": True})
-            elif slot.process is not None:
-                slot.process.kill()
+                slot.tell({"drain": True})
+            else:
+                slot.kill()
         if status != 0:
             self._kill_all()
 
-    def _slots(self) -> list[_Slot]:
-        return [*self._fronts, *self._engines.values()]
+    def _engines(self) -> list[Engine]:
+        return [engine for deployment in self._deployments.values() for engine in deployment.engines]
 
-    def _wanted(self) -> list[_Slot]:
+    def _slots(self) -> list[Slot]:
+        return [*self._fronts, *self._engines()]
+
+    def _wanted(self) -> list[Slot]:
         """Who is started again when it dies: everybody, or, when stopping, engines that fronts still need."""
+        engines = [engine for engine in self._engines() if not engine.is_ending]
         if not self._state.stopping:
-            return self._slots()
+            return [*self._fronts, *engines]
         is_draining = self._state.exit_status == 0 and any(slot.process for slot in self._fronts)
-        return list(self._engines.values()) if is_draining else []
+        return [*engines] if is_draining else []
+
+    # -- models
+
+    def _deployment_for(self, key: str) -> Deployment:
+        if key not in self._deployments:
+            deployment = self._deployments[key] = Deployment(len(self._deployments), key, self._around)
+            self._watcher.add(deployment.folder)
+        return self._deployments[key]
+
+    def _reload(self, folder: str | None) -> None:
+        """Load what a folder holds now, or every one."""
+        for deployment in self._deployments.values():
+            if folder in (None, deployment.folder) and not self._state.stopping:
+                deployment.reload()
 
     # -- children
 
-    def _start(self, slot: _Slot) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fds = (slot.listening.fileno(), theirs.fileno())
-        command = [sys.executable, "-m", slot.module, *map(str, fds)]
-        slot.process = subprocess.Popen(command, pass_fds=fds)
-        theirs.close()
-        slot.control = ours
-        slot.is_ready = False
-        slot.started_at = time.monotonic()
-        self._selector.register(ours, selectors.EVENT_READ, slot)
-        ours.send(slot.config.encode())
-
-    def _hear(self, slot: _Slot) -> None:
-        assert slot.control is not None
-        try:
-            raw = slot.control.recv(_MAX_MESSAGE_BYTES)
-        except OSError:
-            raw = b""
-        if not raw:
-            self._hang_up(slot)
+    def _hear(self, slot: Slot) -> None:
+        said = slot.hear()
+        if said is None:
             return
-        said: dict[str, Any] = json.loads(raw)
-        if "ready" in said:
+        if "failed" in said:
+            slot.failure = said["failed"]
+        elif isinstance(slot, Engine):
+            self._of(slot).engine_says(slot, said)
+        elif "ready" in said:
             slot.is_ready = slot.was_ready = True
             self._announce()
-        elif "failed" in said:
-            slot.failure = said["failed"]
         elif "need" in said:
-            self._tell(slot, {"path": self._engine_for(said["need"]).path})
+            self._deployment_for(said["need"]).front_asks(slot)
+            for weights in self._weights.values():
+                slot.tell(weights)
+        elif "switched" in said:
+            self._deployments[said["switched"]].front_switched(slot, said["number"])
+        elif "released" in said:
+            self._deployments[said["released"]].front_released(slot, said["number"])
+        elif "reload" in said:
+            self._deployments[said["reload"]].reload((slot, said["id"]), said["allow"])
+        elif "weights" in said:
+            self._weights[said["of"]] = said
+            for front in self._fronts:
+                front.tell(said)
         elif "hung" in said:
-            engine = self._engines[said["hung"]]
-            if engine.process is not None:
-                logger.error("%s does not answer; it is killed and started again", engine.title)
-                engine.process.kill()
+            for engine in self._engines():
+                if engine.path == said["hung"] and engine.process is not None:
+                    logger.error("%s does not answer; it is killed and started again", engine.title)
+                    engine.kill()
 
-    def _engine_for(self, config: str) -> _Engine:
-        if config not in self._engines:
-            number = len(self._engines)
-            path = os.path.join(self._folder, f"engine-{number}.sock")
-            listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            listening.bind(path)
-            listening.listen(128)
-            folder = json.loads(config)["folder"]
-            module = "paddle_serving_server.engine.worker"
-            engine = _Engine(f"engine {number} ({folder})", module, listening, config, path=path)
-            self._engines[config] = engine
-            self._start(engine)
-        return self._engines[config]
-
-    def _tell(self, slot: _Slot, said: dict[str, Any]) -> None:
-        if slot.control is not None:
-            with contextlib.suppress(OSError):
-                slot.control.send(json.dumps(said).encode())
-
-    def _hang_up(self, slot: _Slot) -> None:
-        if slot.control is not None:
-            self._selector.unregister(slot.control)
-            slot.control.close()
-            slot.control = None
+    def _of(self, engine: Engine) -> Deployment:
+        return next(d for d in self._deployments.values() if engine in d.engines)
 
     def _reap(self) -> None:
         for slot in self._slots():
             if slot.process is None or (status := slot.process.poll()) is None:
                 continue
-            while slot.control is not None and _has_more(slot.control):
+            while slot.has_more:
                 self._hear(slot)  # last words
-            self._hang_up(slot)
+            slot.hang_up()
             slot.process = None
             slot.is_ready = False
+            if not isinstance(slot, Engine):
+                for deployment in self._deployments.values():
+                    deployment.front_is_gone(slot)
+            elif slot.is_ending:
+                self._of(slot).ended(slot)
+                continue
+            elif self._of(slot).engine_died(slot, status):
+                continue
             if slot in self._wanted():
                 self._replace(slot, status)
 
-    def _replace(self, slot: _Slot, status: int) -> None:
+    def _replace(self, slot: Slot, status: int) -> None:
         slot.false_starts += not slot.was_ready
         if not slot.was_ready and (status == EXIT_CANNOT_START or slot.false_starts >= _FALSE_STARTS):
-            logger.error("%s", slot.failure or f"{slot.title} cannot start: it ended with {_shown(status)}")
+            self.failure = slot.failure or f"{slot.title} cannot start: it ended with {shown(status)}"
+            logger.error("%s", self.failure)
             self._stop(EXIT_BAD_START)
             return
-        lived_s = time.monotonic() - slot.started_at
-        slot.pause_s = 0.0 if lived_s > _STEADY_S else min(_LONGEST_PAUSE_S, max(0.1, slot.pause_s * 2))
-        slot.start_at = time.monotonic() + (slot.pause_s if slot.pause_s > 0.1 else 0.0)
-        reason = slot.failure or _shown(status)
-        slot.failure = ""
-        logger.error("%s ended (%s); it is started again", slot.title, reason)
+        self._counters.count(RESTARTS, kind=slot.title.partition(" ")[0]).add()
+        logger.error("%s ended (%s); it is started again", slot.title, slot.rest(status))
 
     def _announce(self) -> None:
         if self._announced or not all(slot.is_ready for slot in self._fronts):
             return
         self._announced = True
         print("C++ Serving service started successfully!", flush=True)  # noqa: T201  # scripts wait for this line
-        logger.info("serving on %s port %d", self._config.host, self._config.port)
+        ports = ", ".join(map(str, (self._config.port, *self._config.extra_ports)))
+        logger.info("serving on %s port %s", self._config.host, ports)
+        if self._on_ready is not None:
+            self._on_ready()
 
     def _kill_all(self) -> None:
         for slot in self._slots():
-            if slot.process is not None:
-                slot.process.kill()
+            slot.kill()
         for slot in self._slots():
             if slot.process is not None:
                 slot.process.wait()
                 slot.process = None
-            self._hang_up(slot)
+            slot.hang_up()
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """The one listening socket of a server."""
+    """The one listening socket of a port."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -309,8 +326,7 @@ def _signals() -> Any:
     theirs.setblocking(False)
     before = {n: signal.getsignal(n) for n in _SIGNALS}
     for number in _SIGNALS:
-        if not (number == signal.SIGHUP and before[number] == signal.SIG_IGN):  # nohup
-            signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     try:
         yield ours
@@ -322,12 +338,27 @@ def _signals() -> Any:
         theirs.close()
 
 
-def _shown(status: int) -> str:
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+class _Hangup:
+    """What SIGHUP means: the terminal that this server was started from is gone, or somebody wants a reload."""
+
+    def __init__(self) -> None:
+        self._had_terminal = _has_terminal()
+        self.is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup
+
+    @property
+    def means_end(self) -> bool:
+        """Whether the terminal has gone."""
+        return self._had_terminal and not _has_terminal()
+
+    @property
+    def is_for_us(self) -> bool:
+        """Whether it is to be minded: with `nohup` the end of a terminal is not."""
+        return not (self.is_ignored and self.means_end)
 
 
-def _has_more(sock: socket.socket) -> bool:
+def _has_terminal() -> bool:
     try:
-        return len(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)) > 0
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:
         return False
+    return True

@@ -1,11 +1,17 @@
 """The door: python -m paddle_serving_server.serve --model DIR --port 9393 --name NAME"""
 
+import importlib.util
 import sys
 from collections.abc import Sequence
 
-from paddle_serving_client.errors import ServingError
-from paddle_serving_server import config, log, process_info
+from paddle_serving_client.errors import MissingLibrary, ServingError
+from paddle_serving_server import config, gpus, log, process_info, reload
 from paddle_serving_server.runtime import EXIT_BAD_START, Supervisor
+
+_PACKAGES = ("uvloop", "httptools", "h2", "orjson", "yaml", "python_multipart")
+"""What the processes of a server import; a client's installation lacks it."""
+EXIT_AS_THEN = 255
+"""No model, or no such GPU: what Paddle Serving ended with, which scripts look for."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -16,13 +22,36 @@ def main(argv: Sequence[str]) -> int:
             for line in process_info.stop(command.port, hard=command.verb == "kill"):
                 print(line)  # noqa: T201
             return 0
+        if command.verb == "reload":
+            return reload.run(command.port)
+        if command.verb == "check":
+            from paddle_serving_server import check  # which nobody else needs
+
+            return check.run(command.port)
         log.configure(command.config.log_level, "serve")
         for warning in warnings:
             log.logger.warning(warning)
+        if command.config.key_host:
+            from paddle_serving_server import key_server  # which few need, and all would wait for
+
+            return key_server.run(command.config)
+        _require_packages()
+        print("Going to Run Comand", flush=True)  # noqa: T201  # scripts wait for it; the words are theirs
         return Supervisor(command.config).run()
     except ServingError as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201
-        return EXIT_BAD_START
+        return EXIT_AS_THEN if isinstance(exc, config.NothingToServe | gpus.NotVisible) else EXIT_BAD_START
+
+
+def _require_packages() -> None:
+    """Say at once what is missing, and not in the traceback of a child.
+
+    Raises:
+        MissingLibrary: a package is not installed.
+    """
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingLibrary(f"{', '.join(missing)} not installed: pip install 'paddle-serving-next[server]'")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,14 @@ Nothing in here knows flags, signals or sockets: a server hands it engines and a
 import asyncio
 import contextlib
 import logging
-import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
@@ -24,12 +22,19 @@ from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput, Ser
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server import hosting
 from paddle_serving_server.engine.interface import Engine, answer
+from paddle_serving_server.engine.live import one_version
 from paddle_serving_server.feed import as_tensors, named_inputs, outputs_of, stacked, unpacked
+from paddle_serving_server.pipeline.op import Op as Op
+from paddle_serving_server.pipeline.process import Origin
+from paddle_serving_server.pipeline.service import PipelineService
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _Result = TypeVar("_Result")
+_NO_MODEL: Final = Signature((), ())
+ENGINE_NAME: Final = "GeneralInferOp_0"
+"""What Paddle Serving calls the one inference step of a chain."""
 
 
 @dataclass(slots=True)
@@ -62,9 +67,13 @@ class ModelPlan:
 
     folder: str
     options: ModelOptions
+    max_rows: int = 0
+    """Largest batch, in rows; 0: as for the whole server."""
+    instances: int = 0
+    """Engine processes; 0: as for the whole server."""
 
 
-class WebService:
+class WebService(PipelineService):
     """A service: `POST /NAME/prediction`.
 
     Attributes:
@@ -183,14 +192,7 @@ class WebService:
         if hosting.is_hosted():
             hosting.collect(self)
             return
-        file = getattr(sys.modules["__main__"], "__file__", None)
-        if file is None:
-            raise BadConfig("run_web_service needs the service to be in a file; put it in one and run that")
-        flags = ["--service", file, "--port", str(self.port), "--thread", str(self.thread_num)]
-        sys.stdout.flush()
-        sys.stderr.flush()
-        command = [sys.executable, "-m", "paddle_serving_server.serve", *flags, "--", *sys.argv[1:]]
-        os.execv(sys.executable, command)
+        hosting.become_server(["--port", str(self.port), "--thread", str(self.thread_num)])
 
     # -- what a subclass writes
 
@@ -262,6 +264,8 @@ class WebService:
     @property
     def plans(self) -> dict[str, ModelPlan]:
         """The models the service needs, by name; the first is the main one."""
+        if self.pipeline is not None:
+            return {name: ModelPlan(model.folder, model.options) for name, model in self.pipeline.models.items()}
         return {name: ModelPlan(folder, self._options) for name, folder in self._folders.items()}
 
     def bind(self, engines: Mapping[str, Engine], executor: Executor) -> None:
@@ -269,14 +273,17 @@ class WebService:
         self._engines = engines
         self._executor = executor
         self._loop = asyncio.get_running_loop()
+        if self.pipeline is not None:
+            self.pipeline.bind(engines, executor, Origin(*self.origin) if self.origin else None)
+            return
         steps = ("preprocess", "postprocess")
         self._has_default_steps = all(getattr(type(self), step) is getattr(WebService, step) for step in steps)
         self.init_service()
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs of the main model."""
-        return self._engine().signature
+        """Inputs and outputs of the main model; a pipeline, whose first op decides what it takes, has none."""
+        return _NO_MODEL if self.pipeline is not None else self._engine().signature
 
     @property
     def backends(self) -> dict[str, str]:
@@ -286,7 +293,8 @@ class WebService:
     @property
     def model_plans(self) -> dict[str, Mapping[str, object]]:
         """Why each model is run the way it is, by its name, or by that of its folder where it has none."""
-        return {name or Path(self._folders[name]).name: engine.plan for name, engine in self._engines.items()}
+        folders = {name: plan.folder for name, plan in self.plans.items()}
+        return {name or Path(folders[name]).name: engine.plan for name, engine in self._engines.items()}
 
     async def infer(self, request: Request) -> Response:
         """Answer one request: tensors go to the main model as they are, instances through pre- and postprocessing.
@@ -294,10 +302,23 @@ class WebService:
         Raises:
             ServingError: whatever is wrong, in the caller's terms.
         """
+        if self.pipeline is not None:
+            with one_version():
+                return await self.pipeline.infer(request)
         if request.tensors is not None:
             return await answer(self._engine(), request)
         if self._has_default_steps:
             return await self._infer_with_default_steps(request)
+        with one_version():  # whatever the steps ask and however long they take
+            return await self._infer_with_steps(request)
+
+    async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
+        """Answer a request that carries tensors: each model whose outputs are the answer, by the name of its op."""
+        return {ENGINE_NAME: (self.signature, await self.infer(request))}
+
+    # -- details
+
+    async def _infer_with_steps(self, request: Request) -> Response:
         clock = _Clock()
         _clock.set(clock)
         _deadline.set(request.deadline)
@@ -308,8 +329,6 @@ class WebService:
         clock.stages += model_stages
         result = await self._user_code("postprocess", lambda: self.postprocess(instances, fetch, fetch_map))
         return Response(result=result, stages=tuple(clock.stages))
-
-    # -- details
 
     async def _infer_with_default_steps(self, request: Request) -> Response:
         """The same as with a user's steps, without the threads and contexts that these need: for small requests."""

@@ -210,6 +210,48 @@ def f16_answer(h: npt.ArrayLike, i8: npt.ArrayLike) -> F32:
     return np.asarray(np.asarray(h, np.float16).astype(np.float32) + np.asarray(i8, np.int8), np.float32)
 
 
+def houses(folder: Path, form: Form = "pdmodel", alias: str = "x") -> Path:
+    """p float32[-1, 1] -> x_real float32[-1, 13], a house for a price: what `uci` takes, by alias."""
+
+    def layers(paddle: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+        p = paddle.static.data("p", [-1, 1], "float32")
+        return [p], [paddle.nn.functional.linear(p, weight("fc_0.w_0"))]
+
+    spec = ModelSpec((_var("p", _FLOAT, 1),), (_var("x_real", _FLOAT, 13, alias=alias),))
+    return _build(folder, form, spec, layers, {"fc_0.w_0": _HOUSE[None, :]})
+
+
+_HOUSE = np.linspace(0, 0.06, 13, dtype=np.float32)
+
+
+def houses_answer(p: npt.ArrayLike) -> F32:
+    """(N, 1) -> (N, 13)."""
+    return np.asarray(np.asarray(p, np.float32) * _HOUSE, np.float32)
+
+
+def text_detector(folder: Path, form: Form = "pdmodel") -> Path:
+    """x float32[-1, 3, -1, -1] -> map float32[-1, 1, -1, -1]: what is bright in a normalised picture is text."""
+
+    def layers(paddle: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+        x = paddle.static.data("x", [-1, 3, -1, -1], "float32")
+        return [x], [paddle.nn.functional.hardsigmoid(paddle.nn.functional.conv2d(x, weight("conv2d_0.w_0")))]
+
+    spec = ModelSpec((_var("x", _FLOAT, 3),), (_var("map", _FLOAT, 1),))
+    return _build(folder, form, spec, layers, {"conv2d_0.w_0": np.full((1, 3, 1, 1), 2, np.float32)})
+
+
+def line_reader(folder: Path, form: Form = "pdmodel") -> Path:
+    """x float32[-1, 3, 32, -1], lines of text -> bright float32[-1, 1]: the share of pixels that are bright."""
+
+    def layers(paddle: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+        x = paddle.static.data("x", [-1, 3, 32, -1], "float32")
+        share = paddle.mean(paddle.nn.functional.relu(x), [2, 3])
+        return [x], [paddle.nn.functional.linear(share, weight("fc_0.w_0"))]
+
+    spec = ModelSpec((_var("x", _FLOAT, 3, 32),), (_var("bright", _FLOAT, 1),))
+    return _build(folder, form, spec, layers, {"fc_0.w_0": np.full((3, 1), 1 / 3, np.float32)})
+
+
 def write_configs(folder: Path, spec: ModelSpec) -> None:
     """Write the server's and the client's config, both forms."""
     for text, stream in (

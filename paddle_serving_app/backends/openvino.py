@@ -11,6 +11,7 @@ What it does wrong, and what is done about it (all seen with 2026.4):
 """
 
 import importlib.util
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_client.model_config import ModelSpec
+
+logger = logging.getLogger(__name__)
 
 _PREPARED_NODES = 200
 _INT32 = np.iinfo(np.int32)
@@ -57,6 +60,8 @@ def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OpenVinoBacke
 
     core = openvino.Core()
     device = _device(core, options)
+    if (reason := _computed_otherwise(core.get_property(device, "OPTIMIZATION_CAPABILITIES"), options)) is not None:
+        logger.warning("%s: %s", folder, reason)
     if _reads_itself(folder):
         files = model_files.read_paddle(folder)
         model = OnnxModel(files.program)
@@ -129,6 +134,15 @@ def _device(core: Any, options: ModelOptions) -> str:
             f"needs their driver); it sees {', '.join(core.available_devices)}"
         )
     return found[0]
+
+
+def _computed_otherwise(can: Sequence[str], options: ModelOptions) -> str | None:
+    """What of the precision a device does not do, or None; OpenVINO says nothing of that itself."""
+    if options.precision == "int8":
+        return "only what is quantized in the model is computed in int8, the rest in fp32"
+    if options.precision.upper() not in can:
+        return f"this processor has no {options.precision} for OpenVINO; the model is computed in fp32"
+    return None
 
 
 def _spec(port: Any) -> TensorSpec:

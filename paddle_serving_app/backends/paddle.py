@@ -67,6 +67,8 @@ def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "PaddleBackend
     paddle = _import()
     if options.gpu_id is not None:
         _require_gpu(paddle, options.gpu_id)
+    elif (reason := _not_on_cpu(paddle, options)) is not None:
+        logger.warning("%s: %s", folder, reason)
     return PaddleBackend(paddle.inference, model, options)
 
 
@@ -188,6 +190,19 @@ def _config(inference: Any, model: PaddleModel, options: ModelOptions, onednn: b
     else:
         config.disable_mkldnn()
     return config
+
+
+def _not_on_cpu(paddle: Any, options: ModelOptions) -> str | None:
+    """What of the options Paddle does not do on a CPU, or None; it says nothing of that itself."""
+    if options.use_trt:
+        return "TensorRT needs a GPU; the model runs on the CPU without it"
+    if options.precision == "fp16":
+        return "Paddle has no fp16 on a CPU; the model is computed in fp32"
+    if options.precision == "bf16" and not (options.onednn and paddle.base.core.supports_bfloat16()):
+        return "bf16 needs oneDNN and a processor with AVX-512; the model is computed in fp32"
+    if options.precision == "int8":
+        return "only what is quantized in the model is computed in int8, the rest in fp32"
+    return None
 
 
 def _use_gpu(inference: Any, config: Any, options: ModelOptions) -> None:

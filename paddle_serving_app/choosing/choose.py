@@ -23,7 +23,11 @@ _LONGEST_QUEUE = 12.0
 
 
 def plan_for(
-    folder: Path, options: ModelOptions, seconds: float, command: Sequence[str] = contestant.COMMAND
+    folder: Path,
+    options: ModelOptions,
+    seconds: float,
+    command: Sequence[str] = contestant.COMMAND,
+    readable: Path | None = None,
 ) -> Plan | None:
     """The plan of a model: the one that is kept, or one that is made now.
 
@@ -32,6 +36,7 @@ def plan_for(
         options: what was asked for, without a backend.
         seconds: about how long the measuring may take; 0: nothing is measured.
         command: what a candidate is tried by.
+        readable: where the candidates find the files, if `folder` holds them encrypted.
 
     Returns:
         None where there is no plan and none could be made; the log says why.
@@ -49,7 +54,7 @@ def plan_for(
         if (found := plans.read(folder, key)) is not None:  # another engine of the same model was first
             return found
         try:
-            found = contest.measure(folder, options, contest.Effort(seconds=seconds), command)
+            found = contest.measure(readable or folder, options, contest.Effort(seconds=seconds), command)
         except Exception:  # whatever it is, the model can be served without a plan
             logger.exception("%s: measuring failed", folder)
     if found is not None:

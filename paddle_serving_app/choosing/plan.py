@@ -142,6 +142,28 @@ class Plan:
         }
 
 
+def beside(plan: Plan | None, options: ModelOptions, instances: int) -> tuple[int, int]:
+    """How many engines a model gets, and how many threads each.
+
+    Args:
+        plan: of the model, if there is one.
+        options: what was asked for; its threads, if it names some, are those of each engine.
+        instances: how many were asked for; 0: as many as measured best, else one.
+
+    Returns:
+        Both numbers. Engines that were not measured beside each other share the processors.
+    """
+    measured = plan.engines if plan is not None else None
+    count = instances or (measured.count if measured is not None else 1)
+    if options.threads:
+        return count, options.threads
+    if measured is not None and measured.count == count:
+        return count, measured.threads
+    if count == 1:
+        return 1, plan.candidate.threads if plan is not None else processors.available()
+    return count, max(1, processors.available() // count)
+
+
 def shown_ms(ms: float) -> str:
     """Milliseconds for people: three digits."""
     return f"{ms:.0f}" if ms >= 100 else f"{ms:.3g}"
@@ -190,7 +212,7 @@ def read(folder: Path, key: str) -> Plan | None:
     try:
         with file.open("rb") as stream:
             said = json.loads(stream.read(_MAX_BYTES))
-        return _plan(said) if said["key"] == key else None
+        return from_json(said) if said["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         logger.warning("%s is no plan (%s: %s); it is ignored", file, type(exc).__name__, exc)
         return None
@@ -215,8 +237,8 @@ def _name(key: str) -> str:
     return f"plan-{key[:32]}.json"
 
 
-def _plan(said: dict[str, Any]) -> Plan:
-    """A plan from its JSON form; raises whatever does not fit."""
+def from_json(said: Mapping[str, Any]) -> Plan:
+    """A plan from its JSON form, `asdict`; raises whatever does not fit."""
     found = Plan(
         candidate=_candidate(said["candidate"]),
         max_rows=_number(said["max_rows"], 0),

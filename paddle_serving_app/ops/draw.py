@@ -43,10 +43,11 @@ class BoxDrawing:
         boxes: polygons, each (P, 2) corners (x, y) in pixels; P may differ.
         texts: one for each box; None draws only the boxes.
         scores: one for each box, 0..1, written behind the text with two digits; may be None.
+        kinds: a number for each box: those of one number have one colour. None: neighbours have different ones.
     Returns a new (H, W, 3) uint8, BGR.
 
     Raises:
-        BadInput: not a picture, or not as many texts or scores as boxes.
+        BadInput: not a picture, or not as many texts, scores or kinds as boxes.
         BadConfig: `font` cannot be read.
     """
 
@@ -61,35 +62,37 @@ class BoxDrawing:
         boxes: Sequence[ArrayLike] | Array,
         texts: Sequence[str] | None = None,
         scores: Sequence[float] | None = None,
+        kinds: Sequence[int] | None = None,
     ) -> ImageU8:
         require_hwc(image, "BoxDrawing")
         polygons = [np.round(np.asarray(box, np.float64)).astype(np.int32).reshape(-1, 2) for box in boxes]
-        for what, given in (("texts", texts), ("scores", scores)):
+        for what, given in (("texts", texts), ("scores", scores), ("kinds", kinds)):
             if given is not None and len(given) != len(polygons):
                 raise BadInput(f"BoxDrawing got {len(polygons)} boxes and {len(given)} {what}")
         size = max(image.shape[:2])
         drawn = image.copy()
-        for k, polygon in enumerate(polygons):
-            color = _COLORS[k % len(_COLORS)]
+        colors = [_COLORS[k % len(_COLORS)] for k in (range(len(polygons)) if kinds is None else kinds)]
+        for polygon, color in zip(polygons, colors, strict=True):
             cv2.polylines(drawn, [polygon], True, color, thickness=max(1, size // 500), lineType=cv2.LINE_AA)
         if texts is None or not polygons:
             return drawn
-        return self._labelled(drawn, polygons, _labels(texts, scores, bool(self.font or _chinese_font())))
+        return self._labelled(drawn, polygons, _labels(texts, scores, self.font), colors)
 
     def __repr__(self) -> str:
         return f"BoxDrawing({self.font!r})"
 
-    def _labelled(self, image: ImageU8, polygons: Sequence[Array], labels: Sequence[str]) -> ImageU8:
+    def _labelled(
+        self, image: ImageU8, polygons: Sequence[Array], labels: Sequence[str], colors: Sequence[tuple[int, int, int]]
+    ) -> ImageU8:
         """Write each label on a strip of its box's colour above the box, or inside where there is no room above."""
         canvas = Image.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
         pen = ImageDraw.Draw(canvas)
-        for k, (polygon, label) in enumerate(zip(polygons, labels, strict=True)):
+        for polygon, label, (blue, green, red) in zip(polygons, labels, colors, strict=True):
             font = self._font_for(polygon, max(image.shape[:2]))
             left, top, right, bottom = font.getbbox(label)
             width, height = int(right - left) + 4, int(bottom - top) + 4
             x = int(np.clip(polygon[:, 0].min(), 0, max(image.shape[1] - width, 0)))
             y = max(int(polygon[:, 1].min()) - height, 0)
-            blue, green, red = _COLORS[k % len(_COLORS)]
             pen.rectangle((x, y, x + width, y + height), fill=(red, green, blue))
             pen.text((x + 2 - left, y + 2 - top), label, font=font, fill=(255, 255, 255))
         return np.ascontiguousarray(np.asarray(canvas)[:, :, ::-1])
@@ -98,19 +101,28 @@ class BoxDrawing:
         """A size that goes with the box, legible in the picture; in steps, so that few fonts are loaded."""
         shortest = float(min(np.linalg.norm(np.roll(polygon, -1, axis=0) - polygon, axis=1), default=0.0))
         points = int(np.clip(shortest * 0.42, max(picture_size / 110, 9), max(picture_size / 45, 12)))
-        if self.font:
-            return _loaded(self.font, 0, points)
-        if found := _chinese_font():
-            return _loaded(*found, points)
-        return _latin_font(points)
+        return text_font(points, self.font)
 
 
-def _labels(texts: Sequence[str], scores: Sequence[float] | None, has_chinese: bool) -> list[str]:
+def text_font(points: int, file: str = "") -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """A font for texts on pictures: that of a file, or one with Chinese characters, or a Latin one."""
+    if file:
+        return _loaded(file, 0, points)
+    if found := _chinese_font():
+        return _loaded(*found, points)
+    return _latin_font(points)
+
+
+def shown_text(text: str, instead: str, file: str = "") -> str:
+    """One printable line of bounded length; `instead` where `text_font` has not the characters."""
+    shown = "".join(c if c.isprintable() else " " for c in text[:200])
+    return shown if file or shown.isascii() or _chinese_font() else instead
+
+
+def _labels(texts: Sequence[str], scores: Sequence[float] | None, font: str) -> list[str]:
     labels = []
     for k, text in enumerate(texts):
-        # One line, printable, of bounded length: whoever sends a picture decides what is in the text.
-        shown = "".join(c if c.isprintable() else " " for c in text[:200])
-        label = shown if has_chinese or shown.isascii() else f"#{k + 1}"
+        label = shown_text(text, f"#{k + 1}", font)  # whoever sends a picture decides what is in the text
         labels.append(f"{label} {scores[k]:.2f}" if scores is not None else label or " ")
     return labels
 

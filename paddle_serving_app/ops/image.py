@@ -31,6 +31,21 @@ class Sequential:
         return "Sequential(\n" + "".join(f"    {t}\n" for t in self.transforms) + ")"
 
 
+class Lambda:
+    """A function as a step. Source: as `Sequential`; equal."""
+
+    def __init__(self, lambd: Callable[[Any], Any]) -> None:
+        if not callable(lambd):
+            raise BadConfig(f"Lambda needs a function, got {type(lambd).__name__}")
+        self.lambd = lambd
+
+    def __call__(self, img: Any) -> Any:
+        return self.lambd(img)
+
+    def __repr__(self) -> str:
+        return "Lambda()"
+
+
 class BGR2RGB:
     """Reverse the channels of (H, W, C): blue-green-red to red-green-blue.
 

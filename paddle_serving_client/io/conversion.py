@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_serving_client import model_config
-from paddle_serving_client.errors import BadConfig, NoMethod
-from paddle_serving_client.io import folders, source
+from paddle_serving_client.encryption import KEY
+from paddle_serving_client.errors import BadConfig
+from paddle_serving_client.io import folders, sealing, source
+from paddle_serving_client.io.sealing import Sealing
 from paddle_serving_client.io.source import Names, Source
 from paddle_serving_client.model_config import ModelSpec, Variable
 
@@ -36,6 +38,7 @@ def inference_model_to_serving(
     show_proto: bool = False,
     feed_alias_names: str | None = None,
     fetch_alias_names: str | None = None,
+    key_file: str | Path = KEY,
 ) -> tuple[list[str], list[str]]:
     """Make the server's and the client's folder of an exported model (Paddle 1, 2, 3, or ONNX); needs no Paddle.
 
@@ -45,23 +48,23 @@ def inference_model_to_serving(
         serving_client: gets `serving_client_conf.prototxt` in both forms.
         model_filename: the program in `dirname`; None: find it by its usual name.
         params_filename: its parameters; None: find them, in one file or in one file each.
-        encryption: not implemented.
-        key_len: without encryption, ignored.
-        encrypt_conf: likewise.
+        encryption: write the model encrypted, as `encrypt_model` and `encrypt_params`.
+        key_len: bits of a new key: 128, 192 or 256.
+        encrypt_conf: not taken: there is one cipher.
         show_proto: print the config and write nothing.
         feed_alias_names: the names callers will use for the inputs, in the program's order, with commas between.
         fetch_alias_names: likewise for the outputs; those of Paddle 1 and 2 programs are sorted by their real names,
             as Paddle Serving 0.9 did, others are in the program's order.
+        key_file: with encryption, the key; where it is not there, a new key is written to it.
 
     Returns:
         The real names of the inputs and of the outputs, in the order of the config.
 
     Raises:
         BadModel: the model is missing, damaged or of a kind that is not read here.
-        BadConfig: the aliases do not fit, or a folder cannot be used.
-        NoMethod: encryption was asked for.
+        BadConfig: the aliases do not fit, or a folder or the key cannot be used.
+        MissingLibrary: encryption was asked for, and `cryptography` is not installed.
     """
-    refuse_encryption(encryption)
     spec = convert(
         dirname,
         serving_server,
@@ -70,6 +73,7 @@ def inference_model_to_serving(
         feed_alias_names,
         fetch_alias_names,
         show_proto=show_proto,
+        sealed=sealing.asked(encryption, key_len, encrypt_conf, key_file),
     ).spec
     return [feed.name for feed in spec.feeds], [fetch.name for fetch in spec.fetches]
 
@@ -83,23 +87,37 @@ def convert(
     fetch_aliases: str | None,
     *,
     show_proto: bool,
+    sealed: Sealing | None = None,
 ) -> Conversion:
     """As `inference_model_to_serving`, and says what was found."""
     found = source.read(dirname, names, wanted=names)
     logger.info("found in %s: %s", dirname, found)
     fetches = found.fetches if found.has_ordered_fetches else sorted(found.fetches, key=lambda fetch: fetch.name)
     spec = checked_spec(found.feeds, fetches, feed_aliases, fetch_aliases)
-    finish(found, spec, server, client, show_proto=show_proto)
+    finish(found, spec, server, client, show_proto=show_proto, sealed=sealed)
     return Conversion(found, spec)
 
 
-def finish(found: Source, spec: ModelSpec, server: str | Path, client: str | Path, *, show_proto: bool) -> None:
+def finish(
+    found: Source,
+    spec: ModelSpec,
+    server: str | Path,
+    client: str | Path,
+    *,
+    show_proto: bool,
+    sealed: Sealing | None = None,
+) -> None:
     """Write the folders, or only print the config."""
     if show_proto:
         sys.stdout.write(model_config.to_text(spec))
-    else:
+        return
+    if sealed is None:
         folders.write_pair(server, client, found.files, spec)
-        logger.info("wrote %s and %s", server, client)
+    else:
+        files = sealed.renamed(found)
+        with sealed.key() as key:
+            folders.write_pair(server, client, files, spec, key)
+    logger.info("wrote %s and %s", server, client)
 
 
 def checked_spec(
@@ -119,12 +137,6 @@ def checked_spec(
     except UnicodeEncodeError as exc:  # an argument that is not UTF-8
         raise BadConfig("an alias is not text") from exc
     return model_config.parse(text, source="the new config")
-
-
-def refuse_encryption(encryption: bool) -> None:
-    """Raises NoMethod where it is asked for."""
-    if encryption:
-        raise NoMethod("encryption=True is not implemented: encrypted models are neither written nor served yet")
 
 
 def _renamed(kind: str, variables: Sequence[Variable], aliases: str | None) -> tuple[Variable, ...]:

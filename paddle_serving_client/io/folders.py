@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from paddle_serving_client import manifest, model_config
+from paddle_serving_client import encryption, manifest, model_config
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.io.source import ModelFile, is_model
 from paddle_serving_client.manifest import open_regular
@@ -28,9 +28,12 @@ _MODEL_ENDINGS = (".pdmodel", "__model__", ".onnx", ".pdiparams", "__params__")
 _SERVER_CONFIGS = (model_config.SERVER_CONFIG, model_config.SERVER_STREAM)
 _CLIENT_CONFIGS = (model_config.CLIENT_CONFIG, model_config.CLIENT_STREAM)
 _COPY_BYTES = 1 << 20
+_ROLES = (encryption.Role.PROGRAM, encryption.Role.PARAMS)
 
 
-def write_pair(server: str | Path, client: str | Path, files: Sequence[ModelFile], spec: ModelSpec) -> None:
+def write_pair(
+    server: str | Path, client: str | Path, files: Sequence[ModelFile], spec: ModelSpec, key: bytes | None = None
+) -> None:
     """Write the server's and the client's folder.
 
     Args:
@@ -38,6 +41,7 @@ def write_pair(server: str | Path, client: str | Path, files: Sequence[ModelFile
         client: gets the config in both forms; may be the same folder.
         files: the model's files.
         spec: the config.
+        key: encrypts the files, the program first; None: they are copied as they are.
 
     Raises:
         BadConfig: a folder's name is taken by a file, or the server folder holds another model's files.
@@ -55,8 +59,12 @@ def write_pair(server: str | Path, client: str | Path, files: Sequence[ModelFile
         if server_folder.target.is_dir():
             with _locked(server_folder.target):
                 server_folder.refuse_foreign(names)
-        for file in files:
-            _join(file.parts, server_folder.partial / file.name)
+        model = secrets.token_bytes(16)
+        for file, role in zip(files, _ROLES[: len(files)] if key else [None] * len(files), strict=True):
+            if key and role:
+                encryption.write(file.parts, server_folder.partial / file.name, key, role, model)
+            else:
+                _join(file.parts, server_folder.partial / file.name)
         _write_configs(server_folder.partial, spec, *_SERVER_CONFIGS)
         _write_configs(client_folder.partial, spec, *_CLIENT_CONFIGS)
         manifest.write(server_folder.partial, names)

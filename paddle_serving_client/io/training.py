@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paddle_serving_client.encryption import KEY
 from paddle_serving_client.errors import BadConfig, BadModel, MissingLibrary
-from paddle_serving_client.io import source
-from paddle_serving_client.io.conversion import checked_spec, finish, refuse_encryption
+from paddle_serving_client.io import sealing, source
+from paddle_serving_client.io.conversion import checked_spec, finish
 from paddle_serving_client.io.params import DEFAULT_NAME
 from paddle_serving_client.io.source import Names, Source
 from paddle_serving_client.model_config import Variable
@@ -31,6 +32,7 @@ def save_model(
     show_proto: bool = False,
     feed_alias_names: str | None = None,
     fetch_alias_names: str | None = None,
+    key_file: str | Path = KEY,
 ) -> None:
     """Make the server's and the client's folder of a static program, or of a `paddle.nn.Layer`.
 
@@ -51,30 +53,30 @@ def save_model(
         feed_var_dict: the inputs by alias.
         fetch_var_dict: the outputs by alias; the config holds them sorted by alias.
         main_program: the program, None for the default one; or a layer.
-        encryption: not implemented.
-        key_len: without encryption, ignored.
-        encrypt_conf: likewise.
+        encryption: write the model encrypted, as `encrypt_model` and `encrypt_params`.
+        key_len: bits of a new key: 128, 192 or 256.
+        encrypt_conf: not taken: there is one cipher.
         model_filename: name of the program's file; None: `model.json`, or `model.pdmodel` where Paddle is told to use
             its old form of programs. A name with the ending of the other form gets the right one.
         params_filename: name of the parameters' file; None: `params.pdiparams`.
         show_proto: print the config and write nothing.
         feed_alias_names: other aliases for the inputs, in the order of the dict, with commas between.
         fetch_alias_names: likewise for the outputs, in sorted order.
+        key_file: with encryption, the key; where it is not there, a new key is written to it.
 
     Raises:
         BadModel: Paddle cannot save the program.
         BadConfig: the names do not fit, or a folder cannot be used.
         MissingLibrary: Paddle is not installed.
-        NoMethod: encryption was asked for.
     """
-    refuse_encryption(encryption)
+    sealed = sealing.asked(encryption, key_len, encrypt_conf, key_file)
     paddle = _paddle()
     wanted = Names(model=model_filename, params=params_filename or DEFAULT_NAME)
     save = _save_layer if isinstance(main_program, paddle.nn.Layer) else _save_program
     with tempfile.TemporaryDirectory(prefix="serving_") as folder:
         found, feeds, fetches = save(paddle, Path(folder), main_program, feed_var_dict, fetch_var_dict, wanted)
         spec = checked_spec(feeds, fetches, feed_alias_names, fetch_alias_names)
-        finish(found, spec, server_model_folder, client_config_folder, show_proto=show_proto)
+        finish(found, spec, server_model_folder, client_config_folder, show_proto=show_proto, sealed=sealed)
 
 
 def save_dygraph_model(

@@ -30,6 +30,11 @@ MAX_RATIO = 100
 FREE_RATIO_BYTES = 1 << 20
 """... unless the result is smaller than this: small tensors of zeros are honest."""
 MAX_ERROR_TEXT_BYTES = 1024
+MIN_GZIP_BYTES = 512
+"""Smaller messages are never compressed."""
+_PROBE_BYTES = 16 << 10
+_WORTH_IT = 0.9
+"""The largest part of its size that the beginning of a message may keep for the rest to be compressed at all."""
 
 _HEAD = struct.Struct(">4sII")
 
@@ -203,6 +208,20 @@ def decompress(
     if inflater.unused_data:
         raise BadPacket(f"the {name} payload is followed by something else")
     return plain
+
+
+def gzipped(message: bytes) -> bytes | None:
+    """A message as gzip, or None where that would not make it much smaller: most tensors of real numbers.
+
+    Whether it would is tried on its beginning, so that a large message costs its sender little.
+    """
+    if len(message) < MIN_GZIP_BYTES:
+        return None
+    if len(message) > 2 * _PROBE_BYTES and len(zlib.compress(message[:_PROBE_BYTES], 1)) > _WORTH_IT * _PROBE_BYTES:
+        return None
+    packer = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
+    packed = packer.compress(message) + packer.flush()
+    return packed if len(packed) < len(message) else None
 
 
 def request_frame(service: str, method: str, correlation_id: int, payload: bytes | memoryview) -> bytes:

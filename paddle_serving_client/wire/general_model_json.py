@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from paddle_serving_client import dtype
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.message import Array
+from paddle_serving_client.wire import json_text
 from paddle_serving_client.wire.tensors import (
     CARRIERS,
     LITTLE,
@@ -129,8 +129,8 @@ def _document(body: bytes | memoryview) -> _Object:
     refuse_over("values in the JSON body", text.count(b","), MAX_VALUES)
     refuse_over("arrays and objects in the JSON body", text.count(b"[") + text.count(b"{"), MAX_CONTAINERS)
     try:
-        got = orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
+        got = json_text.loads(text)
+    except ValueError as exc:
         raise BadPacket(f"the body is not JSON: {exc}") from exc
     return _object(got, "the JSON body")
 
@@ -338,4 +338,4 @@ def _filled(**fields: object) -> dict[str, object]:
 
 
 def _dumps(whole: dict[str, object]) -> bytes:
-    return orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json_text.dumps(whole)

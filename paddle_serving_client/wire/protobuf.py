@@ -6,6 +6,7 @@ Here a field is a view of the message, and numpy takes the numbers from it. What
 Format: https://protobuf.dev/programming-guides/encoding/
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -30,6 +31,9 @@ _LAST_OF_TEN = 1
 _UINT64 = (1 << 64) - 1
 _FEW = 32
 """Up to so many bytes, or numbers, a plain loop is faster than numpy."""
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))
+_FIRST_LOOK = 64
+"""Bytes looked at for numbers in a row; four times as many as long as there is nothing else in them."""
 _PIECE = 1 << 16
 """Bytes, or numbers, handled at a time: what numpy needs in between stays small beside the result."""
 
@@ -43,8 +47,13 @@ class MessageType:
         self.number_of = {name: number for name, (number, *_) in fields.items()}
         self._name_of_number = {number: name for name, number in self.number_of.items()}
 
-    def read(self, message: memoryview) -> dict[str, list[memoryview]]:
+    def read(self, message: memoryview, runs: bool = False) -> dict[str, list[memoryview]]:
         """The values of each field that came, without tag and length, in their order. Views, no copies.
+
+        Args:
+            message: its bytes.
+            runs: whether numbers that were not packed are to be expected: what stands in a row of them is then taken
+                at once, as if it had been packed, and counts as one field.
 
         Raises:
             BadPacket: not the wire format, cut, or a wanted field of another wire type.
@@ -55,6 +64,7 @@ class MessageType:
         for _ in range(MAX_FIELDS):
             if at == end:
                 return got
+            begin = at
             tag, start = read_varint(message, at)
             kind = tag & 7
             if kind == BYTES:
@@ -70,7 +80,11 @@ class MessageType:
                 raise BadPacket(f"protobuf field {tag >> 3} needs {at - start} bytes, {end - start} are left")
             name = self._name_of_tag.get(tag)
             if name is not None:
-                got.setdefault(name, []).append(message[start:at])
+                if runs and kind != BYTES and at < end and message[at] == tag < 0x80:
+                    packed, at = _run(message, begin, tag)
+                    got.setdefault(name, []).append(packed)
+                else:
+                    got.setdefault(name, []).append(message[start:at])
             elif tag >> 3 in self._name_of_number or not 8 <= tag < 1 << 32:
                 name = self._name_of_number.get(tag >> 3, "a field that cannot be")
                 raise BadPacket(f"protobuf field {tag >> 3} ({name}) came with wire type {kind}")
@@ -166,15 +180,25 @@ def pack_varints(values: npt.NDArray[np.integer]) -> bytes:
 
 def varint(value: int) -> bytes:
     """One varint; a negative number as the 64 bits it has."""
+    if 0 <= value < 0x80:
+        return _ONE_BYTE[value]
+    if 1 << 49 <= value < 1 << 56:
+        return _eight_septets(value)
     value &= _UINT64
-    if value < 0x80:
-        return bytes((value,))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _eight_septets(value: int) -> bytes:
+    """Times in microseconds, which every answer has two of: halves moved apart, then quarters, then eighths."""
+    value = value & 0xFFFFFFF | (value & 0xFFFFFFF0000000) << 4
+    value = value & 0x3FFF00003FFF | (value & 0xFFFC0000FFFC000) << 2
+    value = value & 0x7F007F007F007F | (value & 0x3F803F803F803F80) << 1
+    return (value | 0x80808080808080).to_bytes(8, "little")
 
 
 def number_field(number: int, value: int) -> bytes:
@@ -184,7 +208,12 @@ def number_field(number: int, value: int) -> bytes:
 
 def bytes_field(number: int, *parts: Part) -> list[Part]:
     """A field of text, bytes, packed numbers or a nested message, in parts that are to be joined."""
-    return [varint(number << 3 | BYTES) + varint(sum(map(len, parts))), *parts]
+    return [_bytes_head(number, sum(map(len, parts))), *parts]
+
+
+@functools.lru_cache(maxsize=1024)
+def _bytes_head(number: int, length: int) -> bytes:
+    return varint(number << 3 | BYTES) + varint(length)
 
 
 def _each_varint(packed: memoryview) -> Iterator[int]:
@@ -192,6 +221,32 @@ def _each_varint(packed: memoryview) -> Iterator[int]:
     while at < len(packed):
         value, at = read_varint(packed, at)
         yield signed(value)
+
+
+def _run(message: memoryview, at: int, tag: int) -> tuple[memoryview, int]:
+    """The numbers of one field that stand in a row, each behind its tag of one byte: packed, and the place after them.
+
+    The first of them is known to be whole.
+    """
+    size = _FIRST_LOOK
+    while True:
+        raw = np.frombuffer(message[at : at + size], np.uint8)
+        if width := _FIXED_BYTES.get(tag & 7):
+            starts = np.arange(0, len(raw) - width, width + 1)
+            ends = starts + width
+        else:
+            every_end = np.flatnonzero(raw < 0x80)
+            ends = every_end[1::2]
+            starts = np.concatenate(([0], ends[:-1] + 1)) if ends.size else ends
+        others = np.flatnonzero(raw[starts] != tag)
+        if others.size or at + size >= len(message):
+            break
+        size *= 4
+    count = int(others[0]) if others.size else len(starts)
+    after = int(ends[count - 1]) + 1
+    values = np.ones(after, np.bool_)
+    values[starts[:count]] = False
+    return memoryview(raw[:after][values].tobytes()), at + after
 
 
 def _unpack_piece(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:

@@ -5,30 +5,41 @@ Pure: no sockets, no clock, no model. A job that cannot be joined is a batch of 
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from paddle_serving_client.message import Array, Lod
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Feed:
     """The inputs of one request, in the order of the signature."""
 
-    arrays: tuple[Array, ...]
-    lods: Mapping[int, Lod]
+    arrays: Sequence[Array]
+    rows: int
+    kind: Hashable | None
+    """What must be equal for two feeds to be joined; None for a feed that joins with nobody."""
 
-    @property
-    def rows(self) -> int:
-        """Length of axis 0 of the first input; 1 for a model without inputs that have axes."""
-        return self.arrays[0].shape[0] if self.arrays and self.arrays[0].ndim else 1
+    @classmethod
+    def of(cls, arrays: Sequence[Array], lods: Mapping[int, Lod]) -> "Feed":
+        """Arrays as a feed."""
+        shapes = [array.shape for array in arrays]
+        return cls(arrays, rows_of(shapes), kind_of([array.dtype for array in arrays], shapes, lods))
 
-    @property
-    def kind(self) -> Hashable | None:
-        """What must be equal for two feeds to be joined; None for a feed that joins with nobody."""
-        if self.lods or any(a.ndim == 0 or a.shape[0] != self.rows for a in self.arrays):
-            return None
-        return tuple((a.dtype.str, a.shape[1:]) for a in self.arrays)
+
+def rows_of(shapes: Sequence[tuple[int, ...]]) -> int:
+    """Length of axis 0 of the first input; 1 for a model without inputs that have axes."""
+    return shapes[0][0] if shapes and shapes[0] else 1
+
+
+def kind_of(
+    types: Sequence[np.dtype[Any]], shapes: Sequence[tuple[int, ...]], lods: Mapping[int, Lod]
+) -> Hashable | None:
+    """The `kind` of a feed with inputs of these types and shapes."""
+    if lods or any(not shape or shape[0] != shapes[0][0] for shape in shapes):
+        return None
+    return tuple((kind.str, shape[1:]) for kind, shape in zip(types, shapes, strict=True))
 
 
 def choose(waiting: Sequence[Feed], max_rows: int) -> list[int]:
@@ -53,7 +64,7 @@ def choose(waiting: Sequence[Feed], max_rows: int) -> list[int]:
 def join(feeds: Sequence[Feed]) -> tuple[Array, ...]:
     """The inputs of several feeds of one kind as one; a single feed is handed on without a copy."""
     if len(feeds) == 1:
-        return feeds[0].arrays
+        return tuple(feeds[0].arrays)
     return tuple(np.concatenate(parts) for parts in zip(*(feed.arrays for feed in feeds), strict=True))
 
 

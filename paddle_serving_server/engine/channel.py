@@ -22,6 +22,7 @@ TRIES = 2
 _RECONNECT_S = 0.05
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)
 _MAX_SHARED_BYTES = 2 << 30
+_MESSAGES_AT_ONCE = 8
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 
@@ -46,6 +47,7 @@ class Channel:
     signature: Signature
     backend_name: str
     plan: Mapping[str, object]
+    version = "1"
 
     def __init__(self, path: str, max_waiting: int, on_hung: Callable[[], None], hung_s: float = HUNG_S) -> None:
         self._path = path
@@ -60,6 +62,8 @@ class Channel:
         self._suspects: deque[int] = deque()
         """Requests that were inside when an engine died, tried again one at a time: one of them may be the cause."""
         self._outbox: deque[tuple[bytes, int | None]] = deque()
+        self._flush_is_due = False
+        self._next_alarm = math.inf
         self._attached: set[int] = set()
         self._reply_bytes = 0
         self._socket: socket.socket | None = None
@@ -71,6 +75,11 @@ class Channel:
     def waiting(self) -> int:
         """Requests whose answer is still out."""
         return len(self._pending)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a loaded engine is at the other end now."""
+        return self._ready.is_set()
 
     async def ready(self) -> None:
         """Wait until the engine has loaded its model and said what it takes."""
@@ -89,18 +98,14 @@ class Channel:
         self._pending[number] = pending
         if self._ready.is_set():
             self._submit(number, pending)
-        alarm = None
-        if deadline != math.inf:
-            alarm = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._late, number, pending)
+        if deadline < self._next_alarm:
+            self._set_alarm(deadline)
         try:
             return await pending.future
         except asyncio.CancelledError:
             if number in self._pending:
                 self._abandon(number, pending)
             raise
-        finally:
-            if alarm is not None:
-                alarm.cancel()
 
     async def close(self) -> None:
         """Close the line; requests still out fail."""
@@ -147,35 +152,47 @@ class Channel:
             pending.offsets,
             arranged.lods,
         )
-        if len(packet) > messages.MAX_PACKET_BYTES:
+        if len(packet) > messages.MAX_MESSAGE_BYTES:
             del self._pending[number]
             self._release(pending)
             self._fail(pending, BadInput("the sequence offsets (LoD) of this request are too many"))
             return
         self._send(packet, None)
 
-    def _send(self, packet: bytes, fd: int | None) -> None:
-        self._outbox.append((packet, fd))
-        if len(self._outbox) == 1:
+    def _send(self, message: bytes, fd: int | None) -> None:
+        """Send with what else is due at this moment; before it becomes much, so that the engine can begin."""
+        self._outbox.append((message, fd))
+        if len(self._outbox) == _MESSAGES_AT_ONCE:
             self._flush()
+        elif not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._flush_is_due = False
+        self._flush()
 
     def _flush(self) -> None:
         sock = self._socket
         while self._outbox and sock is not None:
-            packet, fd = self._outbox[0]
+            packet, fd, count = messages.next_packet(self._outbox)
             try:
                 if fd is None:
                     sock.send(packet)
                 else:
                     socket.send_fds(sock, [packet], [fd])
             except BlockingIOError:
-                self._loop.add_writer(sock.fileno(), self._flush)
+                self._loop.add_writer(sock.fileno(), self._flush_blocked)
                 return
             except OSError:
                 return  # the reader sees the end of the line and submits everything again
-            self._outbox.popleft()
-        if sock is not None:
-            self._loop.remove_writer(sock.fileno())
+            for _ in range(count):
+                self._outbox.popleft()
+
+    def _flush_blocked(self) -> None:
+        if self._socket is not None:
+            self._loop.remove_writer(self._socket.fileno())
+        self._flush()
 
     # -- the way back
 
@@ -192,7 +209,8 @@ class Channel:
                 self._lost()
                 return
             fds = [int.from_bytes(data[:4], "little") for _, _, data in ancillary]
-            self._take_answer(packet, fds)
+            for message in messages.unbundle(packet):
+                self._take_answer(message, fds)
 
     def _take_answer(self, packet: bytes, fds: list[int]) -> None:
         self._last_heard = time.monotonic()
@@ -213,19 +231,19 @@ class Channel:
             self._try_next_suspect()
 
     def _read_reply(self, done: messages.Done, pending: _Pending, fds: list[int]) -> Reply:
-        tensors = done.tensors
+        layout = done.layout
         if done.segment == messages.INLINE:
-            arrays = tensors.arrays(None)
+            arrays = layout.arrays(done.inline)
         elif done.segment == messages.ENCLOSED:
             enclosed = segments.attach(0, done.size, fds[0])
-            arrays = tensors.arrays(enclosed.memory)
+            arrays = layout.arrays(enclosed.memory)
             segments.discard(enclosed)
             self._reply_bytes = max(self._reply_bytes, segments.aligned(done.size))
         else:
             assert pending.segment is not None
             # The copy out: the segment is about to serve another request.
-            arrays = [array.copy() for array in tensors.arrays(pending.segment.memory)]
-        return Reply(tuple(arrays), tensors.lods, done.queue_ms, done.run_ms, done.rows)
+            arrays = [array.copy() for array in layout.arrays(pending.segment.memory)]
+        return Reply(tuple(arrays), layout.lods, done.queue_ms, done.run_ms, done.rows)
 
     def _release(self, pending: _Pending) -> None:
         if pending.segment is not None:
@@ -235,6 +253,23 @@ class Channel:
     def _fail(self, pending: _Pending, error: ServingError) -> None:
         if not pending.future.done():
             pending.future.set_exception(error)
+
+    def _set_alarm(self, deadline: float) -> None:
+        """Look for late requests at that time; mostly one alarm serves thousands of them."""
+        self._next_alarm = deadline
+        self._loop.call_later(max(0.0, deadline - time.monotonic()), self._on_alarm, deadline)
+
+    def _on_alarm(self, deadline: float) -> None:
+        if deadline != self._next_alarm:
+            return  # an earlier one took its place
+        now = time.monotonic()
+        waiting = [(number, p) for number, p in self._pending.items() if not p.future.done()]
+        for number, pending in waiting:
+            if pending.deadline <= now:
+                self._late(number, pending)
+        self._next_alarm = math.inf
+        if (following := min((p.deadline for _, p in waiting if p.deadline > now), default=math.inf)) != math.inf:
+            self._set_alarm(following)
 
     def _late(self, number: int, pending: _Pending) -> None:
         self._fail(pending, DeadlineExceeded("the model did not answer within the time given"))

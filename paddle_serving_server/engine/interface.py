@@ -21,15 +21,32 @@ class Reply:
     run_ms: float = 0.0
     rows: int = 1
     """Rows of the batch that this request was part of."""
+    is_cached: bool = False
+    """Whether it was kept from an equal request; `run_ms` is then how long that took to find out."""
 
 
 class Engine(Protocol):
-    """One loaded model that answers checked feeds."""
+    """One loaded model that answers checked feeds.
 
-    signature: Signature
-    backend_name: str
-    plan: Mapping[str, object]
-    """As `paddle_serving_app.choosing.plan.Plan.describe` says it."""
+    What it says of itself may change between two requests, when a new version of the model goes live: read it when
+    it is needed and keep nothing of it. An engine around another engine hands these on as properties.
+    """
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs. From reading it to calling `run` there must be no `await`, or see `live.one_version`."""
+
+    @property
+    def backend_name(self) -> str:
+        """The inference library that runs it."""
+
+    @property
+    def plan(self) -> Mapping[str, object]:
+        """As `paddle_serving_app.choosing.plan.Plan.describe` says it; with instances, version and last reload."""
+
+    @property
+    def version(self) -> str:
+        """Differs whenever other weights may answer; the same for the whole of a request under `live.one_version`."""
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """Run the model on one feed.
@@ -59,5 +76,11 @@ async def answer(engine: Engine, request: Request) -> Response:
     return Response(
         tensors=dict(zip(aliases, reply.arrays, strict=True)),
         lods={aliases[k]: lod for k, lod in reply.lods.items() if signature.outputs[outputs[k]].is_lod},
-        stages=(Stage("queue", reply.queue_ms), Stage("infer", reply.run_ms)),
+        stages=_stages(reply),
     )
+
+
+def _stages(reply: Reply) -> tuple[Stage, ...]:
+    if reply.is_cached:
+        return (Stage("cache", reply.run_ms),)
+    return Stage("queue", reply.queue_ms), Stage("infer", reply.run_ms)

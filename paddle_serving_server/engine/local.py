@@ -23,11 +23,14 @@ class LocalEngine:
         self.signature = model.signature
         self.backend_name = model.backend_name
         self.plan: Mapping[str, object] = {**model.plan.describe(), "max_rows": 1}
+        self.version = "1"
 
     @classmethod
-    def load(cls, folder: str | Path, options: ModelOptions, tune_s: float = 0.0) -> "LocalEngine":
+    def load(
+        cls, folder: str | Path, options: ModelOptions, tune_s: float = 0.0, key: bytes | None = None
+    ) -> "LocalEngine":
         """Load a model folder; as `Model.load`."""
-        return cls(Model.load(Path(folder), options, tune_s))
+        return cls(Model.load(Path(folder), options, tune_s, key))
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""

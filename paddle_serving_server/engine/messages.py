@@ -1,7 +1,9 @@
-"""The messages between a front and an engine, as bytes; one message is one packet of a Unix SEQPACKET socket.
+"""The messages between a front and an engine, as bytes.
 
-Small tensors travel inside the packet, larger ones lie in a shared segment and the packet says where. No pickle:
-a fixed header, then a few numbers per tensor.
+A packet of their Unix SEQPACKET socket holds one message or several: what is due at one moment travels together.
+Small tensors travel inside the message, larger ones lie in a shared segment and the message says where. No pickle: a
+fixed header, then a few numbers per tensor. These numbers are the same for request after request, so they are read
+and written once and remembered.
 
     front -> engine   RUN      run the model on these tensors
                       CANCEL   nobody waits for that answer any more
@@ -11,9 +13,11 @@ a fixed header, then a few numbers per tensor.
                       FAILED   an error: its class and its text
 """
 
+import itertools
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -22,23 +26,28 @@ from paddle_serving_app.signature import Input, Output, Signature
 from paddle_serving_client import dtype, errors
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Array, Lod
+from paddle_serving_server.engine import batch
 
 RUN, CANCEL, ATTACH, HELLO, DONE, FAILED = range(1, 7)
 
 INLINE_BYTES = 48 << 10
-"""Tensors up to this, together, travel inside the packet."""
-MAX_PACKET_BYTES = 128 << 10
+"""Tensors up to this, together, travel inside the message."""
+MAX_MESSAGE_BYTES = 128 << 10
+MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 4
 INLINE = 0xFFFFFFFF
-"""In place of a segment's number: the values follow in the packet."""
+"""In place of a segment's number: the values follow in the message."""
 ENCLOSED = 0xFFFFFFFE
 """In place of a segment's number: a segment of its own, whose descriptor rides along."""
 
+_LENGTH = struct.Struct("<I")  # of a message in a packet
 _HEAD = struct.Struct("<BQ")  # kind, id
-_RUN = struct.Struct("<BQddIQBB")  # kind, id, sent, deadline, segment, end of inputs, outputs, tensors
-_DONE = struct.Struct("<BQIQffIB")  # kind, id, segment, its size, queue ms, run ms, rows, tensors
+_RUN = struct.Struct("<BQddIQBBI")  # kind, id, sent, deadline, segment, end of inputs, outputs, tensors, layout bytes
+_DONE = struct.Struct("<BQIQffIBI")  # kind, id, segment, its size, queue ms, run ms, rows, tensors, layout bytes
 _ATTACH = struct.Struct("<BQQ")  # kind, segment, size
 _FAILED = struct.Struct("<BQB")  # kind, id, class
 _TENSOR = struct.Struct("<bBBQ")  # elem_type, axes, LoD levels, offset
+_REMEMBERED = 256
+"""Layouts that are remembered; then it begins anew."""
 
 _ERRORS: tuple[type[ServingError], ...] = (
     errors.BackendFailed,
@@ -49,7 +58,34 @@ _ERRORS: tuple[type[ServingError], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+class Layout:
+    """Types, shapes and places of the tensors of one message, and what batching asks about them."""
+
+    __slots__ = ("kind", "lods", "offsets", "rows", "shapes", "types")
+
+    def __init__(
+        self,
+        types: tuple[np.dtype[np.generic], ...],
+        shapes: tuple[tuple[int, ...], ...],
+        offsets: tuple[int, ...],
+        lods: Mapping[int, Lod],
+    ) -> None:
+        self.types = types
+        self.shapes = shapes
+        self.offsets = offsets
+        self.lods = lods
+        self.rows = batch.rows_of(shapes)
+        self.kind = batch.kind_of(types, shapes, lods)
+
+    def arrays(self, buffer: object) -> list[Array]:
+        """The tensors as views of a buffer."""
+        return [
+            np.ndarray(shape, kind, buffer, offset)  # type: ignore[arg-type]  # any buffer will do
+            for kind, shape, offset in zip(self.types, self.shapes, self.offsets, strict=True)
+        ]
+
+
+@dataclass(slots=True)
 class Run:
     """A request as the engine reads it."""
 
@@ -60,11 +96,14 @@ class Run:
     segment: int
     end: int
     """Where the inputs end in the segment: outputs may be written behind."""
-    outputs: tuple[int, ...]
-    tensors: "Tensors"
+    outputs: bytes
+    """Indices of the wanted outputs."""
+    layout: Layout
+    inline: bytes
+    """The values, where they are not in a segment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """An answer as the front reads it."""
 
@@ -74,26 +113,39 @@ class Done:
     queue_ms: float
     run_ms: float
     rows: int
-    tensors: "Tensors"
-
-
-@dataclass(frozen=True, slots=True)
-class Tensors:
-    """Types, shapes and places of the tensors of one message."""
-
-    types: tuple[np.dtype[np.generic], ...]
-    shapes: tuple[tuple[int, ...], ...]
-    offsets: tuple[int, ...]
-    lods: Mapping[int, Lod]
+    layout: Layout
     inline: bytes
 
-    def arrays(self, memory: object) -> list[Array]:
-        """The tensors as views: of `memory`, a segment, or of the packet itself when `memory` is None."""
-        buffer = self.inline if memory is None else memory
-        return [
-            np.ndarray(shape, kind, buffer, offset)  # type: ignore[arg-type]  # any buffer will do
-            for kind, shape, offset in zip(self.types, self.shapes, self.offsets, strict=True)
-        ]
+
+def bundle(messages: Sequence[bytes]) -> bytes:
+    """Several messages as one packet."""
+    return b"".join([part for message in messages for part in (_LENGTH.pack(len(message)), message)])
+
+
+def next_packet(outbox: deque[tuple[bytes, int | None]]) -> tuple[bytes, int | None, int]:
+    """As many messages from the head of a queue as one packet takes; one with a descriptor travels alone.
+
+    Returns:
+        The packet, its descriptor, and how many messages are in it.
+    """
+    first, fd = outbox[0]
+    chosen, size = [first], len(first) + _LENGTH.size
+    if fd is None:
+        for message, its_fd in itertools.islice(outbox, 1, None):
+            size += len(message) + _LENGTH.size
+            if its_fd is not None or size > MAX_PACKET_BYTES:
+                break
+            chosen.append(message)
+    return bundle(chosen), fd, len(chosen)
+
+
+def unbundle(packet: bytes) -> Iterator[bytes]:
+    """The messages of a packet."""
+    at = 0
+    while at < len(packet):
+        (length,) = _LENGTH.unpack_from(packet, at)
+        at += _LENGTH.size + length
+        yield packet[at - length : at]
 
 
 def kind_and_id(packet: bytes) -> tuple[int, int]:
@@ -113,17 +165,17 @@ def run(
     lods: Mapping[int, Lod],
 ) -> bytes:
     """A RUN packet; `times` are now and the deadline; with `segment` = INLINE the values are appended."""
-    head = _RUN.pack(RUN, number, *times, segment, end, len(outputs), len(arrays))
-    body = bytes(outputs) + _tensors(arrays, offsets, lods)
-    return head + body + (_values(arrays, offsets) if segment == INLINE else b"")
+    layout = _written_layout(arrays, offsets, lods)
+    head = _RUN.pack(RUN, number, *times, segment, end, len(outputs), len(arrays), len(layout))
+    return b"".join((head, bytes(outputs), layout, _values(arrays, offsets) if segment == INLINE else b""))
 
 
 def read_run(packet: bytes) -> Run:
     """Read a RUN packet."""
-    _, number, sent, deadline, segment, end, n_outputs, n_tensors = _RUN.unpack_from(packet)
+    _, number, sent, deadline, segment, end, n_outputs, n_tensors, n_layout = _RUN.unpack_from(packet)
     at = _RUN.size + n_outputs
-    outputs = tuple(packet[_RUN.size : at])
-    return Run(number, sent, deadline, segment, end, outputs, _read_tensors(packet, at, n_tensors))
+    layout = _read_layout(packet[at : at + n_layout], n_tensors)
+    return Run(number, sent, deadline, segment, end, packet[_RUN.size : at], layout, packet[at + n_layout :])
 
 
 def done(
@@ -136,14 +188,17 @@ def done(
     lods: Mapping[int, Lod],
 ) -> bytes:
     """A DONE packet; `timing` is milliseconds in the queue, milliseconds of the run, rows of the batch."""
-    head = _DONE.pack(DONE, number, segment, size, *timing, len(arrays))
-    return head + _tensors(arrays, offsets, lods) + (_values(arrays, offsets) if segment == INLINE else b"")
+    layout = _written_layout(arrays, offsets, lods)
+    head = _DONE.pack(DONE, number, segment, size, *timing, len(arrays), len(layout))
+    return b"".join((head, layout, _values(arrays, offsets) if segment == INLINE else b""))
 
 
 def read_done(packet: bytes) -> Done:
     """Read a DONE packet."""
-    _, number, segment, size, queue_ms, run_ms, rows, n_tensors = _DONE.unpack_from(packet)
-    return Done(number, segment, size, queue_ms, run_ms, rows, _read_tensors(packet, _DONE.size, n_tensors))
+    _, number, segment, size, queue_ms, run_ms, rows, n_tensors, n_layout = _DONE.unpack_from(packet)
+    end = _DONE.size + n_layout
+    layout = _read_layout(packet[_DONE.size : end], n_tensors)
+    return Done(number, segment, size, queue_ms, run_ms, rows, layout, packet[end:])
 
 
 def attach(segment: int, size: int) -> bytes:
@@ -177,7 +232,8 @@ def read_failed(packet: bytes) -> ServingError:
 
 def hello(signature: Signature, backend_name: str, plan: Mapping[str, object]) -> bytes:
     """A HELLO packet."""
-    said = {"signature": asdict(signature), "backend": backend_name, "plan": plan}
+    sides = {"inputs": [asdict(i) for i in signature.inputs], "outputs": [asdict(o) for o in signature.outputs]}
+    said = {"signature": sides, "backend": backend_name, "plan": plan}
     return _HEAD.pack(HELLO, 0) + json.dumps(said).encode()
 
 
@@ -190,7 +246,23 @@ def read_hello(packet: bytes) -> tuple[Signature, str, Mapping[str, object]]:
     return Signature(inputs, outputs), said["backend"], said["plan"]
 
 
-def _tensors(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod]) -> bytes:
+_written: dict[tuple[object, ...], bytes] = {}
+_read: dict[bytes, Layout] = {}
+
+
+def _written_layout(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod]) -> bytes:
+    if lods:
+        return _layout_bytes(arrays, offsets, lods)
+    key = tuple([(array.dtype.char, array.shape, offset) for array, offset in zip(arrays, offsets, strict=True)])
+    if (raw := _written.get(key)) is None:
+        raw = _layout_bytes(arrays, offsets, lods)
+        if len(_written) >= _REMEMBERED:
+            _written.clear()
+        _written[key] = raw
+    return raw
+
+
+def _layout_bytes(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod]) -> bytes:
     parts = []
     for k, (array, offset) in enumerate(zip(arrays, offsets, strict=True)):
         lod = lods.get(k, ())
@@ -200,32 +272,44 @@ def _tensors(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int,
     return b"".join(parts)
 
 
-def _read_tensors(packet: bytes, at: int, count: int) -> Tensors:
+def _read_layout(raw: bytes, count: int) -> Layout:
+    if (layout := _read.get(raw)) is None:
+        layout = _layout_of(raw, count)
+        if not layout.lods:
+            if len(_read) >= _REMEMBERED:
+                _read.clear()
+            _read[raw] = layout
+    return layout
+
+
+def _layout_of(raw: bytes, count: int) -> Layout:
     types, shapes, offsets = [], [], []
     lods: dict[int, Lod] = {}
+    at = 0
     for k in range(count):
-        code, ndim, levels, offset = _TENSOR.unpack_from(packet, at)
+        code, ndim, levels, offset = _TENSOR.unpack_from(raw, at)
         at += _TENSOR.size
         kind = dtype.numpy_of(code)
         if kind is None:
             raise ValueError(f"tensor {k} of an engine message has {dtype.name_of(code)}")
         types.append(kind)
         offsets.append(offset)
-        shapes.append(struct.unpack_from(f"<{ndim}q", packet, at))
+        shapes.append(struct.unpack_from(f"<{ndim}q", raw, at))
         at += 8 * ndim
         lod = []
         for _ in range(levels):
-            (length,) = struct.unpack_from("<I", packet, at)
-            lod.append(struct.unpack_from(f"<{length}q", packet, at + 4))
+            (length,) = struct.unpack_from("<I", raw, at)
+            lod.append(struct.unpack_from(f"<{length}q", raw, at + 4))
             at += 4 + 8 * length
         if lod:
             lods[k] = tuple(lod)
-    return Tensors(tuple(types), tuple(shapes), tuple(offsets), lods, packet[at:])
+    return Layout(tuple(types), tuple(shapes), tuple(offsets), lods)
 
 
 def _values(arrays: Sequence[Array], offsets: Sequence[int]) -> bytes:
-    size = offsets[-1] + arrays[-1].nbytes if arrays else 0
-    values = bytearray(size)
+    if len(arrays) == 1:
+        return arrays[0].tobytes()
+    values = bytearray(offsets[-1] + arrays[-1].nbytes if arrays else 0)
     for array, offset in zip(arrays, offsets, strict=True):
         values[offset : offset + array.nbytes] = array.tobytes()
     return bytes(values)

@@ -1,12 +1,16 @@
 """What an engine process is told, and how it says that it cannot start. Imports nothing heavy: others read it too."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from paddle_serving_app.backend import ModelOptions
 
 EXIT_CANNOT_START = 3
 """Exit status of a child process whose model or services cannot be loaded: starting it again would not help."""
+MAX_MESSAGE_BYTES = 160 << 10
+"""Of one message between the supervisor and a child: JSON, one packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,14 +18,30 @@ class EngineConfig:
     """One engine, as its supervisor tells it."""
 
     folder: str
+    """A model folder, or a folder of numbered ones."""
     options: ModelOptions
+    instances: int = 1
+    """Engines beside this one and itself, which share the processors; 0: what was measured, else one."""
     max_rows: int = 0
     """Largest batch, in rows of axis 0; 0: what measured best."""
     tune_s: float = 0.0
     """How long to measure which library is the fastest, where that is not known yet, in seconds."""
     max_wait_ms: float = 0.0
     """Longest time the oldest request waits for company, in milliseconds."""
+    key: str = field(default="", repr=False)
+    """Of an encrypted model, base64."""
+    nice: int = 0
+    """How far the process stands back for others: 0, or up to 19 for one whose answers nobody waits for."""
     log_level: str = "INFO"
+    # What follows differs from version to version of the model.
+    copy: str = ""
+    """Where the private copy of the model's files is, or is to be made; empty: the folder itself is loaded."""
+    unlike: str = ""
+    """The private copy of the version that is live: the same files once more are not loaded."""
+    skip: tuple[int, ...] = ()
+    """Numbers of versions that could not be loaded."""
+    plan: Mapping[str, Any] | None = None
+    """How the version before is run (`choosing.plan.Plan` as JSON): the next one is run likewise."""
 
     def to_json(self) -> str:
         """For the way to the engine process."""
@@ -31,4 +51,4 @@ class EngineConfig:
     def from_json(cls, text: str | bytes) -> "EngineConfig":
         """The opposite of `to_json`."""
         said = json.loads(text)
-        return cls(**{**said, "options": ModelOptions(**said["options"])})
+        return cls(**{**said, "options": ModelOptions(**said["options"]), "skip": tuple(said["skip"])})

@@ -9,28 +9,32 @@ connects meanwhile waits in the listener's queue. When the control socket closes
 import json
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from paddle_serving_app.choosing import plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
+from paddle_serving_client.encryption import key_from_text
 from paddle_serving_client.errors import BackendFailed, DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server import log
 from paddle_serving_server.engine import batch, messages, segments
-from paddle_serving_server.engine.settings import EXIT_CANNOT_START, EngineConfig
+from paddle_serving_server.engine.origin import Unchanged, taken
+from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
 
 logger = logging.getLogger(__name__)
 
 _UNMEASURED_ROWS = 32
 """Largest batch of a model of which nobody knows how it does in batches."""
-_OUTPUT_PACKETS = 1024
+_OUTPUT_MESSAGES = 1024
 """A front that lets this many answers lie unread is cut off."""
 
 
@@ -51,6 +55,7 @@ class _Front:
         self.segments: dict[int, segments.Segment] = {}
         self.outbox: deque[tuple[bytes, int | None]] = deque()
         self.is_open = True
+        self.watched = selectors.EVENT_READ
 
     def receive(self) -> tuple[bytes, list[int]] | None:
         """One packet and the descriptors that rode along; None when there is none now; empty at the end."""
@@ -62,27 +67,27 @@ class _Front:
             return b"", []
         return packet, [int.from_bytes(data[:4], "little") for _, _, data in ancillary]
 
-    def send(self, packet: bytes, fd: int | None = None) -> None:
-        """Send now, or when the front can take it; takes over `fd`."""
-        self.outbox.append((packet, fd))
-        self.flush()
+    def send(self, message: bytes, fd: int | None = None) -> None:
+        """Send with what else is due, at the next `flush`; takes over `fd`."""
+        self.outbox.append((message, fd))
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what waits, as far as the front takes it now."""
         while self.outbox and self.is_open:
-            packet, fd = self.outbox[0]
+            packet, fd, count = messages.next_packet(self.outbox)
             try:
                 if fd is None:
                     self.socket.send(packet)
                 else:
                     socket.send_fds(self.socket, [packet], [fd])
             except BlockingIOError:
-                self.is_open = len(self.outbox) < _OUTPUT_PACKETS
+                self.is_open = len(self.outbox) < _OUTPUT_MESSAGES
                 return
             except OSError:
                 self.is_open = False
                 return
-            self.outbox.popleft()
+            for _ in range(count):
+                self.outbox.popleft()
             if fd is not None:
                 os.close(fd)
 
@@ -124,6 +129,7 @@ class Worker:
                 self._run_next()
         for job in self._waiting:
             job.front.send(messages.failed(job.run.id, Stopping("the engine is stopping")))
+            job.front.flush()
 
     def _patience(self) -> float | None:
         """How long to listen for more before the next batch: not at all, unless a longest wait was asked for."""
@@ -141,8 +147,6 @@ class Worker:
                 self._stopping = True
             else:
                 front: _Front = key.data
-                if events & selectors.EVENT_WRITE:
-                    front.flush()
                 if events & selectors.EVENT_READ:
                     self._receive(front)
                 self._mind(front)
@@ -158,6 +162,7 @@ class Worker:
         self._fronts.add(front)
         self._selector.register(sock, selectors.EVENT_READ, front)
         front.send(self._hello)
+        self._mind(front)
 
     def _receive(self, front: _Front) -> None:
         while (received := front.receive()) is not None:
@@ -165,19 +170,23 @@ class Worker:
             if not packet:
                 front.is_open = False
                 return
-            kind, number = messages.kind_and_id(packet)
-            if kind == messages.RUN:
-                self._enqueue(front, messages.read_run(packet))
-            elif kind == messages.ATTACH:
-                number, size = messages.read_attach(packet)
-                front.segments[number] = segments.attach(number, size, fds[0])
-            elif kind == messages.CANCEL:
-                self._cancel(front, number)
+            for message in messages.unbundle(packet):
+                self._take(front, message, fds)
+
+    def _take(self, front: _Front, message: bytes, fds: list[int]) -> None:
+        kind, number = messages.kind_and_id(message)
+        if kind == messages.RUN:
+            self._enqueue(front, messages.read_run(message))
+        elif kind == messages.ATTACH:
+            number, size = messages.read_attach(message)
+            front.segments[number] = segments.attach(number, size, fds[0])
+        elif kind == messages.CANCEL:
+            self._cancel(front, number)
 
     def _enqueue(self, front: _Front, run: messages.Run) -> None:
-        memory = None if run.segment == messages.INLINE else front.segments[run.segment].memory
-        feed = batch.Feed(tuple(run.tensors.arrays(memory)), run.tensors.lods)
-        self._waiting.append(_Job(front, run, feed))
+        values = run.inline if run.segment == messages.INLINE else front.segments[run.segment].memory
+        layout = run.layout
+        self._waiting.append(_Job(front, run, batch.Feed(layout.arrays(values), layout.rows, layout.kind)))
 
     def _cancel(self, front: _Front, number: int) -> None:
         for job in self._waiting:
@@ -187,10 +196,12 @@ class Worker:
                 return
 
     def _mind(self, front: _Front) -> None:
-        """Watch for what the front can do next, or forget it when its end is closed."""
+        """Send what is due, watch for what the front can do next, or forget it when its end is closed."""
+        front.flush()
         if front.is_open:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if front.outbox else 0)
-            if self._selector.get_key(front.socket).events != events:
+            if events != front.watched:
+                front.watched = events
                 self._selector.modify(front.socket, events, front)
             return
         if front in self._fronts:
@@ -204,19 +215,28 @@ class Worker:
         if self._waiting[0].run.deadline < now:
             job = self._waiting.popleft()
             job.front.send(messages.failed(job.run.id, DeadlineExceeded("waited for the model beyond its deadline")))
+            self._mind(job.front)
             return
-        jobs = list(self._waiting)
-        chosen = [jobs[k] for k in batch.choose([job.feed for job in jobs], self._max_rows)]
-        for job in chosen:
-            self._waiting.remove(job)
+        chosen = self._take_batch()
         self._run(chosen)
         for front in {job.front for job in chosen}:
             self._mind(front)
 
+    def _take_batch(self) -> list[_Job]:
+        jobs = list(self._waiting)
+        chosen = batch.choose([job.feed for job in jobs], self._max_rows)
+        if chosen[-1] == len(chosen) - 1:  # the oldest ones, as nearly always
+            for _ in chosen:
+                self._waiting.popleft()
+        else:
+            taken = set(chosen)
+            self._waiting = deque(job for k, job in enumerate(jobs) if k not in taken)
+        return [jobs[k] for k in chosen]
+
     def _run(self, jobs: list[_Job]) -> None:
         started = time.monotonic()
         try:
-            outputs = self._model.run(Arranged(batch.join([job.feed for job in jobs]), jobs[0].feed.lods))
+            outputs = self._model.run(Arranged(batch.join([job.feed for job in jobs]), jobs[0].run.layout.lods))
             parts = batch.split(outputs.arrays, [job.feed.rows for job in jobs])
         except BackendFailed as exc:
             if len(jobs) == 1:
@@ -260,9 +280,9 @@ def joins_rows(model: Model) -> bool:
     one, two = model.sample(rows=1, seed=1), model.sample(rows=2, seed=2)
     if one is None or two is None:
         return False
-    feeds = [batch.Feed(one.arrays, {}), batch.Feed(two.arrays, {})]
+    feeds = [batch.Feed.of(one.arrays, {}), batch.Feed.of(two.arrays, {})]
     try:
-        alone = [model.run(Arranged(feed.arrays, {})).arrays for feed in feeds]
+        alone = [model.run(Arranged(tuple(feed.arrays), {})).arrays for feed in feeds]
         together = batch.split(model.run(Arranged(batch.join(feeds), {})).arrays, [feed.rows for feed in feeds])
     except BackendFailed as exc:
         logger.info("requests are not joined: %s", exc)
@@ -275,21 +295,40 @@ def joins_rows(model: Model) -> bool:
 
 def main(argv: list[str], model_class: type[Model] = Model) -> int:
     """Load what the supervisor asks for, say so, and serve."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the supervisor decides
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they may reach the whole group; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
     listener, control = (socket.socket(fileno=int(fd)) for fd in argv)
-    config = EngineConfig.from_json(control.recv(1 << 16))
+    config = EngineConfig.from_json(control.recv(MAX_MESSAGE_BYTES))
     log.configure(config.log_level, f"engine {Path(config.folder).name}")
+    os.nice(config.nice)
     started = time.monotonic()
     try:
-        model = model_class.load(Path(config.folder), config.options, config.tune_s)
-        worker = Worker(model, config, listener, control)
+        key = None
+        if config.key:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key and the model
+            key = key_from_text(config.key, "the key of the engine")
+        with taken(config, control) as folder:
+            follow = None if config.plan is None else plan.from_json(config.plan)
+            model = model_class.load(
+                folder, config.options, config.tune_s, key, instances=config.instances, follow=follow
+            )
+            worker = Worker(model, config, listener, control)
+    except Unchanged:
+        return 0
     except ServingError as exc:
         control.send(json.dumps({"failed": str(exc)}).encode())
         return EXIT_CANNOT_START
     seconds = time.monotonic() - started
     logger.info("%s loaded by %s (%s) in %.1f s", config.folder, model.plan.candidate, model.plan.why, seconds)
-    control.send(json.dumps({"ready": {"backend": model.backend_name, "seconds": round(seconds, 3)}}).encode())
+    said = {
+        "backend": model.backend_name,
+        "seconds": round(seconds, 3),
+        "instances": model.instances,
+        "inputs": [asdict(i) for i in model.signature.inputs],
+        "outputs": [asdict(o) for o in model.signature.outputs],
+        "plan": asdict(model.plan),
+    }
+    control.send(json.dumps({"ready": said}).encode())
     worker.serve()
     return 0
 

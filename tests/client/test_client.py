@@ -166,10 +166,6 @@ def test_connect() -> None:
     for wrong in ("9393", "127.0.0.1", "127.0.0.1:x", ":9393", "127.0.0.1:70000", "http://127.0.0.1:9393"):
         with pytest.raises(ValueError, match="must be host:port"):
             client.connect([wrong])
-    with pytest.raises(ServingError, match="encrypted models are not supported yet"):
-        client.connect(["127.0.0.1:9393"], encryption=True)
-    with pytest.raises(ServingError, match="encrypted models are not supported yet"):
-        client.use_key("./key")
 
 
 def test_connect_twice_keeps_the_first(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,10 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.local_predict import LocalPredictor
 from paddle_serving_client import convert, io, plugins
 from paddle_serving_client.client import Client
+from paddle_serving_client.configured_client import ConfiguredClient
 from paddle_serving_client.errors import ErrNo
+from paddle_serving_client.httpclient import HttpClient
+from paddle_serving_client.multilang import MultiLangClient
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_server import config
 from paddle_serving_server.protocols import brpc
@@ -192,7 +195,8 @@ def test_every_status_is_explained() -> None:
 
 
 def test_every_public_name_of_a_class_is_documented() -> None:
-    for cls, page in ((WebService, "web_service.md"), (Client, "client.md"), (LocalPredictor, "client.md")):
+    clients = [(cls, "client.md") for cls in (ConfiguredClient, Client, HttpClient, MultiLangClient, LocalPredictor)]
+    for cls, page in ((WebService, "web_service.md"), *clients):
         assert undocumented(public(cls), text_of(page)) == [], cls
 
 

@@ -5,30 +5,53 @@ import importlib
 import pytest
 
 EXPORTS = {
-    "paddle_serving_client": ["Client", "__version__"],
+    "paddle_serving_client": ["Client", "HttpClient", "MultiLangClient", "__version__"],
+    "paddle_serving_client.metric": ["acc", "auc"],
+    "paddle_serving_client.utils": ["MultiThreadRunner", "benchmark_args", "show_latency"],
     "paddle_serving_client.io": ["inference_model_to_serving", "save_dygraph_model", "save_model"],
     "paddle_serving_app.reader": [
         "BGR2RGB",
         "Base64ToImage",
+        "BlazeFacePostprocess",
         "BoxDrawing",
         "CenterCrop",
         "DBPostProcess",
+        "DetectionBGR2RGB",
+        "DetectionDiv",
+        "DetectionFile2Image",
+        "DetectionNormalize",
+        "DetectionPadStride",
+        "DetectionResize",
+        "DetectionSequential",
+        "DetectionTranspose",
         "Div",
         "File2Image",
         "FilterBoxes",
         "GetRotateCropImage",
+        "Image2Array",
+        "ImageReader",
+        "LabelledBoxes",
+        "Lambda",
+        "MaskOverlay",
+        "Normalization",
         "Normalize",
         "OCRReader",
         "PadStride",
+        "RCNNPostprocess",
         "RGB2BGR",
         "ReadImage",
         "Resize",
         "ResizeByFactor",
+        "Sampler",
+        "Scale",
+        "SegPostprocess",
         "Sequential",
         "SortedBoxes",
         "String2Image",
+        "TenCrop",
         "Transpose",
         "URL2Image",
+        "VideoDecoder",
     ],
 }
 
@@ -48,5 +71,5 @@ def test_every_exported_name_is_there(module: str) -> None:
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="MultiLangClient"):
-        _ = importlib.import_module("paddle_serving_client").MultiLangClient
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        _ = importlib.import_module("paddle_serving_client").NoSuchName

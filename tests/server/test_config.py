@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.config import ServerConfig, parse
+from paddle_serving_server.config import ServerConfig, parse, parser
 
 
 @pytest.fixture
@@ -117,3 +117,82 @@ def test_what_decides_how_a_model_is_run(folder: str) -> None:
     assert config("--model", folder, "--tune_s", "2.5").tune_s == 2.5
     with pytest.raises(BadConfig, match="--tune must be load or off, got on"):
         config("--model", folder, "--tune", "on")
+
+
+OF_0_9 = (
+    "--thread 4 --port 9393 --device cpu --gpu_ids -1 --runtime_thread_num 0 --batch_infer_size 32 --workdir workdir "
+    "--use_mkl --precision FP32 --use_calib --mem_optim_off --ir_optim --max_body_size 536870912 --use_lite --use_xpu "
+    "--use_ascend_cl --product_name p --container_id c --gpu_multi_stream --enable_prometheus --prometheus_port 19393 "
+    "--request_cache_size 0 --use_dist_model --dist_carrier_id c --dist_cfg_file f --dist_endpoints + --dist_nranks 0 "
+    "--dist_subgraph_index -1 --min_subgraph_size 3 --gpu_memory_mb 50 --cpu_math_thread_num 2 "
+    "--trt_workspace_size 33554432 --trt_use_static --op GeneralInferOp"
+)
+
+
+def test_every_flag_of_0_9_is_taken_and_warned_about_at_most_once(folder: str) -> None:
+    command, warnings = parse(["--model", folder, *OF_0_9.split()])
+    assert (command.config.port, command.config.options.threads, command.config.max_rows) == (9393, 2, 32)
+    warned = [w.partition(" ")[0] for w in warnings]
+    assert len(warned) == len(set(warned)) == len([w for w in warnings if " has no effect: " in w])
+    assert {"--workdir", "--use_xpu", "--trt_use_static", "--dist_carrier_id"} <= set(warned)
+    assert {"--thread", "--op", "--cpu_math_thread_num", "--enable_prometheus"}.isdisjoint(warned)
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "value"),
+    [
+        (["--gpu_id", "0"], "gpu_ids", ["0"]),
+        (["--mem_optim"], "mem_optim_off", True),
+        (["--max", "1000"], "max_body_size", 1000),
+        (["--request", "1000"], "request_cache_size", 1000),
+        (["--enable", "--encryption", "12001"], "encryption_rpc_port", 12001),
+        (["--prom", "1"], "prometheus_port", 1),
+        (["--run", "1", "2"], "runtime_thread_num", [1, 2]),
+    ],
+)
+def test_abbreviations_of_0_9_mean_what_they_did(said: list[str], name: str, value: object) -> None:
+    assert getattr(parser().parse_args(said), name) == value
+
+
+def test_a_loose_word_means_start_and_two_are_an_error(folder: str) -> None:
+    for words in (["True"], ["start"], ["--ir_optim", "True", "--thread", "10"], ["--port", "9393", "check_all"]):
+        assert parse([*words, "--model", folder])[0].verb == "start"
+    assert parse(["--port", "9393", "stop"])[0].verb == "stop"
+    with pytest.raises(SystemExit) as caught:
+        parse(["True", "False", "--model", folder])
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("words", [["check"], ["check", "check_all"], ["check", "check_cpp", "--port", "9000"]])
+def test_check_takes_the_words_of_its_old_shell(words: list[str]) -> None:
+    command, _ = parse(words)
+    assert (command.verb, command.port) == ("check", 9000 if "--port" in words else None)
+
+
+def test_variables_of_paddle_serving(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAGS_max_body_size", "1234567")
+    monkeypatch.setenv("GLOG_v", "2")
+    monkeypatch.setenv("SERVING_BIN", "/opt/serving")
+    command, warnings = parse(["--model", folder])
+    assert (command.config.limits.max_body_bytes, command.config.log_level) == (1234567, "DEBUG")
+    assert warnings == ["SERVING_BIN has no effect: there is no binary to choose"]
+    said = config("--model", folder, "--max_body_size", "1000", "--log_level", "INFO")
+    assert (said.limits.max_body_bytes, said.log_level) == (1000, "INFO")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert config("--model", folder, "--gpu_ids", "3").options.gpu_id == 1
+
+
+def test_a_chain_has_a_value_for_each_model_or_one_for_all(folder: str) -> None:
+    (served,) = config(
+        "--model", folder, folder, "--gpu_ids", "0", "-1", "--batch_infer_size", "8", "--runtime_thread_num", "2", "0"
+    ).models
+    assert [(n.options.gpu_id, n.max_rows, n.instances) for n in served.nodes] == [(0, 8, 2), (None, 8, 0)]
+    assert (served.name, served.ends) == ("uci_housing", ("GeneralInferOp_1",))
+    assert ServerConfig.from_json(config("--model", folder, folder).to_json()) == config("--model", folder, folder)
+    with pytest.raises(BadConfig, match="--batch_infer_size takes one number, or one for each of 2 models; got 3"):
+        config("--model", folder, folder, "--batch_infer_size", "1", "2", "3")
+
+
+def test_handing_requests_on_is_refused(folder: str) -> None:
+    with pytest.raises(BadConfig, match="give their addresses to Client.connect"):
+        config("--dist_master_serving", "--dist_worker_serving_endpoints", "a:1,b:2")

@@ -27,6 +27,7 @@ PRPC = frames.read("req_uci_batch.bin")
 @contextlib.asynccontextmanager
 async def listening(folder: Path) -> AsyncIterator[tuple[Listener, int]]:
     service = WebService("uci")
+    service.load_model_config(folder)
     engine = LocalEngine.load(folder, ModelOptions(threads=1))
     with ThreadPoolExecutor(1) as executor:
         service.bind({"": engine}, executor)
@@ -34,7 +35,7 @@ async def listening(folder: Path) -> AsyncIterator[tuple[Listener, int]]:
         catalogue.is_ready = True
         sock = socket.create_server(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        listener = Listener(sock, catalogue, SHORT)
+        listener = Listener([sock], catalogue, SHORT)
         listener.start()
         try:
             yield listener, port

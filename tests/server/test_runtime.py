@@ -185,7 +185,6 @@ def test_a_port_in_use_is_said_at_once(uci_server: Server, uci_folder: Path, tmp
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "You must specify your serving model"),
         (["--model", "no/such/folder"], "no/such/folder"),
         (["--model", "README.md"], "should be a dir not file"),
         (["--service", "no/such.py"], "no/such.py"),
@@ -203,6 +202,18 @@ def test_a_bad_start_ends_with_one_clear_line(uci_folder: Path, tmp_path: Path, 
     assert words in said.stderr
     assert "Traceback" not in said.stderr
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [([], "You must specify your serving model"), (["--gpu_ids", "3"], "gpu_ids is not in CUDA_VISIBLE_DEVICES.")],
+)
+def test_some_starts_end_as_in_paddle_serving(
+    uci_folder: Path, tmp_path: Path, flags: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    said = command(*([*flags, "--model", str(uci_folder)] if flags else []), home=tmp_path)
+    assert (said.returncode, words in said.stderr) == (255, True), said.stderr
 
 
 def test_a_damaged_model_is_refused_at_start(tmp_path: Path) -> None:

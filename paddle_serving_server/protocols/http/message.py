@@ -15,6 +15,8 @@ class HttpRequest:
     query_string: str
     headers: Mapping[str, str]
     body: bytes
+    peer: str = ""
+    """The caller's address, without the port."""
 
     @property
     def content_type(self) -> str:

@@ -13,12 +13,14 @@ import orjson
 from paddle_serving_client import __version__, errors
 from paddle_serving_client.errors import ErrNo, NoService, ServingError
 from paddle_serving_client.message import Request, Stage
-from paddle_serving_client.wire import general_model, general_model_json
+from paddle_serving_client.wire import general_model_json
 from paddle_serving_client.wire.brpc import RpcError
+from paddle_serving_server import general_model
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.general_model import FULL_SERVICE, SERVICE, check_names, infer
-from paddle_serving_server.protocols.http import body
+from paddle_serving_server.meter import UNKNOWN_SERVICE
+from paddle_serving_server.protocols.http import body, management, pages, pipeline, variants
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Routes:
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer any request."""
+        started = time.monotonic()
         parts = request.path.strip("/").split("/")
         is_general_model = len(parts) == 2 and parts[0] in (SERVICE, FULL_SERVICE)
         try:
@@ -61,41 +64,77 @@ class Routes:
                 return _only(request, ("GET", "HEAD")) or self._pages[request.path]()
             if is_general_model:
                 check_names(*parts)
-                return await self._general_model(request)
+                return self._counted(request, parts, started, await self._general_model(request))
+            if request.method in ("GET", "HEAD") and (page := pages.answer(self._catalogue, request)) is not None:
+                return page
+            if management.is_asked_for(parts):
+                return await management.answer(self._catalogue, request, parts[1], parts[2])
+            if pipeline.is_for_a_pipeline(self._catalogue, parts):
+                return await _compressed(
+                    request, await pipeline.answer(self._catalogue, self._limits, request, *parts)
+                )
             if len(parts) == 2 and parts[1] == "prediction":
-                return _only(request, ("POST",)) or await self._prediction(request, parts[0])
+                if (refusal := _only(request, ("POST",))) is not None:
+                    return refusal
+                return self._counted(request, parts, started, await self._prediction(request, parts[0]))
+            if self._catalogue.has_only_pipelines:
+                return pipeline.not_found(self._paths())
             raise NoService(f"nothing here; there are: {', '.join(self._paths())}")
         except ServingError as exc:
             logger.info("refused %s %s: %s", request.method, request.path, exc)
+            self._count_failure(request, parts, exc)
             return _refusal(exc, as_text=is_general_model)
         except asyncio.CancelledError:
             raise
         except Exception:
             logger.exception("failed %s %s", request.method, request.path)
+            self._count_failure(request, parts, ServingError("internal error"))
             return _refusal(ServingError("internal error"), as_text=is_general_model)
 
     async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
         service = self._catalogue[name]
         raw = body.plain(request, self._limits.max_body_bytes)
         feed, fetch = body.instances(request, raw, service.file_input)
+        wanted = variants.wanted(self._catalogue, request, name)
         deadline = time.monotonic() + self._limits.request_s
         response = await service.infer(Request(instances=feed, fetch=tuple(fetch), deadline=deadline))
         try:
             answer = orjson.dumps({"result": response.result}, option=orjson.OPT_SERIALIZE_NUMPY)
         except TypeError as exc:
             raise errors.BackendFailed(f"postprocess of service {name!r} returned what JSON cannot say: {exc}") from exc
-        return await _compressed(request, HttpResponse(200, answer, headers=_timing(response.stages)))
+        headers = _timing(response.stages) | variants.headers(wanted)
+        return await _compressed(request, HttpResponse(200, answer, headers=headers))
 
     async def _general_model(self, request: HttpRequest) -> HttpResponse:
         raw = body.plain(request, self._limits.max_body_bytes)
-        is_protobuf = request.content_type in _PROTOBUF
-        call = general_model.decode_request(raw) if is_protobuf else general_model_json.request_from_json(raw)
-        response = await infer(self._catalogue, call, time.monotonic() + self._limits.request_s)
-        if is_protobuf:
-            answer = HttpResponse(200, general_model.encode_response(response), request.content_type)
+        deadline = time.monotonic() + self._limits.request_s
+        wanted = variants.wanted(self._catalogue, request, self._catalogue.tensor_service.name)
+        if request.content_type in _PROTOBUF:
+            said = await general_model.answer(self._catalogue, raw, deadline)
+            answer = HttpResponse(200, said, request.content_type, variants.headers(wanted))
         else:
-            answer = HttpResponse(200, general_model_json.response_to_json(response))
+            call = general_model_json.request_from_json(raw)
+            response = await infer(self._catalogue, call, deadline)
+            said = general_model_json.response_to_json(response)
+            answer = HttpResponse(200, said, headers=variants.headers(wanted))
         return await _compressed(request, answer)
+
+    def _counted(
+        self, request: HttpRequest, parts: list[str], started: float, response: HttpResponse
+    ) -> HttpResponse:
+        sizes = len(request.body), len(response.body)
+        self._catalogue.meter.answered(self._service_of(parts), "http", started, *sizes)
+        return response
+
+    def _count_failure(self, request: HttpRequest, parts: list[str], error: ServingError) -> None:
+        """Count a call that failed; what is no call of a service is no failure of one."""
+        if parts[-1] in ("prediction", *general_model.METHODS):
+            name = self._service_of(parts)
+            is_known = name in self._catalogue.names
+            self._catalogue.meter.failed(name if is_known else UNKNOWN_SERVICE, "http", error, len(request.body))
+
+    def _service_of(self, parts: list[str]) -> str:
+        return self._catalogue.tensor_service.name if parts[0] in (SERVICE, FULL_SERVICE) else parts[0]
 
     def _health(self) -> HttpResponse:
         if self._catalogue.is_ready:
@@ -116,7 +155,8 @@ class Routes:
 
     def _paths(self) -> list[str]:
         services = [f"POST /{name}/prediction" for name in self._catalogue.names]
-        return [*services, f"POST /{SERVICE}/inference", *(f"GET {path}" for path in self._pages)]
+        found = (*self._pages, *pages.paths(self._catalogue))
+        return [*services, f"POST /{SERVICE}/inference", *(f"GET {path}" for path in found)]
 
 
 def _only(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse | None:

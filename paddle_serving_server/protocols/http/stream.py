@@ -50,6 +50,7 @@ class HttpStream:
     def __init__(self, transport: asyncio.Transport, flow: Flow, answer: Answer, limits: Limits) -> None:
         self.transport = transport
         self.deadline = time.monotonic() + limits.head_s
+        self._peer = str((transport.get_extra_info("peername") or [""])[0])
         self._flow = flow
         self._answer = answer
         self._limits = limits
@@ -200,7 +201,7 @@ class HttpStream:
         """A whole request: answer it, or let it wait for those before it."""
         path, _, query = self._target.decode("latin-1").partition("?")
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body)
+        request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body, self._peer)
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self._expect_head()
         self.deadline = float("inf")

@@ -1,4 +1,7 @@
+import importlib
 import inspect
+
+import pytest
 
 from paddle_serving_app import reader
 
@@ -10,6 +13,7 @@ OF_PADDLE_SERVING_0_9 = {
     "ChineseBertReader",
     "DBPostProcess",
     "DetectionBGR2RGB",
+    "DetectionDiv",
     "DetectionFile2Image",
     "DetectionNormalize",
     "DetectionPadStride",
@@ -23,6 +27,7 @@ OF_PADDLE_SERVING_0_9 = {
     "Image2Array",
     "ImageReader",
     "LACReader",
+    "Lambda",
     "Normalization",
     "Normalize",
     "OCRReader",
@@ -43,7 +48,7 @@ OF_PADDLE_SERVING_0_9 = {
     "URL2Image",
     "VideoDecoder",
 }
-OUR_OWN = {"BoxDrawing", "ReadImage"}
+OUR_OWN = {"BoxDrawing", "LabelledBoxes", "MaskOverlay", "ReadImage"}
 
 
 def test_the_list_is_sorted_closed_and_of_old_names() -> None:
@@ -60,3 +65,26 @@ def test_the_ops_have_the_old_arguments() -> None:
     assert arguments["DBPostProcess"] == ["params"]
     assert arguments["FilterBoxes"] == ["width", "height"]
     assert arguments["ResizeByFactor"] == ["factor", "max_side_len"]
+    assert arguments["DetectionResize"] == ["target_size", "keep_ratio", "interpolation"]
+    assert arguments["DetectionNormalize"] == ["mean", "std", "is_scale"]
+    assert arguments["RCNNPostprocess"] == ["label_file", "output_dir", "resize_shape"]
+    assert arguments["SegPostprocess"] == ["class_num"]
+    assert arguments["Scale"] == ["short_size", "fixed_ratio", "keep_ratio", "do_round", "backend"]
+    assert arguments["Sampler"][:4] == ["num_seg", "seg_len", "frame_interval", "valid_mode"]
+
+
+@pytest.mark.parametrize("module", ["image_reader", "pptsn_reader", "ocr_reader"])
+def test_the_modules_of_old_imports_have_the_same_classes(module: str) -> None:
+    old = importlib.import_module(f"paddle_serving_app.reader.{module}")
+    assert old.__all__ == sorted(old.__all__)
+    for name in old.__all__:
+        assert getattr(old, name) is getattr(reader, name)
+
+
+def test_pddet_has_detection() -> None:
+    pddet = importlib.import_module("paddle_serving_app.reader.pddet")
+    assert list(inspect.signature(pddet.Detection).parameters) == ["config_path", "output_dir"]
+
+
+def test_every_name_for_pictures_and_videos_is_there() -> None:
+    assert set(reader.__all__) >= OF_PADDLE_SERVING_0_9 - {"ChineseBertReader", "LACReader", "SentaReader"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from paddle_serving_client import io, manifest, model_config
-from paddle_serving_client.errors import BadConfig, BadModel, ErrNo, NoMethod
+from paddle_serving_client.errors import BadConfig, BadModel
 from tests import models
 from tests.client.io import trained
 from tests.models import Form
@@ -129,12 +129,6 @@ def test_aliases_that_are_the_same(tmp_path: Path) -> None:
         io.inference_model_to_serving(
             trained.multi(tmp_path / "m"), tmp_path / "s", tmp_path / "c", feed_alias_names="a,a,b"
         )
-
-
-def test_encryption_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NoMethod, match="encryption=True is not implemented") as raised:
-        io.inference_model_to_serving(tmp_path, encryption=True)
-    assert raised.value.err_no == ErrNo.NOT_IMPLEMENTED
 
 
 def test_a_model_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from paddle_serving_client import io, manifest, model_config
-from paddle_serving_client.errors import BadConfig, BadModel, NoMethod, ServingError
+from paddle_serving_client.errors import BadConfig, BadModel, ServingError
 from tests import models
 from tests.client.io import trained
 from tests.models import quiet_paddle
@@ -85,8 +85,9 @@ def test_static_program_refusals(tmp_path: Path) -> None:
             io.save_model(tmp_path / "s", tmp_path / "c", {"x": 3}, {"price": price}, main)
         with pytest.raises(BadModel, match="Paddle cannot save this program"):
             io.save_model(tmp_path / "s", tmp_path / "c", {"x": x}, {}, main)
-        with pytest.raises(NoMethod, match="encryption=True is not implemented"):
-            io.save_model(tmp_path / "s", tmp_path / "c", {"x": x}, {"price": price}, main, encryption=True)
+        with pytest.raises(BadConfig, match="encrypt_conf must be None, got 'aes.conf'"):
+            variables = {"x": x}, {"price": price}
+            io.save_model(tmp_path / "s", tmp_path / "c", *variables, main, encryption=True, encrypt_conf="aes.conf")
     assert list(tmp_path.iterdir()) == []
 
 

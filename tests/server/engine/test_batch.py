@@ -18,7 +18,7 @@ def feeds(draw: st.DrawFn) -> list[batch.Feed]:
         marks = (100 * k + np.arange(rows)).astype(draw(st.sampled_from([np.float32, np.int64])))
         array = np.broadcast_to(marks.reshape(rows, *(1 for _ in shape)), (rows, *shape)).copy()
         lods = {0: ((0, rows),)} if draw(st.booleans()) and draw(st.booleans()) else {}
-        made.append(batch.Feed((array,), lods))
+        made.append(batch.Feed.of((array,), lods))
     return made
 
 
@@ -45,7 +45,7 @@ def test_everybody_gets_his_own_rows(waiting: list[batch.Feed], max_rows: int) -
 
 
 def test_sequences_with_offsets_stay_alone() -> None:
-    feed = batch.Feed((np.zeros((2, 1), np.int64),), {0: ((0, 2),)})
+    feed = batch.Feed.of((np.zeros((2, 1), np.int64),), {0: ((0, 2),)})
     assert batch.choose([feed, feed], 32) == [0]
 
 

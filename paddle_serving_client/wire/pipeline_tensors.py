@@ -1,0 +1,149 @@
+"""Tensors of PipelineService: what travels <-> arrays, texts and offsets. The same for protobuf and JSON."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from paddle_serving_client.errors import BadPacket
+from paddle_serving_client.message import Array
+
+STRING: Final = 12
+"""elem_type of texts in str_data; several are one text, joined."""
+BYTES: Final = 13
+"""elem_type of an array in the format of numpy.save, in byte_data."""
+MAX_TENSORS: Final = 64
+MAX_RANK: Final = 16
+MAX_LOD: Final = 1 << 20
+_MAX_NPY_HEAD_BYTES: Final = 4096
+
+_CARRIERS: Final[dict[int, tuple[str, npt.DTypeLike]]] = {
+    0: ("int64_data", np.int64),
+    1: ("float_data", np.float32),
+    2: ("int_data", np.int32),
+    3: ("float64_data", np.float64),
+    4: ("int_data", np.int16),
+    5: ("float_data", np.float16),
+    6: ("uint32_data", np.uint16),  # bfloat16, as its bits
+    7: ("uint32_data", np.uint8),
+    8: ("int_data", np.int8),
+    9: ("bool_data", np.bool_),
+}
+"""By elem_type: the field with the values, and the type they become."""
+_REFUSED: Final = {10: "complex64", 11: "complex128"}
+
+Value: TypeAlias = str | Array
+"""What an op finds under a name: a text or an array."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineTensor:
+    """One tensor as it travels; what it means is not looked at before `value`."""
+
+    name: str
+    elem_type: int = 0
+    shape: tuple[int, ...] = ()
+    lod: tuple[int, ...] = ()
+    numbers: Mapping[str, Array] = field(default_factory=dict)
+    """Values by the field they came in, one-dimensional, in the type of that field."""
+    texts: tuple[str, ...] = ()
+    """str_data."""
+    packed: bytes = b""
+    """byte_data."""
+
+    def value(self) -> Value:
+        """The array, or the text.
+
+        Raises:
+            BadPacket: a type that is not known or not taken, or a shape that does not fit the values.
+        """
+        if self.elem_type == STRING:
+            return "".join(self.texts)
+        if self.elem_type == BYTES:
+            return array_of_npy(self.name, self.packed)
+        if self.elem_type in _REFUSED:
+            kind = _REFUSED[self.elem_type]
+            raise BadPacket(f"Sorry, the type {self.elem_type} of tensor {self.name} is not supported. It is {kind}")
+        if self.elem_type not in _CARRIERS:
+            raise BadPacket(f"elem_type:{self.elem_type} error: tensor {self.name!r} is of no type that there is")
+        carrier, wanted = _CARRIERS[self.elem_type]
+        values = self.numbers.get(carrier)
+        count = 0 if values is None else len(values)
+        if min(self.shape, default=0) < 0 or math.prod(self.shape) != count:
+            reason = f"cannot reshape array of size {count} into shape {self.shape}"
+            raise BadPacket(f"{reason}: tensor {self.name!r}, values in {carrier}")
+        if values is None:
+            return np.empty(self.shape, wanted)
+        return _narrowed(self.name, carrier, values, np.dtype(wanted)).reshape(self.shape)
+
+
+def tensor_of(name: str, value: Value, as_npy: bool = False) -> PipelineTensor:
+    """A tensor that carries a text or an array.
+
+    Args:
+        name: under which the other side finds it.
+        value: a text, or an array of a type that a model can take.
+        as_npy: send the array in the format of numpy.save.
+
+    Raises:
+        BadPacket: an array of another type.
+    """
+    if isinstance(value, str):
+        return PipelineTensor(name=name, elem_type=STRING, shape=(1,), texts=(value,))
+    if as_npy:
+        stream = io.BytesIO()
+        np.save(stream, value, allow_pickle=False)
+        return PipelineTensor(name=name, elem_type=BYTES, shape=value.shape, packed=stream.getvalue())
+    codes = [code for code, (_, kind) in _CARRIERS.items() if code != 6 and value.dtype == np.dtype(kind)]
+    if not codes:
+        raise BadPacket(f"tensor {name!r}: {value.dtype.name} cannot be sent")
+    carrier, _ = _CARRIERS[codes[0]]
+    return PipelineTensor(name=name, elem_type=codes[0], shape=value.shape, numbers={carrier: value.reshape(-1)})
+
+
+def array_of_npy(name: str, packed: bytes) -> Array:
+    """The array of a numpy.save stream: its head is checked against the bytes that are there; objects are refused.
+
+    Raises:
+        BadPacket: not such a stream, cut, or not of numbers or text.
+    """
+    stream = io.BytesIO(packed)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, is_fortran, kind = read(stream, max_header_size=_MAX_NPY_HEAD_BYTES)
+    except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError) as exc:
+        raise BadPacket(f"tensor {name!r}: byte_data is no array in the format of numpy.save") from exc
+    if kind.kind not in "biufcSU" or kind.itemsize == 0:
+        raise BadPacket(
+            f"tensor {name!r}: byte_data holds {str(kind)[:32]}; arrays of numbers are taken, objects never"
+        )
+    rest = len(packed) - stream.tell()
+    needed = math.prod(shape) * kind.itemsize
+    if len(shape) > MAX_RANK or min(shape, default=0) < 0 or needed != rest:
+        raise BadPacket(f"tensor {name!r}: byte_data says shape {shape[:MAX_RANK]}, {needed} bytes; {rest} are there")
+    values = np.frombuffer(packed, kind, offset=stream.tell())
+    return values.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _narrowed(name: str, carrier: str, values: Array, wanted: np.dtype[Any]) -> Array:
+    if values.dtype == wanted:
+        return values
+    if wanted.kind in "iu" and values.size:
+        limits = np.iinfo(wanted.name)
+        for value in (int(values.min()), int(values.max())):
+            if not limits.min <= value <= limits.max:
+                raise BadPacket(f"tensor {name!r}: {value} in {carrier} does not fit in {wanted.name}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(wanted)
+
+
+def refuse_over(what: str, values: Sequence[object] | int, limit: int) -> None:
+    """Raise BadPacket when there are more than the limit allows."""
+    count = values if isinstance(values, int) else len(values)
+    if count > limit:
+        raise BadPacket(f"{what}: {count}, at most {limit} are taken")

@@ -1,0 +1,91 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Tensor(_message.Message):
+    __slots__ = ("data", "int_data", "int64_data", "float_data", "elem_type", "shape", "lod")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    INT_DATA_FIELD_NUMBER: _ClassVar[int]
+    INT64_DATA_FIELD_NUMBER: _ClassVar[int]
+    FLOAT_DATA_FIELD_NUMBER: _ClassVar[int]
+    ELEM_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    LOD_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    int_data: _containers.RepeatedScalarFieldContainer[int]
+    int64_data: _containers.RepeatedScalarFieldContainer[int]
+    float_data: _containers.RepeatedScalarFieldContainer[float]
+    elem_type: int
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    lod: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, data: _Optional[bytes] = ..., int_data: _Optional[_Iterable[int]] = ..., int64_data: _Optional[_Iterable[int]] = ..., float_data: _Optional[_Iterable[float]] = ..., elem_type: _Optional[int] = ..., shape: _Optional[_Iterable[int]] = ..., lod: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class FeedInst(_message.Message):
+    __slots__ = ("tensor_array",)
+    TENSOR_ARRAY_FIELD_NUMBER: _ClassVar[int]
+    tensor_array: _containers.RepeatedCompositeFieldContainer[Tensor]
+    def __init__(self, tensor_array: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
+
+class FetchInst(_message.Message):
+    __slots__ = ("tensor_array",)
+    TENSOR_ARRAY_FIELD_NUMBER: _ClassVar[int]
+    tensor_array: _containers.RepeatedCompositeFieldContainer[Tensor]
+    def __init__(self, tensor_array: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
+
+class InferenceRequest(_message.Message):
+    __slots__ = ("insts", "feed_var_names", "fetch_var_names", "is_python", "log_id")
+    INSTS_FIELD_NUMBER: _ClassVar[int]
+    FEED_VAR_NAMES_FIELD_NUMBER: _ClassVar[int]
+    FETCH_VAR_NAMES_FIELD_NUMBER: _ClassVar[int]
+    IS_PYTHON_FIELD_NUMBER: _ClassVar[int]
+    LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    insts: _containers.RepeatedCompositeFieldContainer[FeedInst]
+    feed_var_names: _containers.RepeatedScalarFieldContainer[str]
+    fetch_var_names: _containers.RepeatedScalarFieldContainer[str]
+    is_python: bool
+    log_id: int
+    def __init__(self, insts: _Optional[_Iterable[_Union[FeedInst, _Mapping]]] = ..., feed_var_names: _Optional[_Iterable[str]] = ..., fetch_var_names: _Optional[_Iterable[str]] = ..., is_python: _Optional[bool] = ..., log_id: _Optional[int] = ...) -> None: ...
+
+class ModelOutput(_message.Message):
+    __slots__ = ("insts", "engine_name")
+    INSTS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_NAME_FIELD_NUMBER: _ClassVar[int]
+    insts: _containers.RepeatedCompositeFieldContainer[FetchInst]
+    engine_name: str
+    def __init__(self, insts: _Optional[_Iterable[_Union[FetchInst, _Mapping]]] = ..., engine_name: _Optional[str] = ...) -> None: ...
+
+class InferenceResponse(_message.Message):
+    __slots__ = ("outputs", "tag", "err_code")
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    ERR_CODE_FIELD_NUMBER: _ClassVar[int]
+    outputs: _containers.RepeatedCompositeFieldContainer[ModelOutput]
+    tag: str
+    err_code: int
+    def __init__(self, outputs: _Optional[_Iterable[_Union[ModelOutput, _Mapping]]] = ..., tag: _Optional[str] = ..., err_code: _Optional[int] = ...) -> None: ...
+
+class SetTimeoutRequest(_message.Message):
+    __slots__ = ("timeout_ms",)
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    timeout_ms: int
+    def __init__(self, timeout_ms: _Optional[int] = ...) -> None: ...
+
+class SimpleResponse(_message.Message):
+    __slots__ = ("err_code",)
+    ERR_CODE_FIELD_NUMBER: _ClassVar[int]
+    err_code: int
+    def __init__(self, err_code: _Optional[int] = ...) -> None: ...
+
+class GetClientConfigRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetClientConfigResponse(_message.Message):
+    __slots__ = ("client_config_str",)
+    CLIENT_CONFIG_STR_FIELD_NUMBER: _ClassVar[int]
+    client_config_str: str
+    def __init__(self, client_config_str: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,111 @@
+"""A place for one child process: started, told things, watched, started again."""
+
+import contextlib
+import json
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from paddle_serving_server.engine.settings import MAX_MESSAGE_BYTES
+
+LONGEST_PAUSE_S = 30.0
+STEADY_S = 10.0
+"""A process that lived this long is started again at once when it dies."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A place for one child process. Its control socket is a pair: when one end is gone, the other notices."""
+
+    title: str
+    module: str
+    listening: tuple[socket.socket, ...]
+    config: str
+    selector: selectors.BaseSelector
+    process: "subprocess.Popen[bytes] | None" = None
+    control: socket.socket | None = None
+    is_ready: bool = False
+    was_ready: bool = False
+    is_ending: bool = False
+    """Whether it was told to end, and is not started again."""
+    false_starts: int = 0
+    failure: str = ""
+    started_at: float = 0.0
+    pause_s: float = 0.0
+    start_at: float = 0.0
+    kill_at: float = float("inf")
+    """When it is killed if it has not ended by itself."""
+
+    def start(self) -> None:
+        """Start the process, and give it its config."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_MESSAGE_BYTES)
+        fds = (*(sock.fileno() for sock in self.listening), theirs.fileno())
+        command = [sys.executable, "-m", self.module, *map(str, fds)]
+        self.process = subprocess.Popen(command, pass_fds=fds)
+        theirs.close()
+        self.control = ours
+        self.is_ready = False
+        self.started_at = time.monotonic()
+        self.selector.register(ours, selectors.EVENT_READ, self)
+        ours.send(self.config.encode())
+
+    def tell(self, said: dict[str, Any]) -> None:
+        """Say something, if there is somebody."""
+        if self.control is not None:
+            with contextlib.suppress(OSError):
+                self.control.send(json.dumps(said).encode())
+
+    def hear(self) -> dict[str, Any] | None:
+        """What it says; None at the end."""
+        assert self.control is not None
+        try:
+            raw = self.control.recv(MAX_MESSAGE_BYTES)
+        except OSError:
+            raw = b""
+        if not raw:
+            self.hang_up()
+            return None
+        said: dict[str, Any] = json.loads(raw)
+        return said
+
+    @property
+    def has_more(self) -> bool:
+        """Whether it has said something that was not heard yet."""
+        if self.control is None:
+            return False
+        try:
+            return len(self.control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)) > 0
+        except OSError:
+            return False
+
+    def hang_up(self) -> None:
+        """Close the control socket, which tells the process to end."""
+        if self.control is not None:
+            self.selector.unregister(self.control)
+            self.control.close()
+            self.control = None
+
+    def kill(self) -> None:
+        """End the process now."""
+        if self.process is not None:
+            self.process.kill()
+
+    def rest(self, status: int) -> str:
+        """It died: let it rest before it is started again, the longer the more often; the reason, for the log."""
+        lived_s = time.monotonic() - self.started_at
+        self.pause_s = 0.0 if lived_s > STEADY_S else min(LONGEST_PAUSE_S, max(0.1, self.pause_s * 2))
+        self.start_at = time.monotonic() + (self.pause_s if self.pause_s > 0.1 else 0.0)
+        reason, self.failure = self.failure or shown(status), ""
+        return reason
+
+
+def shown(status: int) -> str:
+    """How a process ended, for people."""
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"

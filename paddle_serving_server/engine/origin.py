@@ -1,0 +1,58 @@
+"""Where an engine process takes its model from: the private copy of its version, which its first instance makes."""
+
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from paddle_serving_client.errors import ServingError
+from paddle_serving_server.engine import repository
+from paddle_serving_server.engine.settings import EngineConfig
+
+
+class Unchanged(Exception):
+    """The folder holds what is served already."""
+
+
+@contextlib.contextmanager
+def taken(config: EngineConfig, control: socket.socket) -> Iterator[Path]:
+    """The folder to load from, inside the `with`; errors raised there name the folder that the files came from.
+
+    Raises:
+        Unchanged: there is nothing new; the supervisor was told.
+        BadModel: there is no model, or its files do not come to rest.
+    """
+    copy = Path(config.copy)
+    if config.copy and copy.is_dir():  # another instance was here, or this one before it died
+        with _named(copy, config.folder):
+            yield copy
+        return
+    source = repository.newest(config.folder, config.skip)
+    if not config.copy:
+        yield source.folder
+        return
+    control.send(json.dumps({"taking": str(source.folder), "number": source.number}).encode())
+    folder = repository.copied(source.folder, copy)
+    if config.unlike and folder == copy and repository.is_same(copy, Path(config.unlike)):
+        control.send(json.dumps({"unchanged": True}).encode())
+        raise Unchanged
+    with _named(copy, str(source.folder)):
+        yield folder
+
+
+@contextlib.contextmanager
+def _named(copy: Path, source: str) -> Iterator[None]:
+    """Errors and log lines about the copy name what it was made of: nobody knows the copy."""
+
+    def renamed(record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage().replace(str(copy), source), ()
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(renamed)
+    try:
+        yield
+    except ServingError as exc:
+        raise type(exc)(str(exc).replace(str(copy), source)) from exc

@@ -1,0 +1,57 @@
+"""Several instances of one model as one engine: each request goes to the instance with the fewest waiting."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_server.engine.channel import Channel
+from paddle_serving_server.engine.interface import Reply
+
+
+class Replicas:
+    """The lines of one front to the instances of one version. They load the same files, so any of them may answer."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels = tuple(channels)
+
+    @property
+    def signature(self) -> Signature:
+        """See `interface.Engine`."""
+        return self._channels[0].signature
+
+    @property
+    def backend_name(self) -> str:
+        """See `interface.Engine`."""
+        return self._channels[0].backend_name
+
+    @property
+    def plan(self) -> Mapping[str, object]:
+        """See `interface.Engine`."""
+        return {**self._channels[0].plan, "instances": len(self._channels)}
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose answer is still out."""
+        return sum(channel.waiting for channel in self._channels)
+
+    async def ready(self) -> None:
+        """Wait until every instance has loaded the model."""
+        for channel in self._channels:
+            await channel.ready()
+
+    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+        """See `interface.Engine.run`."""
+        return await self._idlest().run(arranged, outputs, deadline)
+
+    async def close(self) -> None:
+        """Close the lines."""
+        for channel in self._channels:
+            await channel.close()
+
+    def _idlest(self) -> Channel:
+        """Fewest waiting, of those that are up; where all are down, one of them will be up again."""
+        channels = self._channels
+        if len(channels) == 1:
+            return channels[0]
+        up = [channel for channel in channels if channel.is_connected]
+        return min(up or channels, key=lambda channel: channel.waiting)

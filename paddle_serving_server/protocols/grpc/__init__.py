@@ -1,0 +1,24 @@
+"""gRPC over plain HTTP/2: unary calls of the services in `services/`."""
+
+import asyncio
+
+from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.config import Limits
+from paddle_serving_server.flow import Flow
+from paddle_serving_server.protocols.grpc.methods import Methods
+from paddle_serving_server.protocols.grpc.stream import GrpcStream
+
+_PREFACE = b"PRI * HT"
+"""The first bytes of HTTP/2's preface; the rest of it is compared by the one who reads the frames."""
+
+
+def claims(head: bytes) -> bool | None:
+    """Whether these first bytes begin an HTTP/2 connection."""
+    if len(head) < len(_PREFACE):
+        return None if _PREFACE.startswith(head) else False
+    return head.startswith(_PREFACE)
+
+
+def open_stream(transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> GrpcStream:
+    """Serve gRPC on a connection."""
+    return GrpcStream(transport, flow, Methods(catalogue, limits).answer, limits)

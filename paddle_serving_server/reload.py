@@ -1,0 +1,56 @@
+"""`serve reload --port P`: ask the server on this machine to load its models anew, and say what became of that."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from paddle_serving_client.errors import Unreachable
+
+DEFAULT_PORT = 9393
+_ANSWER_S = 10.0
+
+
+def run(port: int | None) -> int:
+    """Reload every service of the server on a port; returns the exit status: 1 where something was refused.
+
+    Raises:
+        Unreachable: no server of this project answers there.
+    """
+    port = DEFAULT_PORT if port is None else port
+    status = 0
+    for service in _get(port)["services"]:
+        for line, is_good in _reload(port, str(service["name"])):
+            print(line)  # noqa: T201
+            status |= not is_good
+    return status
+
+
+def _get(port: int) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_S)
+    try:
+        connection.request("GET", "/services")
+        return json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        raise Unreachable(f"no server answers on port {port} of this machine: {exc}") from exc
+    finally:
+        connection.close()
+
+
+def _reload(port: int, name: str) -> Iterator[tuple[str, bool]]:
+    """A line for each model, and whether it is good news."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)  # a large model takes its time
+    try:
+        connection.request("POST", f"/services/{quote(name)}/reload")
+        said = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        raise Unreachable(f"the server on port {port} was lost while it loaded service {name!r}: {exc}") from exc
+    finally:
+        connection.close()
+    if "models" not in said:
+        yield f"{name}: {said.get('err_msg', said)}", False
+        return
+    for model in said["models"]:
+        reason = f": {model['reason']}" if model["reason"] else ""
+        yield f"{name} ({model['from']}): {model['state']}{reason}", model["state"] != "refused"
