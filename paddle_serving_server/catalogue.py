@@ -87,8 +87,9 @@ class Catalogue:
 
     @property
     def tensor_service(self) -> WebService:
-        """Who answers calls of GeneralModelService, which carry tensors and no service name: the first service."""
-        return next(iter(self._services.values()))
+        """Who answers calls of GeneralModelService, which carry tensors and no service name: the first service that takes them."""
+        services = self._services.values()
+        return next((service for service in services if not service.is_pipeline), next(iter(services)))
 
     def describe(self) -> Mapping[str, object]:
         """What is served, for `GET /services`."""

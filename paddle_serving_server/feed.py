@@ -10,6 +10,10 @@ from paddle_serving_client.errors import BackendFailed, BadInput
 from paddle_serving_client.message import Array, Instance, Lod, Response
 
 
+_FEW = 256
+"""Up to so many numbers a list is written as fast as an array."""
+
+
 def as_tensors(
     signature: Signature, feed: Mapping[str, object], has_batch: bool
 ) -> tuple[dict[str, Array], dict[str, Lod]]:
@@ -59,7 +63,7 @@ def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
     rows = []
     for k, instance in enumerate(feed):
         try:
-            values = np.array(instance[spec.alias])
+            values = np.asarray(instance[spec.alias])
             row = _cast(spec, values)
             rows.append(row if -1 in spec.shape[1:] else row.reshape(spec.shape[1:]))
         except BadInput as exc:
@@ -69,7 +73,16 @@ def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
     shapes = {row.shape for row in rows}
     if len(shapes) > 1:
         raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {sorted(shapes)[:4]}")
-    return np.stack(rows)
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def as_json(outputs: Mapping[str, Array]) -> dict[str, object]:
+    """Outputs as the JSON writer takes them: numbers with the digits of a double, large arrays without lists."""
+    return {name: array.tolist() if array.size <= _FEW else _widened(array) for name, array in outputs.items()}
+
+
+def _widened(array: Array) -> Array:
+    return np.ascontiguousarray(array, np.float64 if array.dtype.kind == "f" else None)
 
 
 def _cast(spec: Input, values: Array) -> Array:

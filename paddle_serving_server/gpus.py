@@ -4,6 +4,7 @@ Numbers are those of the machine, as `nvidia-smi` shows them. Where `CUDA_VISIBL
 driver counts only these, from 0: with `CUDA_VISIBLE_DEVICES=2,3`, `--gpu_ids 3` is the library's GPU 1.
 """
 
+import os
 from collections.abc import Sequence
 
 from paddle_serving_client.errors import BadConfig
@@ -32,6 +33,11 @@ def gpus_of(said: Sequence[str], models: int, visible: str | None) -> list[int |
         chosen *= max(models, 1)
     chosen += [None] * (models - len(chosen))
     return [gpu if gpu is None else _as_the_driver_counts(gpu, visible) for gpu in chosen]
+
+
+def gpu_of(gpu_ids: Sequence[str]) -> int | None:
+    """The GPU of a single model, as the library counts; None for CPU."""
+    return gpus_of(gpu_ids, 1, os.environ.get("CUDA_VISIBLE_DEVICES"))[0]
 
 
 def _one_of(word: str) -> int | None:

@@ -131,6 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SILENCE_S
     server: _Server
 
+    def do_GET(self) -> None:
+        """Say what is waited for."""
+        self.send_error(405, "the key is sent with POST")
+
     def do_POST(self) -> None:
         """Take a key, whatever the path."""
         length = self.headers.get("Content-Length", "")

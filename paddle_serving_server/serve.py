@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from paddle_serving_client.errors import MissingLibrary, ServingError
-from paddle_serving_server import config, gpus, log, process_info, reload
+from paddle_serving_server import command_line, gpus, log, process_info, reload
 from paddle_serving_server.runtime import EXIT_BAD_START, Supervisor
 
 _PACKAGES = ("uvloop", "httptools", "h2", "orjson", "yaml", "python_multipart")
@@ -17,7 +17,7 @@ EXIT_AS_THEN = 255
 def main(argv: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
     try:
-        command, warnings = config.parse(argv)
+        command, warnings = command_line.parse(argv)
         if command.verb in ("stop", "kill"):
             for line in process_info.stop(command.port, hard=command.verb == "kill"):
                 print(line)  # noqa: T201
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         return Supervisor(command.config).run()
     except ServingError as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201
-        return EXIT_AS_THEN if isinstance(exc, config.NothingToServe | gpus.NotVisible) else EXIT_BAD_START
+        return EXIT_AS_THEN if isinstance(exc, command_line.NothingToServe | gpus.NotVisible) else EXIT_BAD_START
 
 
 def _require_packages() -> None:

@@ -10,7 +10,7 @@ from paddle_serving_app.backend import PRECISIONS, ModelOptions
 from paddle_serving_app.choosing import choose
 from paddle_serving_app.choosing.plan import Plan, shown_ms
 from paddle_serving_client.errors import BadConfig, ServingError
-from paddle_serving_server import config, log
+from paddle_serving_server import gpus, log
 
 EXIT_BAD_USE = 2
 _LEAST_S, _MOST_S = 1.0, 3600.0
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
         log.configure(said.log_level.upper(), "tune")
         options = ModelOptions(
             threads=said.engine_threads,
-            gpu_id=config.gpu_of(said.gpu_ids),
+            gpu_id=gpus.gpu_of(said.gpu_ids),
             precision=said.precision,
             use_trt=said.use_trt,
         )

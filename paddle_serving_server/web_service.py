@@ -23,7 +23,7 @@ from paddle_serving_client.message import Array, Instance, Request, Response, St
 from paddle_serving_server import hosting
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.live import one_version
-from paddle_serving_server.feed import as_tensors, named_inputs, outputs_of, stacked, unpacked
+from paddle_serving_server.feed import as_json, as_tensors, named_inputs, outputs_of, stacked, unpacked
 from paddle_serving_server.pipeline.op import Op as Op
 from paddle_serving_server.pipeline.process import Origin
 from paddle_serving_server.pipeline.service import PipelineService
@@ -316,6 +316,11 @@ class WebService(PipelineService):
         """Answer a request that carries tensors: each model whose outputs are the answer, by the name of its op."""
         return {ENGINE_NAME: (self.signature, await self.infer(request))}
 
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether what a caller sends goes to the model as it is, with no code of a user before or behind it."""
+        return self._has_default_steps
+
     # -- details
 
     async def _infer_with_steps(self, request: Request) -> Response:
@@ -339,10 +344,10 @@ class WebService(PipelineService):
         stacked_ms = (time.perf_counter() - started) * 1000
         response = await answer(engine, Request(tensors=tensors, fetch=request.fetch, deadline=request.deadline))
         started = time.perf_counter()
-        result = self.postprocess(instances, [], outputs_of(response))
+        result = as_json(outputs_of(response))
         listed_ms = (time.perf_counter() - started) * 1000
         stages = (Stage("preprocess", stacked_ms), *response.stages, Stage("postprocess", listed_ms))
-        return Response(result=result, stages=stages)
+        return Response(tensors=response.tensors, result=result, stages=stages)
 
     def _engine(self, name: str | None = None) -> Engine:
         if name is None:

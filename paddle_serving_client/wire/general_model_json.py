@@ -19,7 +19,7 @@ from paddle_serving_client import dtype
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.message import Array
-from paddle_serving_client.wire import json_text
+from paddle_serving_client.wire import json_numbers, json_text
 from paddle_serving_client.wire.tensors import (
     CARRIERS,
     LITTLE,
@@ -126,10 +126,11 @@ def _document(body: bytes | memoryview) -> _Object:
     text = bytes(body)
     if not text:
         return {}
-    refuse_over("values in the JSON body", text.count(b","), MAX_VALUES)
-    refuse_over("arrays and objects in the JSON body", text.count(b"[") + text.count(b"{"), MAX_CONTAINERS)
+    refuse_over("values in the JSON body", json_numbers.count(text, b","), MAX_VALUES)
+    containers = json_numbers.count(text, b"[") + json_numbers.count(text, b"{")
+    refuse_over("arrays and objects in the JSON body", containers, MAX_CONTAINERS)
     try:
-        got = json_text.loads(text)
+        got = json_numbers.loads(text)
     except ValueError as exc:
         raise BadPacket(f"the body is not JSON: {exc}") from exc
     return _object(got, "the JSON body")
@@ -145,6 +146,8 @@ def _array(got: _Object, name: str, limit: int = MAX_VALUES) -> list[Any]:
     value = got.get(name)
     if value is None:
         return []
+    if isinstance(value, np.ndarray):  # numbers, where few or other things are expected
+        value = value.tolist()
     if not isinstance(value, list):
         raise BadPacket(f"{name} must be an array, got {_kind(value)}")
     refuse_over(name, len(value), limit)
@@ -206,7 +209,9 @@ def _tensors(got: _Object) -> tuple[WireTensor, ...]:
 def _tensor(got: _Object) -> WireTensor:
     name, alias = _text(got.get("name") or "", "name"), _text(got.get("alias_name") or "", "alias_name")
     label = label_of(name, alias)
-    row = checked_type(label, _number(got, "elem_type", -1, (1 << 31) - 1), [key for key in CARRIERS if got.get(key)])
+    row = checked_type(
+        label, _number(got, "elem_type", -1, (1 << 31) - 1), [key for key in CARRIERS if _is_there(got.get(key))]
+    )
     lod = lod_levels(label, _integers(label, "lod", _array(got, "lod", MAX_LOD)).tolist())
     if row.code == dtype.STRING:
         strings = tuple(_text_bytes(label, text) for text in _array(got, "data"))
@@ -218,6 +223,10 @@ def _tensor(got: _Object) -> WireTensor:
     return WireTensor(name=name, alias=alias, array=read_only(array.reshape(shape)), lod=lod)
 
 
+def _is_there(value: Any) -> bool:
+    return value.size > 0 if isinstance(value, np.ndarray) else bool(value)
+
+
 def _text_bytes(label: str, text: object) -> bytes:
     if not isinstance(text, str):
         raise BadInput(f"{label}: data must be text, got {_kind(text)}")
@@ -227,6 +236,12 @@ def _text_bytes(label: str, text: object) -> bytes:
 def _values(label: str, row: ElemType, got: _Object) -> Array:
     if row.carrier == "tensor_content":
         return _from_base64(label, row, got.get("tensor_content") or "")
+    ready = got.get(row.carrier)
+    if isinstance(ready, np.ndarray) and ready.ndim == 1:
+        if row.carrier in ("int64_data", "int_data") and ready.dtype == np.int64:
+            return narrowed(label, ready, row)
+        if row.carrier not in ("int64_data", "int_data", "bool_data"):
+            return _from_doubles(label, row.carrier, ready.astype(np.float64, copy=False), row)
     values = _array(got, row.carrier)
     if row.carrier == "bool_data":
         _refuse_others(label, row.carrier, values, bool)
@@ -267,11 +282,14 @@ def _floats(label: str, field: str, values: Sequence[Any], row: ElemType) -> Arr
     if set(map(type, values)) - {float, int}:
         values = [_NOT_FINITE.get(value, value) if isinstance(value, str) else value for value in values]
         _refuse_others(label, field, values, float, int)
+    return _from_doubles(label, field, np.fromiter(values, np.float64, len(values)), row)
+
+
+def _from_doubles(label: str, field: str, doubles: npt.NDArray[np.float64], row: ElemType) -> Array:
     wanted = LITTLE[row.code]
     parts = 2 if wanted.kind == "c" else 1
-    if len(values) % parts:
-        raise BadInput(f"{label}: {field} has {len(values)} numbers, not pairs of a real and an imaginary part")
-    doubles = np.fromiter(values, np.float64, len(values))
+    if len(doubles) % parts:
+        raise BadInput(f"{label}: {field} has {len(doubles)} numbers, not pairs of a real and an imaginary part")
     if wanted.itemsize // parts == doubles.itemsize:
         return doubles.view(wanted)
     with np.errstate(over="ignore", invalid="ignore"):

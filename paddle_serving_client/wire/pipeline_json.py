@@ -14,10 +14,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.message import Array
+from paddle_serving_client.wire import json_text
 from paddle_serving_client.wire.pipeline import PipelineRequest, PipelineResponse
 from paddle_serving_client.wire.pipeline_tensors import MAX_LOD, MAX_RANK, MAX_TENSORS, PipelineTensor, refuse_over
 
@@ -47,8 +47,8 @@ def request_from_json(body: bytes | memoryview) -> PipelineRequest:
     if text.strip():
         refuse_over("values in the JSON body", text.count(b","), _MAX_VALUES)
         try:
-            got = orjson.loads(text)
-        except orjson.JSONDecodeError as exc:
+            got = json_text.loads(text)
+        except ValueError as exc:
             raise BadPacket(f"the body is not JSON: {exc}") from exc
     if not isinstance(got, dict):
         raise BadPacket(f"the body must be an object, got {_kind(got)}")
@@ -72,7 +72,7 @@ def response_to_json(response: PipelineResponse) -> bytes:
         "value": list(map(_writable, response.value)),
         "tensors": list(map(_tensor_object, response.tensors)),
     }
-    return _escaped(orjson.dumps(whole))
+    return _escaped(json_text.dumps(whole))
 
 
 def refusal_to_json(code: int, reason: str) -> bytes:
@@ -83,7 +83,7 @@ def refusal_to_json(code: int, reason: str) -> bytes:
         reason: for people.
     """
     reason = _writable(reason)
-    return _escaped(orjson.dumps({"error": reason, "code": code, "message": reason, "details": []}))
+    return _escaped(json_text.dumps({"error": reason, "code": code, "message": reason, "details": []}))
 
 
 def _escaped(text: bytes) -> bytes:

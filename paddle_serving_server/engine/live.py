@@ -38,6 +38,7 @@ class Version:
     holds: int = 0
     """Requests under `one_version` that have asked it and may ask again."""
 
+
 class _Held:
     """The versions that one request has asked."""
 

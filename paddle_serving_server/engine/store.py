@@ -46,7 +46,7 @@ def _locked(parent: Path) -> tuple[Path, int]:
 
 
 def _parent() -> Path:
-    usual = Path("/var/tmp")  # noqa: S108  # the folder made in it has a name that nobody can guess, and mode 0700
+    usual = Path("/var/tmp")  # the folder made in it has a name that nobody can guess, and mode 0700
     if "TMPDIR" not in os.environ and os.access(usual, os.W_OK | os.X_OK):
         return usual
     return Path(tempfile.gettempdir())

@@ -5,10 +5,9 @@ import ctypes
 import errno
 import logging
 import os
-import secrets
 import shutil
 import signal
-import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+_CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV, errno.EBUSY)
 
 
 def check(folder: Path) -> None:
@@ -46,7 +45,9 @@ def check(folder: Path) -> None:
 def install(new: Path, live: Path, time_file: str) -> None:
     """Put a folder in the place of another, and change the time of its time file, all in one step.
 
-    Whoever looks finds the old model or the new one, whole. What servers keep in the old folder moves along.
+    Whoever looks finds the old model or the new one, whole. What servers keep in the old folder moves along. Where
+    folders cannot be exchanged (a mount point, a folder of a container's image, another system than Linux) the files
+    are replaced one after the other, the manifest and the time file last: until then nobody takes it for whole.
 
     Args:
         new: the new folder, on the same file system; it is gone afterwards.
@@ -64,15 +65,13 @@ def install(new: Path, live: Path, time_file: str) -> None:
             live.parent.mkdir(parents=True, exist_ok=True)
             new.rename(live)
             return
-        if not _exchange(new, live):
-            aside = live.with_name(f".{live.name}.{secrets.token_hex(4)}.old")
-            live.rename(aside)
-            try:
-                new.rename(live)
-            except OSError:
-                aside.rename(live)
+        try:
+            _exchange(new, live)
+        except OSError as exc:
+            if exc.errno not in _CANNOT_EXCHANGE:
                 raise
-            aside.rename(new)
+            _replace_files(new, live, time_file)
+            return
         for kept in new.iterdir():  # what is hidden belongs to servers: plans, converted models
             if kept.name.startswith(".") and not os.path.lexists(live / kept.name):
                 with contextlib.suppress(OSError):
@@ -89,24 +88,35 @@ def is_same(new: Path, live: Path) -> bool:
         return False
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two folders change places in one step; False where the system cannot.
+def _exchange(one: Path, other: Path) -> None:
+    """Let two folders change places in one step.
 
     Raises:
-        OSError: it could, but not these.
+        OSError: the system cannot, or not these two.
     """
-    if sys.platform != "linux":
-        return False
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):
-        return False
-    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in _CANNOT_EXCHANGE:
-        return False
-    raise OSError(number, os.strerror(number), str(other))
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(other)) from None
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(other))
+
+
+def _replace_files(new: Path, live: Path, time_file: str) -> None:
+    last = [manifest.NAME, time_file]
+    names = [str(path.relative_to(new)) for path in sorted(new.rglob("*")) if path.is_file()]
+    stale = set(manifest.listed(live)) - set(names)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=live) as partial:  # in the folder: it may be a disk of its own
+        for name in names:
+            (Path(partial) / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(new / name, Path(partial) / name)
+        for name in sorted(names, key=lambda name: (name in last, last.index(name) if name in last else 0)):
+            if name == manifest.NAME:
+                for old in stale:
+                    (live / old).unlink(missing_ok=True)
+            (live / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(partial) / name, live / name)
+    shutil.rmtree(new, ignore_errors=True)
 
 
 @contextlib.contextmanager

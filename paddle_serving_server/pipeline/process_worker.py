@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 def main(fd: int) -> None:
     """Serve until the front closes the line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they reach the whole group; the front decides
+        signal.signal(number, signal.SIG_IGN)
     line = socket.socket(fileno=fd)
     threading.Thread(target=_end_with, args=(line,), daemon=True).start()
     told = receive(line)

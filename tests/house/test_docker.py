@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from paddle_serving_server import config
+from paddle_serving_server import flags
 from tests.serving import ROOT
 
 
@@ -21,6 +21,6 @@ def test_the_containers_commands_are_understood() -> None:
     services = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text(encoding="utf-8"))["services"]
     argv = services["server"]["command"]
     assert argv[:3] == ["python", "-m", "paddle_serving_server.serve"]
-    known = {flag for action in config.parser()._actions for flag in action.option_strings}
+    known = {flag for action in flags.parser()._actions for flag in action.option_strings}
     assert {word for word in argv if word.startswith("--")} <= known
     assert f"http://server:{services['server']['ports'][0].rpartition(':')[2]}" in services["page"]["command"]

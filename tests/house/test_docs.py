@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_serving_app import backends, reader
+from paddle_serving_app import backends, package, reader
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.local_predict import LocalPredictor
 from paddle_serving_client import convert, io, plugins
@@ -22,7 +22,8 @@ from paddle_serving_client.errors import ErrNo
 from paddle_serving_client.httpclient import HttpClient
 from paddle_serving_client.multilang import MultiLangClient
 from paddle_serving_client.wire.brpc import RpcError
-from paddle_serving_server import config
+from paddle_serving_server import flags
+from paddle_serving_server.monitor import __main__ as monitor
 from paddle_serving_server.protocols import brpc
 from paddle_serving_server.protocols.http import routes
 from paddle_serving_server.web_service import WebService
@@ -136,6 +137,15 @@ def flags_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return [action for action in parser._actions if any(name.startswith("--") for name in action.option_strings)]
 
 
+DOORS = [
+    (flags.parser(), "serve.md"),
+    (convert._parser(), "convert.md"),
+    (monitor.parser(), "monitor.md"),
+    (package.parser(), "package.md"),
+]
+"""The flags of commands, and where they are documented."""
+
+
 def said_default(action: argparse.Action) -> str:
     value = action.default[0] if isinstance(action.default, list) and action.default else action.default
     if action.nargs == 0:
@@ -144,7 +154,7 @@ def said_default(action: argparse.Action) -> str:
 
 
 @pytest.mark.parametrize(
-    ("parser", "page"), [(config.parser(), "serve.md"), (convert._parser(), "convert.md")], ids=["serve", "convert"]
+    ("parser", "page"), DOORS, ids=[page for _, page in DOORS]
 )
 def test_every_flag_is_in_a_table_with_its_default(parser: argparse.ArgumentParser, page: str) -> None:
     rows = {m["name"]: m["second"] for m in _ROW.finditer(text_of(page))}
@@ -153,12 +163,12 @@ def test_every_flag_is_in_a_table_with_its_default(parser: argparse.ArgumentPars
         if flag == "--help":
             continue
         assert flag in rows, flag
-        if action.dest not in config.IGNORED and not action.required:
+        if action.dest not in flags.IGNORED and not action.required:
             assert rows[flag] == said_default(action), flag
 
 
 @pytest.mark.parametrize(
-    ("parser", "page"), [(config.parser(), "serve.md"), (convert._parser(), "convert.md")], ids=["serve", "convert"]
+    ("parser", "page"), DOORS, ids=[page for _, page in DOORS]
 )
 def test_no_flag_is_in_a_table_that_is_not_there(parser: argparse.ArgumentParser, page: str) -> None:
     known = {name for action in parser._actions for name in action.option_strings}

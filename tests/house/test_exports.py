@@ -9,6 +9,14 @@ EXPORTS = {
     "paddle_serving_client.metric": ["acc", "auc"],
     "paddle_serving_client.utils": ["MultiThreadRunner", "benchmark_args", "show_latency"],
     "paddle_serving_client.io": ["inference_model_to_serving", "save_dygraph_model", "save_model"],
+    "paddle_serving_server.pipeline": [
+        "LocalServiceHandler",
+        "Op",
+        "PipelineClient",
+        "PipelineServer",
+        "RequestOp",
+        "ResponseOp",
+    ],
     "paddle_serving_app.reader": [
         "BGR2RGB",
         "Base64ToImage",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.serving import ROOT
 
-PACKAGES = ("paddle_serving_client", "paddle_serving_app", "paddle_serving_server")
+PACKAGES = ("paddle_serving_client", "paddle_serving_app", "paddle_serving_server", "paddle_serving_server_gpu")
 
 _WATCH = """
 import importlib, json, logging, os, signal, sys, threading, warnings

@@ -193,3 +193,13 @@ def test_what_cannot_be_served_is_refused(folder: str, tmp_path: Path) -> None:
 def test_importing_the_package_does_not_import_the_builders() -> None:
     code = "import sys, paddle_serving_server; print('paddle_serving_server.builders' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "False\n"
+
+
+def test_the_name_for_gpus_is_the_same_server() -> None:
+    from paddle_serving_server.web_service import WebService
+    from paddle_serving_server_gpu import OpMaker as OnGpu
+    from paddle_serving_server_gpu.serve import main
+    from paddle_serving_server_gpu.web_service import WebService as ServiceOnGpu
+
+    assert (OnGpu, ServiceOnGpu) == (OpMaker, WebService)
+    assert main(["stop", "--port", "1"]) == 2

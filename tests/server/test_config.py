@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.config import ServerConfig, parse, parser
+from paddle_serving_server.command_line import parse
+from paddle_serving_server.config import ServerConfig
+from paddle_serving_server.flags import parser
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_what_is_not_such_a_request_is_refused_within_limits(folder: Path, tmp_p
             (b"POST / HTTP/1.1\r\nContent-Length: 99999999999999\r\n\r\n", b" 413 "),
             (b"POST / HTTP/1.1\r\n\r\n", b" 411 "),
             (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b" 411 "),
-            (b"GET / HTTP/1.1\r\n\r\n", b" 501 "),
+            (b"GET / HTTP/1.1\r\n\r\n", b" 405 "),
             (b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\n\r\n", b" 414 "),
         ):
             with socket.create_connection(("127.0.0.1", server.port), WAIT_S) as line:

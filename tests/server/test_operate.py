@@ -1,5 +1,6 @@
 """Pages, metrics, A/B test, shadow and cache of a running server with two fronts."""
 
+import contextlib
 import json
 import os
 import re
@@ -16,9 +17,10 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 
 from paddle_serving_client.client import Client
-from paddle_serving_server import config, status
+from paddle_serving_server import command_line, status
 from paddle_serving_server.protocols.http import pages
 from paddle_serving_server.status import Table
 from tests import models
@@ -37,7 +39,7 @@ class Operated:
 
     def get(self, path: str, accept: str = "*/*") -> BaseHTTPResponse:
         """A page."""
-        return HTTP.request("GET", self.server.url + path, headers={"Accept": accept})
+        return HTTP.request("GET", self.server.url + path, headers={"Accept": accept, "Connection": "close"})
 
     def predict(self, x: object = X, **headers: str) -> BaseHTTPResponse:
         """A prediction on a connection of its own, so that any front may get it."""
@@ -49,6 +51,20 @@ class Operated:
     def weigh(self, **weights: object) -> BaseHTTPResponse:
         """Change weights."""
         return HTTP.request("POST", f"{self.server.url}/services/uci/variants", body=json.dumps(weights))
+
+    def replace_a_front(self) -> None:
+        """Kill a front, and wait until there is another one that accepts."""
+        fronts = self.server.children("front")
+        os.kill(fronts[0], signal.SIGKILL)
+        until = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(HTTPError):
+                pages = [self.get("/status").data.decode() for _ in range(8)]
+                answering = {int(n) for page in pages for n in re.findall(r"front +process (\d+)", page)}
+                if answering == set(self.server.children("front")) and len(answering) == 2:
+                    return
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
     def metrics(self) -> dict[str, float]:
         """Samples by name and labels."""
@@ -71,9 +87,10 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
     a, b = models.uci(folder / "a"), models.uci(folder / "b", weights=models.UCI_W * np.float32(2))
     port = free_port()
     trials = ("--variant", f"b={b}:0", "--shadow", f"next={b}", "--request_cache_size", "1000000")
+    keys = ("--variant_by_log_id",)
     prometheus = ("--enable_prometheus", "--prometheus_port", str(port))
     model = ("--model", str(a), "--name", "uci", "--fronts", "2", "--backend", "paddle")
-    with serve(folder, *model, *trials, *prometheus) as server:
+    with serve(folder, *model, *trials, *keys, *prometheus) as server:
         yield Operated(server, a, port)
 
 
@@ -85,16 +102,10 @@ def test_any_front_shows_the_counts_of_all_and_they_survive_a_front(operated: Op
     assert operated.predict([1.0]).status == 400
     for _ in range(5):
         assert operated.metric("paddle_serving_requests_total", **labels) == before + 21
-    fronts = operated.server.children("front")
-    os.kill(fronts[0], signal.SIGKILL)
-    until = time.monotonic() + 30
-    while len(operated.server.children("front")) < 2 or operated.server.children("front") == fronts:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    operated.server.wait_ready()
+    operated.replace_a_front()
     assert operated.metric("paddle_serving_requests_total", **labels) == before + 21
     assert operated.metric("paddle_serving_failures_total", **labels, err_no="5000") >= 1
-    assert operated.metric("paddle_serving_restarts_total", kind="front") == 1
+    assert operated.metric("paddle_serving_restarts_total", kind="front") >= 1
 
 
 def test_metrics_are_what_prometheus_reads_under_all_their_addresses(operated: Operated) -> None:
@@ -185,7 +196,7 @@ def test_status_says_how_calls_fare(operated: Operated) -> None:
 
 
 def test_settings_are_shown_without_what_service_files_are_told(tmp_path: Path) -> None:
-    said = config.parse(["--model", str(tmp_path), "--thread", "7", "--", "--token", "my-secret"])[0].config
+    said = command_line.parse(["--model", str(tmp_path), "--thread", "7", "--", "--token", "my-secret"])[0].config
     said = replace(said, key="c2VjcmV0")
     text = pages.as_text([status.flags(said)])
     assert re.search(r"\* +threads +7", text)
@@ -210,6 +221,8 @@ def test_weights_change_in_every_front_and_keys_stay(operated: Operated) -> None
         assert operated.weigh(main=0, b=1).status == 200
         time.sleep(0.2)
         assert {operated.predict().headers["X-Variant"] for _ in range(20)} == {"b"}
+        operated.replace_a_front()
+        assert {operated.predict().headers["X-Variant"] for _ in range(20)} == {"b"}
         refused = operated.weigh(b=0)
         assert (refused.status, refused.json()["err_no"]) == (400, 4000)
         assert "at least one must be more" in refused.json()["err_msg"]
@@ -219,6 +232,31 @@ def test_weights_change_in_every_front_and_keys_stay(operated: Operated) -> None
         assert operated.metric("paddle_serving_variant_weight", service="uci", variant="b") == 1
     finally:
         operated.weigh(main=100, b=0)
+
+
+def test_a_log_id_is_a_key_for_calls_over_rpc(operated: Operated) -> None:
+    operated.weigh(main=50, b=50)
+    time.sleep(0.2)
+    try:
+        with Client() as client:
+            client.load_client_config(str(operated.folder / "serving_client_conf.prototxt"))
+            client.connect([f"127.0.0.1:{operated.server.port}"])
+            prices = {
+                log_id: {
+                    float(client.predict({"x": models.UCI_INPUT}, ["price"], log_id=log_id)["price"].item())
+                    for _ in range(10)
+                }
+                for log_id in range(1, 13)
+            }
+    finally:
+        operated.weigh(main=100, b=0)
+    assert all(len(found) == 1 for found in prices.values())
+    assert len(set.union(*prices.values())) == 2
+
+
+def test_the_shadows_engine_stands_back_for_the_others(operated: Operated) -> None:
+    engines = operated.server.children("engine.worker")
+    assert sorted(os.getpriority(os.PRIO_PROCESS, pid) for pid in engines) == [0, 0, 19]
 
 
 def test_only_who_may_manage_changes_weights(operated: Operated) -> None:

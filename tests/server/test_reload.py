@@ -18,9 +18,8 @@ import pytest
 
 from paddle_serving_client import manifest
 from tests import models
-from tests.serving import HTTP, ROOT, Server, serve
 from tests.server.versions import BIAS, ask, engines, plan, price, reload, set_bias, wait_for
-
+from tests.serving import HTTP, ROOT, Server, serve
 
 # -- broken versions
 
@@ -183,9 +182,8 @@ def test_external_data_of_onnx_that_leads_out_is_refused(server: Server, served:
 
 def new_engine(server: Server, before: list[int]) -> int:
     """The process that loads the next version."""
-    found: list[int] = []
-    wait_for(lambda: found.extend(set(engines(server)) - set(before)) or found)
-    return found[0]
+    wait_for(lambda: set(engines(server)) - set(before))
+    return (set(engines(server)) - set(before)).pop()
 
 
 def test_a_loader_that_crashes_takes_nobody_with_it(server: Server, served: Path) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server import config
+from paddle_serving_server import command_line
 from paddle_serving_server.config import ServerConfig
 from paddle_serving_server.trial_models import TrialModel
 
 
 def parsed(folder: Path, *flags: str) -> ServerConfig:
-    return config.parse(["--model", str(folder), *flags])[0].config
+    return command_line.parse(["--model", str(folder), *flags])[0].config
 
 
 def test_flags_and_a_file_say_the_same_and_reach_the_fronts(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_flags_and_a_file_say_the_same_and_reach_the_fronts(tmp_path: Path) -> N
     assert ServerConfig.from_json(said.to_json()) == said
     file = tmp_path / "server.yml"
     file.write_text(f"model: {tmp_path}\nvariant: ['b={tmp_path}:12.5']\nshadow: ['uci/next={tmp_path}']\n")
-    assert config.parse(["--config", str(file)])[0].config == said
+    assert command_line.parse(["--config", str(file)])[0].config == said
 
 
 @pytest.mark.parametrize(

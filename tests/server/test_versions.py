@@ -171,9 +171,9 @@ def test_the_end_of_the_terminal_ends_a_server_and_is_no_reload(uci_folder: Path
             os._exit(0)
     try:
         wait_for((tmp_path / "ready").exists)
-        server = psutil.Process(int((tmp_path / "ready").read_text()))
+        supervisor = psutil.Process(int((tmp_path / "ready").read_text()))
         os.close(terminal)
-        wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+        wait_for(lambda: not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

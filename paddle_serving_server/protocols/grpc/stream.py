@@ -272,6 +272,9 @@ class GrpcStream:
         except H2Error as exc:
             logger.info("an answer could not be given: %s", exc)
             self._forget(call, keep_task=True)
+        except Exception:
+            logger.exception("failed a call")
+            self._end(call, refusal(ServingError("internal error")))
         if not self.transport.is_closing():
             self._flush()
             self._set_deadline()

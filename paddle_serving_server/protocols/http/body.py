@@ -1,6 +1,6 @@
 """What a body carries: JSON, files of a form, or a picture as it is; compressed or not; always within limits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from paddle_serving_client.errors import BadInput, BadPacket, TooLarge, UnsupportedMedia
 from paddle_serving_client.message import Instance
-from paddle_serving_client.wire import brpc
+from paddle_serving_client.wire import brpc, json_numbers
 from paddle_serving_server.protocols.http.message import HttpRequest
 
 MAX_PARTS = 16
@@ -32,21 +32,24 @@ def plain(request: HttpRequest, max_bytes: int) -> bytes:
     return bytes(brpc.decompress(brpc.Compression.GZIP, request.body, max_bytes))
 
 
-def instances(request: HttpRequest, body: bytes, file_input: str) -> tuple[list[Instance], list[str]]:
+def instances(
+    request: HttpRequest, body: bytes, file_input: str, as_arrays: bool = False
+) -> tuple[list[Instance], list[str]]:
     """The feed and the fetch of a prediction, from whatever form it came in.
 
     Args:
         request: for its content type and its query, where `fetch` may be.
         body: without Content-Encoding.
         file_input: the name that a picture gets in its instance.
+        as_arrays: whether long lists of numbers may be arrays in the instances.
 
     Raises:
         UnsupportedMedia: another content type. BadPacket: not what the content type says. BadInput: no feed in it.
     """
     kind = request.content_type
-    wanted = _names(",".join(request.query.get("fetch", ())))
+    wanted = fetched(request)
     if kind in _JSON:
-        feed, fetch = _json_feed(body)
+        feed, fetch = _json_feed(body, as_arrays)
         return feed, fetch or wanted
     if not body:
         raise BadInput("the request has no body")
@@ -58,20 +61,25 @@ def instances(request: HttpRequest, body: bytes, file_input: str) -> tuple[list[
     raise UnsupportedMedia(f"{came}; expected application/json, image/..., or multipart/form-data with a file")
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, loads: Callable[[bytes], Any] = orjson.loads) -> Any:
     """Any JSON document.
 
     Raises:
         BadPacket: not JSON (NaN and Infinity are not), or nested deeper than the parser goes (1024).
     """
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
+        return loads(body)
+    except ValueError as exc:
         raise BadPacket(f"the body is not JSON: {exc}") from exc
 
 
-def _json_feed(body: bytes) -> tuple[list[Instance], list[str]]:
-    said = parse_json(body)
+def fetched(request: HttpRequest) -> list[str]:
+    """The names in `?fetch=a,b`."""
+    return _names(",".join(request.query.get("fetch", ()))) if request.query_string else []
+
+
+def _json_feed(body: bytes, as_arrays: bool) -> tuple[list[Instance], list[str]]:
+    said = parse_json(body, json_numbers.loads if as_arrays else orjson.loads)
     if not isinstance(said, dict):
         raise BadInput('the body must be an object: {"feed": [{...}], "fetch": [...]}')
     if "feed" not in said:

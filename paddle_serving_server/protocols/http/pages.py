@@ -2,7 +2,7 @@
 
 import fnmatch
 import html
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -32,7 +32,7 @@ _HEADERS: Final = {
 }
 _STYLE: Final = """
 :root{color-scheme:light dark}body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:75rem}
-h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}nav a{margin-right:.9rem;white-space:nowrap}
+h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}nav{display:flex;flex-wrap:wrap;gap:.2rem .9rem}
 .t{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}
 th,td{padding:.25rem .8rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #8884}
 td{font-variant-numeric:tabular-nums}th{font-weight:600;white-space:nowrap}
@@ -51,15 +51,20 @@ def answer(catalogue: Catalogue, request: HttpRequest) -> HttpResponse | None:
     if path in _METRICS and catalogue.config.enable_prometheus:
         return _metrics(catalogue)
     if path in _TABLES or path == "/":
-        return _drawn(request, path, _TABLES.get(path, _index)(catalogue))
+        return _drawn(catalogue, request, path, _TABLES.get(path, _index)(catalogue))
     if path.startswith(f"{_VARS}/"):
         return _some_variables(catalogue, request, unquote(path.removeprefix(f"{_VARS}/")))
     return None
 
 
-def _index(catalogue: Catalogue) -> Sequence[Table]:
+def _pages(catalogue: Catalogue) -> dict[str, str]:
+    """What people may look at, and what it shows."""
     is_on = catalogue.config.enable_prometheus
-    pages = [(path, text) for path, text in _ABOUT.items() if is_on or path not in _METRICS]
+    return {path: text for path, text in _ABOUT.items() if is_on or path not in _METRICS}
+
+
+def _index(catalogue: Catalogue) -> Sequence[Table]:
+    pages = list(_pages(catalogue).items())
     services = [(f"/{name}/prediction", "POST") for name in catalogue.names]
     return [Table("Pages", ("", ""), pages), Table("Services", ("", ""), services)]
 
@@ -70,7 +75,7 @@ def _some_variables(catalogue: Catalogue, request: HttpRequest, pattern: str) ->
     if not found:
         text = f"Fail to find variable {pattern[:128]!r}; /vars lists what there is\n"
         return HttpResponse(404, text.encode(), _TEXT, _HEADERS)
-    return _drawn(request, _VARS, [_variables(found)])
+    return _drawn(catalogue, request, _VARS, [_variables(found)])
 
 
 def _metrics(catalogue: Catalogue) -> HttpResponse:
@@ -92,9 +97,11 @@ def _variables(found: dict[str, str]) -> Table:
     return Table("", ("", ""), list(found.items()))
 
 
-def _drawn(request: HttpRequest, path: str, tables: Sequence[Table]) -> HttpResponse:
+def _drawn(catalogue: Catalogue, request: HttpRequest, path: str, tables: Sequence[Table]) -> HttpResponse:
     if "text/html" in request.headers.get("accept", "").lower():
-        return HttpResponse(200, as_html(path, tables).encode(), _HTML, {**_HEADERS, "Vary": "Accept"})
+        return HttpResponse(
+            200, as_html(path, tables, _pages(catalogue)).encode(), _HTML, {**_HEADERS, "Vary": "Accept"}
+        )
     text = as_pairs(tables) if path == _VARS else as_text(tables)
     return HttpResponse(200, text.encode(), _TEXT, {**_HEADERS, "Vary": "Accept"})
 
@@ -121,9 +128,9 @@ def _text_of(table: Table) -> Iterator[str]:
     yield from [f"  ({table.note})"] if table.note else []
 
 
-def as_html(path: str, tables: Sequence[Table]) -> str:
+def as_html(path: str, tables: Sequence[Table], links: Iterable[str] = _ABOUT) -> str:
     """A page that needs nothing else."""
-    links = "".join(_link(target, target.strip("/")) for target in _ABOUT)
+    links = "".join(_link(target, target.strip("/")) for target in links)
     body = "".join(_html_of(table) for table in tables)
     title = html.escape(path.strip("/") or "index")
     return (

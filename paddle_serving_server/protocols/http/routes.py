@@ -12,15 +12,16 @@ import orjson
 
 from paddle_serving_client import __version__, errors
 from paddle_serving_client.errors import ErrNo, NoService, ServingError
-from paddle_serving_client.message import Request, Stage
+from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_client.wire import general_model_json
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_server import general_model
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
+from paddle_serving_server.feed import as_json, outputs_of
 from paddle_serving_server.general_model import FULL_SERVICE, SERVICE, check_names, infer
 from paddle_serving_server.meter import UNKNOWN_SERVICE
-from paddle_serving_server.protocols.http import body, management, pages, pipeline, variants
+from paddle_serving_server.protocols.http import body, management, pages, pipeline, tensor_body, variants
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
@@ -70,9 +71,7 @@ class Routes:
             if management.is_asked_for(parts):
                 return await management.answer(self._catalogue, request, parts[1], parts[2])
             if pipeline.is_for_a_pipeline(self._catalogue, parts):
-                return await _compressed(
-                    request, await pipeline.answer(self._catalogue, self._limits, request, *parts)
-                )
+                return await _compressed(request, await pipeline.answer(self._catalogue, self._limits, request, *parts))
             if len(parts) == 2 and parts[1] == "prediction":
                 if (refusal := _only(request, ("POST",))) is not None:
                     return refusal
@@ -94,16 +93,19 @@ class Routes:
     async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
         service = self._catalogue[name]
         raw = body.plain(request, self._limits.max_body_bytes)
-        feed, fetch = body.instances(request, raw, service.file_input)
         wanted = variants.wanted(self._catalogue, request, name)
         deadline = time.monotonic() + self._limits.request_s
-        response = await service.infer(Request(instances=feed, fetch=tuple(fetch), deadline=deadline))
-        try:
-            answer = orjson.dumps({"result": response.result}, option=orjson.OPT_SERIALIZE_NUMPY)
-        except TypeError as exc:
-            raise errors.BackendFailed(f"postprocess of service {name!r} returned what JSON cannot say: {exc}") from exc
+        if service.takes_tensors and tensor_body.is_tensor(request):
+            tensors = tensor_body.read(request, raw, service.signature)
+            call = Request(tensors=tensors, fetch=tuple(body.fetched(request)), deadline=deadline)
+        else:
+            feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
+            call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline)
+        response = await service.infer(call)
         headers = _timing(response.stages) | variants.headers(wanted)
-        return await _compressed(request, HttpResponse(200, answer, headers=headers))
+        if service.takes_tensors and tensor_body.wants_npy(request):
+            return HttpResponse(200, tensor_body.to_npy(response.tensors), tensor_body.NPY, headers)
+        return await _compressed(request, HttpResponse(200, _result(name, response), headers=headers))
 
     async def _general_model(self, request: HttpRequest) -> HttpResponse:
         raw = body.plain(request, self._limits.max_body_bytes)
@@ -119,9 +121,7 @@ class Routes:
             answer = HttpResponse(200, said, headers=variants.headers(wanted))
         return await _compressed(request, answer)
 
-    def _counted(
-        self, request: HttpRequest, parts: list[str], started: float, response: HttpResponse
-    ) -> HttpResponse:
+    def _counted(self, request: HttpRequest, parts: list[str], started: float, response: HttpResponse) -> HttpResponse:
         sizes = len(request.body), len(response.body)
         self._catalogue.meter.answered(self._service_of(parts), "http", started, *sizes)
         return response
@@ -157,6 +157,14 @@ class Routes:
         services = [f"POST /{name}/prediction" for name in self._catalogue.names]
         found = (*self._pages, *pages.paths(self._catalogue))
         return [*services, f"POST /{SERVICE}/inference", *(f"GET {path}" for path in found)]
+
+
+def _result(name: str, response: Response) -> bytes:
+    result = as_json(outputs_of(response)) if response.result is None and response.tensors else response.result
+    try:
+        return orjson.dumps({"result": result}, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as exc:
+        raise errors.BackendFailed(f"postprocess of service {name!r} returned what JSON cannot say: {exc}") from exc
 
 
 def _only(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse | None:

@@ -41,7 +41,9 @@ def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def server(uci_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Everything but the echo, in one server."""
     files = [
-        flag for name in ("graphs", "batches", "processes") for flag in ("--service", str(SERVICES / f"{name}.py"))
+        flag
+        for name in ("graphs", "batches", "processes", "ends")
+        for flag in ("--service", str(SERVICES / f"{name}.py"))
     ]
     flags = (*files, "--request_timeout_ms", "4000", "--tune", "off", "--", str(uci_folder))
     with serve(tmp_path_factory.mktemp("pipelines"), *flags) as running:
@@ -152,6 +154,23 @@ def test_a_process_that_takes_too_long_is_tried_again(server: Server) -> None:
     assert call(server, "slow", s="1")["err_no"] == 6000
     assert call(server, "slow", s="1")["err_no"] == 0
     assert call(server, "retried", s="1")["err_no"] == 0
+
+
+def test_more_requests_than_a_channel_takes_wait_outside(server: Server) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        assert [s["values"] for s in threads.map(lambda k: call(server, "narrow", k=str(k)), range(16))] == [
+            {"k": str(k)} for k in range(16)
+        ]
+
+
+def test_both_ends_made_by_hand(server: Server) -> None:
+    said = call(server, "pipeline", words="good bad bad")
+    assert said["values"] == {"sum": "array([5])", "log_id": "array(0)"}
+    assert said["tensors"][0]["float_data"] == [1.5]
+    said = call(server, "pipeline", nothing="")
+    assert (said["err_no"], said["err_msg"]) == (51, "no words from ")
+    said = call(server, "pipeline", bad="")
+    assert (said["err_no"], "Raise_msg: unknown  ClassName: WordsRequestOp" in said["err_msg"]) == (10000, True), said
 
 
 # -- batches

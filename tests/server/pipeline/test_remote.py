@@ -17,8 +17,8 @@ def servers(uci_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     flags = ("--model", str(uci_folder), "--name", "model", "--service", str(SERVICES / "batches.py"), "--tune", "off")
     with serve(folder, *flags, "--", str(uci_folder)) as far:
         config = str(uci_folder / "serving_server_conf.prototxt")
-        flags = ("--service", str(SERVICES / "remote.py"), "--tune", "off", "--", config, f"127.0.0.1:{far.port}")
-        with serve(folder, *flags) as near:
+        more = ("--service", str(SERVICES / "remote.py"), "--tune", "off", "--", config, f"127.0.0.1:{far.port}")
+        with serve(folder, *more) as near:
             yield far, near
 
 

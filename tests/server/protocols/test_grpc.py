@@ -1,5 +1,6 @@
 """gRPC on a real server, by grpcio: the captured message, every status, sizes, compressions, deadlines, the end."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Iterator
@@ -188,43 +189,47 @@ def test_metadata_over_the_limit_does_not_end_the_server(uci_server: Server) -> 
 # --- time ---
 
 
-@pytest.fixture(scope="module")
-def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One whose service waits as long as its input says."""
-    folder = tmp_path_factory.mktemp("slow")
-    model = models.uci(folder / "uci")
-    service = folder / "slow.py"
-    service.write_text(SLOW)
-    with serve(folder, "--service", str(service), "--thread", "2", "--", str(model), str(folder)) as server:
+@contextlib.contextmanager
+def serve_slow(folder: Path) -> Iterator[Server]:
+    """A server whose service waits as long as its input says, and notes in `folder` whose calls were cancelled."""
+    models.uci(folder / "uci")
+    (folder / "slow.py").write_text(SLOW)
+    with serve(folder, "--service", str(folder / "slow.py")) as server:
         yield server
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """One such server, and its folder."""
+    folder = tmp_path_factory.mktemp("slow")
+    with serve_slow(folder) as server:
+        yield server, folder
+
+
 SLOW = '''
-import sys
-import time
+import asyncio
 from pathlib import Path
 
-from paddle_serving_client.message import Response
 from paddle_serving_server.web_service import WebService
+
+HERE = Path(__file__).parent
 
 
 class Slow(WebService):
     """Its tensors say how long to wait, in seconds; it notes who was not waited for any more."""
 
     async def infer_models(self, request):
-        import asyncio
-
         seconds = float(request.tensors["x"][0, 0])
         try:
             await asyncio.sleep(seconds)
         except asyncio.CancelledError:
-            (Path(sys.argv[2]) / "cancelled").open("a").write(f"{seconds}\\n")
+            (HERE / "cancelled").write_text(str(seconds))
             raise
         return await super().infer_models(request)
 
 
 service = Slow("slow")
-service.load_model_config(sys.argv[1])
+service.load_model_config(HERE / "uci")
 service.run_web_service()
 '''
 
@@ -233,49 +238,47 @@ def waiting(seconds: float) -> bytes:
     return request(np.full((1, 13), seconds, np.float32))
 
 
-def test_a_deadline_is_kept_and_the_work_is_stopped(slow_server: Server, tmp_path: Path) -> None:
-    with channel(slow_server) as own:
+def assert_cancelled(folder: Path, seconds: float) -> None:
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        if (folder / "cancelled").exists() and (folder / "cancelled").read_text() == str(seconds):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"the work of {seconds} s goes on")
+
+
+def test_a_deadline_is_kept_and_the_work_is_stopped(slow: tuple[Server, Path]) -> None:
+    server, folder = slow
+    with channel(server) as own:
         call = own.unary_unary(INFERENCE)
         started = time.monotonic()
         code, _, _ = refused(call, waiting(30.5), timeout=0.3)
         assert code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert time.monotonic() - started < 5
         assert prices(call(waiting(0.0), timeout=20)).shape == (1, 1)
-        assert_cancelled(slow_server, 30.5)
+    assert_cancelled(folder, 30.5)
 
 
-def test_a_call_that_is_cancelled_is_not_worked_on(slow_server: Server) -> None:
-    with channel(slow_server) as own:
+def test_a_call_that_nobody_waits_for_is_not_worked_on(slow: tuple[Server, Path]) -> None:
+    server, folder = slow
+    with channel(server) as own:
         future = own.unary_unary(INFERENCE).future(waiting(31.5))
         time.sleep(0.3)
         future.cancel()
-        assert_cancelled(slow_server, 31.5)
-    with channel(slow_server, ("grpc.use_local_subchannel_pool", 1)) as own:  # so is one whose caller goes away
+        assert_cancelled(folder, 31.5)
         own.unary_unary(INFERENCE).future(waiting(32.5))
-        time.sleep(0.3)
-    assert_cancelled(slow_server, 32.5)
+        time.sleep(0.3)  # and the caller goes away
+    assert_cancelled(folder, 32.5)
 
 
-def assert_cancelled(server: Server, seconds: float) -> None:
-    notes = Path(server.process.args[-1]) / "cancelled"  # type: ignore[index, arg-type]
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        if notes.exists() and f"{seconds}\n" in notes.read_text():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"the work of {seconds} s goes on")
-
-
-def test_calls_in_work_are_finished_when_the_server_stops(slow_server: Server, tmp_path: Path) -> None:
-    model, folder = slow_server.process.args[-2:]  # type: ignore[index]
-    service = Path(str(folder)) / "slow.py"
-    with serve(tmp_path, "--service", str(service), "--", str(model), str(tmp_path)) as own, channel(own) as made:
-        futures = [made.unary_unary(INFERENCE).future(waiting(1.5)) for _ in range(20)]
+def test_calls_in_work_are_finished_when_the_server_stops(tmp_path: Path) -> None:
+    with serve_slow(tmp_path) as server, channel(server) as own:
+        futures = [own.unary_unary(INFERENCE).future(waiting(1.5)) for _ in range(20)]
         time.sleep(0.5)
-        own.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGTERM)
         for future in futures:
             assert prices(future.result(timeout=20)).shape == (1, 1)
-        assert own.process.wait(20) == 0
+        assert server.process.wait(20) == 0
 
 
 # --- the other services ---

@@ -113,6 +113,17 @@ class Slow(WebService):
         return SlowOp("slow", input_ops=[read_op])
 
 
+class Sleeping(Op):
+    def preprocess(self, input_dicts, data_id, log_id):
+        time.sleep(0.02)
+        return super().preprocess(input_dicts, data_id, log_id)
+
+
+class Plain(WebService):
+    def get_pipeline_response(self, read_op):
+        return Sleeping(input_ops=[read_op])
+
+
 def start(service, dag=None, op=None):
     service.prepare_pipeline_config(yml_dict={**PORT, "dag": dag, "op": op})
     service.run_service()
@@ -124,4 +135,5 @@ start(Race(name="race"), dag={"channel_recv_frist_arrive": True})
 start(Old(name="old"))
 start(Raise(name="raise"))
 start(Slow(name="slow"), op={"slow": {"timeout": 200}})
+start(Plain(name="narrow"), dag={"channel_size": 1})
 start(Slow(name="retried"), op={"slow": {"timeout": 200, "retry": 2}})

@@ -1,0 +1,141 @@
+"""JSON documents with many numbers: arrays of numbers become numpy arrays without a Python object per number.
+
+By simdjson, where it is installed, as on every server; elsewhere, and for what it does not take, documents are read as
+ever. A nested array becomes one array only if it is regular: as many items in each of its arrays, numbers all the way.
+"""
+
+import math
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from paddle_serving_client.message import Array
+from paddle_serving_client.wire import json_text
+
+simdjson: Any
+try:
+    import simdjson
+except ImportError:
+    simdjson = None
+
+MIN_BYTES = 4096
+"""Shorter documents are read faster as plain objects."""
+_MIN_NUMBERS = 64
+"""Shorter arrays stay lists."""
+_MAX_INNER_ARRAYS = 1 << 14
+"""Looking at more arrays one by one takes longer than reading them as lists."""
+_MAX_INDEXED = 2048
+"""Each item is looked for from the first on."""
+_MAX_LENGTH = 0xFFFFFE
+"""Longest array whose length simdjson knows."""
+_MAX_RANK = 16
+_KEPT_BYTES = 16 << 20
+"""A parser that has read a longer document is not kept: it holds some ten times that much memory."""
+_parsers = threading.local()
+
+
+def loads(text: bytes) -> Any:
+    """Read a document; in it, a long array of numbers is an int64 or float64 array.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    if simdjson is None or len(text) < MIN_BYTES:
+        return json_text.loads(text)
+    try:
+        reader = _Reader()
+        whole = reader.plain(_parse(text))
+        # An array with one number in the place of a number would not be noticed otherwise.
+        if count(text, b"[") == reader.arrays:
+            return whole
+    except (ValueError, RuntimeError):
+        pass
+    return json_text.loads(text)  # it says what is wrong, and where
+
+
+def count(text: bytes, character: bytes) -> int:
+    """How often a character occurs; quick also where it is often."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == character[0]))
+
+
+def _parse(text: bytes) -> Any:
+    parser = getattr(_parsers, "parser", None) or simdjson.Parser()
+    _parsers.parser = None
+    try:
+        return parser.parse(text)
+    finally:
+        if len(text) <= _KEPT_BYTES:
+            _parsers.parser = parser
+
+
+class _Reader:
+    """Takes values out of one document, without any reference to the parser's memory."""
+
+    def __init__(self) -> None:
+        self.arrays = 0
+        """How many arrays were seen, those inside of arrays of numbers too."""
+
+    def plain(self, value: Any) -> Any:
+        """Any value."""
+        if isinstance(value, simdjson.Object):
+            keys = list(value.keys())
+            if len(set(keys)) < len(keys):
+                raise ValueError("a key is there twice")  # asked by its name, the first would count, not the last
+            return {key: self.plain(value[key]) for key in keys}
+        if isinstance(value, simdjson.Array):
+            numbers = self._numbers(value)
+            if numbers is not None:
+                return numbers
+            self.arrays += 1
+            return [self.plain(item) for item in _items(value)]
+        return value
+
+    def _numbers(self, value: Any) -> Array | None:
+        """A regular array of numbers; None if it is something else, or short."""
+        shape: list[int] = []
+        first = value
+        while isinstance(first, simdjson.Array):
+            length = len(first)
+            if not 0 < length <= _MAX_LENGTH or len(shape) == _MAX_RANK:
+                return None
+            shape.append(length)
+            first = first[0]
+        size, inner = math.prod(shape), math.prod(shape[:-1])
+        if type(first) not in (int, float) or size < _MIN_NUMBERS or inner > _MAX_INNER_ARRAYS:
+            return None
+        if max(shape[:-1], default=0) > _MAX_INDEXED:
+            return None
+        flat = _flat(value, type(first)) if _is_regular(value, shape) else None
+        if flat is None or flat.size != size:
+            return None
+        self.arrays += sum(math.prod(shape[:k]) for k in range(len(shape)))
+        return flat.reshape(shape)
+
+
+def _items(value: Any) -> Iterator[Any]:
+    """The items of an array; iterating over it would make lists of arrays."""
+    length = len(value)
+    if length > _MAX_INDEXED:
+        raise ValueError("too long to be looked at one by one")
+    return (value[k] for k in range(length))
+
+
+def _is_regular(value: Any, shape: list[int]) -> bool:
+    """Whether all arrays of one level are equally long; that there are numbers in the last is for others to see."""
+    if len(shape) == 1:
+        return True
+    for item in _items(value):
+        if not isinstance(item, simdjson.Array) or len(item) != shape[1] or not _is_regular(item, shape[1:]):
+            return False
+    return True
+
+
+def _flat(value: Any, kind: type) -> Array | None:
+    for letter, wanted in (("i", np.int64), ("d", np.float64)) if kind is int else (("d", np.float64),):
+        try:
+            return np.frombuffer(value.as_buffer(of_type=letter), wanted)
+        except (ValueError, TypeError):
+            continue
+    return None

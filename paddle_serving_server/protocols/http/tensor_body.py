@@ -1,0 +1,125 @@
+"""A tensor as the body of a request, and of an answer: a .npy file, or nothing but its bytes.
+
+A body is read in place: the array is a view of it. Of a .npy file only the header is parsed, and nothing in it is
+allocated or executed: an array of Python objects is refused.
+"""
+
+import io
+import math
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from paddle_serving_app.signature import Input, Signature
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import BadInput, BadPacket
+from paddle_serving_client.message import Array, describe
+from paddle_serving_server.protocols.http.message import HttpRequest
+
+NPY = "application/x-npy"
+RAW = "application/octet-stream"
+_NPY_NAMES = (NPY, "application/npy")
+_MAGIC = b"\x93NUMPY"
+_MAX_HEADER_BYTES = 4096
+_MAX_RANK = 16
+_DIMENSIONS = re.compile(r"[0-9]{1,10}(,[0-9]{1,10}){0,15}")
+
+
+def is_tensor(request: HttpRequest) -> bool:
+    """Whether the body is a tensor; for a service that takes no files."""
+    return request.content_type in (*_NPY_NAMES, RAW)
+
+
+def read(request: HttpRequest, body: bytes, signature: Signature) -> dict[str, Array]:
+    """The tensor of a request, by the name of its input.
+
+    Args:
+        request: its query may have `input`, the input's name, and for bytes alone `shape`, as in `shape=1,3,224,224`.
+        body: without Content-Encoding.
+        signature: of the model. Bytes alone are of the input's type; without `shape` they have its shape, where one
+            dimension may be left to the number of bytes.
+
+    Raises:
+        BadPacket: not a .npy file, or cut. BadInput: no such input, or the bytes do not make up the shape.
+    """
+    spec = _input(request, signature)
+    array = _from_npy(body) if request.content_type in _NPY_NAMES else _from_bytes(body, spec, request)
+    return {spec.alias: array}
+
+
+def wants_npy(request: HttpRequest) -> bool:
+    """Whether the answer is to be a .npy file."""
+    accepted = request.headers.get("accept", "")
+    return any(part.partition(";")[0].strip().lower() in _NPY_NAMES for part in accepted.split(","))
+
+
+def to_npy(outputs: Mapping[str, Array]) -> bytes:
+    """The one output as a .npy file.
+
+    Raises:
+        BadInput: there are several.
+    """
+    if len(outputs) != 1:
+        names = ", ".join(map(repr, outputs))
+        raise BadInput(f"a .npy answer has one output; choose with ?fetch=NAME from {names}")
+    (array,) = outputs.values()
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+    return file.getvalue()
+
+
+def _input(request: HttpRequest, signature: Signature) -> Input:
+    names = ", ".join(repr(i.alias) for i in signature.inputs)
+    (name,) = request.query.get("input", ("",))[:1]
+    if name:
+        found = [i for i in signature.inputs if name in (i.alias, i.name)]
+        if not found:
+            raise BadInput(f"unknown input {name[:64]!r}; this model takes {names}")
+        return found[0]
+    if len(signature.inputs) != 1:
+        raise BadInput(f"a body that is one tensor is for a model with one input; this one takes {names}: send JSON")
+    return signature.inputs[0]
+
+
+def _from_npy(body: bytes) -> Array:
+    if not body.startswith(_MAGIC):
+        raise BadPacket("the body is not a .npy file: it does not begin with \\x93NUMPY")
+    head = io.BytesIO(body[:_MAX_HEADER_BYTES])
+    try:
+        version = np.lib.format.read_magic(head)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, is_fortran, kind = read_header[version](head, max_header_size=_MAX_HEADER_BYTES)
+    except (ValueError, KeyError) as exc:
+        raise BadPacket("the header of the .npy file is damaged, too long, or of a version above 2.0") from exc
+    if kind.hasobject or kind.fields is not None or len(shape) > _MAX_RANK:
+        raise BadPacket(f"a .npy file of {kind} with {len(shape)} axes is not read here")
+    count, at = math.prod(shape), head.tell()
+    if min(shape, default=1) < 0 or count * kind.itemsize != len(body) - at:
+        raise BadPacket(f"the .npy file says {kind.name}{list(shape)}, but {len(body) - at} bytes follow")
+    array: Array = np.frombuffer(body, kind, count, at)
+    return array.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _from_bytes(body: bytes, spec: Input, request: HttpRequest) -> Array:
+    kind = dtype.numpy_of(spec.elem_type)
+    if kind is None:
+        raise BadInput(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be sent as bytes")
+    if len(body) % kind.itemsize:
+        raise BadInput(f"{len(body)} bytes are no whole number of {kind.name} values, {kind.itemsize} bytes each")
+    array: Array = np.frombuffer(body, kind.newbyteorder("<"))
+    (said,) = request.query.get("shape", ("",))[:1]
+    if said:
+        if not _DIMENSIONS.fullmatch(said):
+            raise BadInput(f"shape must be as in shape=1,3,224,224, got {said[:64]!r}")
+        shape = tuple(map(int, said.split(",")))
+    else:
+        shape = spec.shape
+    open_axes = shape.count(-1)
+    known = math.prod(d for d in shape if d != -1)
+    if open_axes > 1 or not known or array.size % known or (not open_axes and array.size != known):
+        came = (
+            f"{describe(array)} came; say its shape with ?shape=1,3,224,224" if not said else f"{describe(array)} came"
+        )
+        raise BadInput(f"input {spec.alias!r} is {spec}: {came}, which does not make {list(shape)}")
+    return array.reshape(shape)
