@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,17 @@ Instance: TypeAlias = Mapping[str, object]
 """One item of a JSON `feed`: values as the caller wrote them; a file is its bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """How long one step of a request took."""
+class Stage(NamedTuple):
+    """One step of a request: how long it took, and when it was. Requests make many, so it is a cheap tuple."""
 
     name: str
     ms: float
+    """Without the stages inside it: they add up to the whole."""
+    began: float = 0.0
+    """On the clock of `time.monotonic`, in seconds; 0 where only the length is known."""
+    ended: float = 0.0
+    rows: int = 0
+    """Rows of the batch it was part of; 0 where there is no batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,8 @@ class Response:
     result: object = None
     """None when the request carried tensors."""
     stages: tuple[Stage, ...] = ()
+    inside: tuple[Stage, ...] = ()
+    """Stages of models that the service's own steps asked: they are inside the stages of those steps."""
 
 
 def describe(array: Array) -> str:

@@ -48,16 +48,14 @@ def parse(argv: Sequence[str]) -> tuple[Command, list[str]]:
     argv, service_argv = flags.split(list(argv))
     if "check" in argv:
         argv = [word for word in argv if word not in flags.CHECKS]
-    from_environment = known.parse_args(flags.from_environment())
-    said = known.parse_args(argv, from_environment)
+    said = known.parse_args(argv, known.parse_args(flags.from_environment()))
     from_file: list[str] = []
     if said.config:
         from_file = flags.from_yaml(known, Path(said.config))
         said = known.parse_args(argv, known.parse_args(from_file, known.parse_args(flags.from_environment())))
     has_host = any(a == "--host" or a.startswith("--host=") for a in (*from_file, *argv))
-    verb = (
-        said.verb if said.verb in flags.VERBS else "start"
-    )  # any other word is the "True" of an old `--ir_optim True`
+    # Any other word is the "True" of an old `--ir_optim True`.
+    verb = said.verb if said.verb in flags.VERBS else "start"
     has_port = known.parse_args(argv, argparse.Namespace(port=None)).port is not None
     warnings = [f"{name} has no effect: {why}" for name, why in flags.ENVIRONMENT.items() if os.environ.get(name)]
     warnings += [f"--{name} has no effect: {why}" for name, why in flags.IGNORED.items() if getattr(said, name)]

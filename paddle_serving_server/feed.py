@@ -9,7 +9,6 @@ from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadInput
 from paddle_serving_client.message import Array, Instance, Lod, Response
 
-
 _FEW = 256
 """Up to so many numbers a list is written as fast as an array."""
 

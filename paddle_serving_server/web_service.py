@@ -44,16 +44,19 @@ class _Clock:
     stages: list[Stage] = field(default_factory=list)
     inside_ms: float = 0.0
     """What the steps inside the one that runs now have taken."""
+    asked: list[Stage] = field(default_factory=list)
+    """Of models that user code asked."""
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         before, self.inside_ms = self.inside_ms, 0.0
-        started = time.perf_counter()
+        started = time.monotonic()
         try:
             yield
         finally:
-            ms = (time.perf_counter() - started) * 1000
-            self.stages.append(Stage(name, ms - self.inside_ms))
+            ended = time.monotonic()
+            ms = (ended - started) * 1000
+            self.stages.append(Stage(name, ms - self.inside_ms, started, ended))
             self.inside_ms = before + ms
 
 
@@ -250,6 +253,8 @@ class WebService(PipelineService):
         assert self._loop is not None
         call = self._predict(self._engine(model), feed, fetch, batch, _deadline.get())
         outputs, stages = asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        if (clock := _clock.get()) is not None:
+            clock.asked += stages
         return outputs
 
     @contextlib.contextmanager
@@ -333,7 +338,7 @@ class WebService(PipelineService):
         fetch_map, model_stages = await self._predict(self._engine(), feed, fetch, has_batch, request.deadline)
         clock.stages += model_stages
         result = await self._user_code("postprocess", lambda: self.postprocess(instances, fetch, fetch_map))
-        return Response(result=result, stages=tuple(clock.stages))
+        return Response(result=result, stages=tuple(clock.stages), inside=tuple(clock.asked))
 
     async def _infer_with_default_steps(self, request: Request) -> Response:
         """The same as with a user's steps, without the threads and contexts that these need: for small requests."""

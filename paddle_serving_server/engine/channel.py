@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.errors import BadInput, Busy, DeadlineExceeded, EngineLost, ServingError, Stopping
+from paddle_serving_server import recording
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.interface import Reply
 
@@ -36,6 +37,7 @@ class _Pending:
     deadline: float
     future: "asyncio.Future[Reply]"
     tries: int = 0
+    sent: float = 0.0
     segment: segments.Segment | None = None
     offsets: list[int] = field(default_factory=list)
     end: int = 0
@@ -142,9 +144,10 @@ class Channel:
                 self._attached.add(where)
                 self._send(messages.attach(where, segment.size), segment.fd)
         arranged = pending.arranged
+        pending.sent = time.monotonic()
         packet = messages.run(
             number,
-            (time.monotonic(), pending.deadline),
+            (pending.sent, pending.deadline),
             where,
             pending.end,
             pending.outputs,
@@ -243,7 +246,11 @@ class Channel:
             assert pending.segment is not None
             # The copy out: the segment is about to serve another request.
             arrays = [array.copy() for array in layout.arrays(pending.segment.memory)]
-        return Reply(tuple(arrays), layout.lods, done.queue_ms, done.run_ms, done.rows)
+        said = done.queue_ms, done.run_ms, done.rows, done.batch_ms
+        reply = Reply(tuple(arrays), layout.lods, *said, sent=pending.sent)
+        if recording.now is not None:
+            recording.now.ran(self._path, reply)
+        return reply
 
     def _release(self, pending: _Pending) -> None:
         if pending.segment is not None:

@@ -1,6 +1,7 @@
 """What a service sees of an engine, wherever the model runs."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +22,10 @@ class Reply:
     run_ms: float = 0.0
     rows: int = 1
     """Rows of the batch that this request was part of."""
+    batch_ms: float = 0.0
+    """What of `run_ms` went into joining the requests of the batch and splitting its outputs."""
+    sent: float = 0.0
+    """When it was handed to the engine, on the clock of `time.monotonic`; 0: not known. `queue_ms` counts from there."""
     is_cached: bool = False
     """Whether it was kept from an equal request; `run_ms` is then how long that took to find out."""
 
@@ -71,16 +76,28 @@ async def answer(engine: Engine, request: Request) -> Response:
     signature = engine.signature
     arranged = signature.arrange(request.tensors or {}, request.lods)
     outputs = signature.select(request.fetch)
+    asked = time.monotonic()
     reply = await engine.run(arranged, outputs, request.deadline)
+    came = time.monotonic()
     aliases = [signature.outputs[k].alias for k in outputs]
     return Response(
         tensors=dict(zip(aliases, reply.arrays, strict=True)),
         lods={aliases[k]: lod for k, lod in reply.lods.items() if signature.outputs[outputs[k]].is_lod},
-        stages=_stages(reply),
+        stages=_stages(reply, asked, came),
     )
 
 
-def _stages(reply: Reply) -> tuple[Stage, ...]:
+def _stages(reply: Reply, asked: float, came: float) -> tuple[Stage, ...]:
+    """From the moment an engine was asked to the moment its answer was here, without a gap."""
     if reply.is_cached:
-        return (Stage("cache", reply.run_ms),)
-    return Stage("queue", reply.queue_ms), Stage("infer", reply.run_ms)
+        return (Stage("cache", reply.run_ms, asked, came),)
+    sent = reply.sent or asked
+    started = sent + reply.queue_ms / 1000
+    joined = started + reply.batch_ms / 1000
+    done = started + reply.run_ms / 1000
+    return (
+        Stage("queue", (started - asked) * 1000, asked, started),
+        Stage("batch", reply.batch_ms, started, joined, reply.rows),
+        Stage("infer", reply.run_ms - reply.batch_ms, joined, done),
+        Stage("transfer", max(0.0, (came - done) * 1000), done, max(done, came)),
+    )

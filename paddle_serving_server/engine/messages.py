@@ -19,6 +19,7 @@ import struct
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -42,10 +43,12 @@ ENCLOSED = 0xFFFFFFFE
 _LENGTH = struct.Struct("<I")  # of a message in a packet
 _HEAD = struct.Struct("<BQ")  # kind, id
 _RUN = struct.Struct("<BQddIQBBI")  # kind, id, sent, deadline, segment, end of inputs, outputs, tensors, layout bytes
-_DONE = struct.Struct("<BQIQffIBI")  # kind, id, segment, its size, queue ms, run ms, rows, tensors, layout bytes
+_DONE = struct.Struct("<BQIQfffIBI")  # kind, id, segment, its size, queue, batch, run ms, rows, tensors, layout bytes
 _ATTACH = struct.Struct("<BQQ")  # kind, segment, size
 _FAILED = struct.Struct("<BQB")  # kind, id, class
 _TENSOR = struct.Struct("<bBBQ")  # elem_type, axes, LoD levels, offset
+Timing: TypeAlias = tuple[float, float, float, int]
+"""Milliseconds in the queue, of joining and splitting, of the whole run; rows of the batch."""
 _REMEMBERED = 256
 """Layouts that are remembered; then it begins anew."""
 
@@ -111,6 +114,7 @@ class Done:
     segment: int
     size: int
     queue_ms: float
+    batch_ms: float
     run_ms: float
     rows: int
     layout: Layout
@@ -182,12 +186,12 @@ def done(
     number: int,
     segment: int,
     size: int,
-    timing: tuple[float, float, int],
+    timing: Timing,
     arrays: Sequence[Array],
     offsets: Sequence[int],
     lods: Mapping[int, Lod],
 ) -> bytes:
-    """A DONE packet; `timing` is milliseconds in the queue, milliseconds of the run, rows of the batch."""
+    """A DONE packet; with `segment` = INLINE the values are appended."""
     layout = _written_layout(arrays, offsets, lods)
     head = _DONE.pack(DONE, number, segment, size, *timing, len(arrays), len(layout))
     return b"".join((head, layout, _values(arrays, offsets) if segment == INLINE else b""))
@@ -195,10 +199,10 @@ def done(
 
 def read_done(packet: bytes) -> Done:
     """Read a DONE packet."""
-    _, number, segment, size, queue_ms, run_ms, rows, n_tensors, n_layout = _DONE.unpack_from(packet)
+    _, number, segment, size, queue_ms, batch_ms, run_ms, rows, n_tensors, n_layout = _DONE.unpack_from(packet)
     end = _DONE.size + n_layout
     layout = _read_layout(packet[_DONE.size : end], n_tensors)
-    return Done(number, segment, size, queue_ms, run_ms, rows, layout, packet[end:])
+    return Done(number, segment, size, queue_ms, batch_ms, run_ms, rows, layout, packet[end:])
 
 
 def attach(segment: int, size: int) -> bytes:

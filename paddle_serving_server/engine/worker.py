@@ -236,7 +236,10 @@ class Worker:
     def _run(self, jobs: list[_Job]) -> None:
         started = time.monotonic()
         try:
-            outputs = self._model.run(Arranged(batch.join([job.feed for job in jobs]), jobs[0].run.layout.lods))
+            joined = Arranged(batch.join([job.feed for job in jobs]), jobs[0].run.layout.lods)
+            asked = time.monotonic()
+            outputs = self._model.run(joined)
+            model_ms = (time.monotonic() - asked) * 1000
             parts = batch.split(outputs.arrays, [job.feed.rows for job in jobs])
         except BackendFailed as exc:
             if len(jobs) == 1:
@@ -252,10 +255,10 @@ class Worker:
         for job, arrays in zip(jobs, parts, strict=True):
             wanted = [arrays[k] for k in job.run.outputs]
             lods = {at: outputs.lods[k] for at, k in enumerate(job.run.outputs) if k in outputs.lods}
-            timing = ((started - job.run.sent) * 1000, run_ms, rows)
+            timing = ((started - job.run.sent) * 1000, run_ms - model_ms, run_ms, rows)
             self._answer(job, wanted, lods, timing)
 
-    def _answer(self, job: _Job, arrays: list[Array], lods: dict[int, Lod], timing: tuple[float, float, int]) -> None:
+    def _answer(self, job: _Job, arrays: list[Array], lods: dict[int, Lod], timing: messages.Timing) -> None:
         offsets, end = segments.layout(arrays)
         segment = None if job.run.segment == messages.INLINE else job.front.segments[job.run.segment]
         fd = None
@@ -295,7 +298,7 @@ def joins_rows(model: Model) -> bool:
 
 def main(argv: list[str], model_class: type[Model] = Model) -> int:
     """Load what the supervisor asks for, say so, and serve."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they may reach the whole group; the supervisor decides
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they reach the whole group; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
     listener, control = (socket.socket(fileno=int(fd)) for fd in argv)
     config = EngineConfig.from_json(control.recv(MAX_MESSAGE_BYTES))

@@ -21,9 +21,10 @@ def test_an_empty_response() -> None:
 
 @pytest.mark.parametrize("value", [Request(), Response(), Stage("op", 1.5)])
 def test_what_travels_does_not_change(value: Request | Response | Stage) -> None:
-    for field in dataclasses.fields(value):
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(value, field.name, None)
+    names = value._fields if isinstance(value, Stage) else [field.name for field in dataclasses.fields(value)]
+    for name in names:
+        with pytest.raises(AttributeError):
+            setattr(value, name, None)
     assert not hasattr(value, "__dict__")
 
 

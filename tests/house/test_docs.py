@@ -153,9 +153,7 @@ def said_default(action: argparse.Action) -> str:
     return "–" if value in (None, "", []) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-@pytest.mark.parametrize(
-    ("parser", "page"), DOORS, ids=[page for _, page in DOORS]
-)
+@pytest.mark.parametrize(("parser", "page"), DOORS, ids=[page for _, page in DOORS])
 def test_every_flag_is_in_a_table_with_its_default(parser: argparse.ArgumentParser, page: str) -> None:
     rows = {m["name"]: m["second"] for m in _ROW.finditer(text_of(page))}
     for action in flags_of(parser):
@@ -167,9 +165,7 @@ def test_every_flag_is_in_a_table_with_its_default(parser: argparse.ArgumentPars
             assert rows[flag] == said_default(action), flag
 
 
-@pytest.mark.parametrize(
-    ("parser", "page"), DOORS, ids=[page for _, page in DOORS]
-)
+@pytest.mark.parametrize(("parser", "page"), DOORS, ids=[page for _, page in DOORS])
 def test_no_flag_is_in_a_table_that_is_not_there(parser: argparse.ArgumentParser, page: str) -> None:
     known = {name for action in parser._actions for name in action.option_strings}
     assert {m["name"] for m in _ROW.finditer(text_of(page)) if m["name"].startswith("--")} <= known

@@ -14,7 +14,7 @@ import numpy as np
 from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadInput, BadPacket
-from paddle_serving_client.message import Array, describe
+from paddle_serving_client.message import Array
 from paddle_serving_server.protocols.http.message import HttpRequest
 
 NPY = "application/x-npy"

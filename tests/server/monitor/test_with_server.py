@@ -15,7 +15,7 @@ __all__ = ["versions"]  # a fixture
 WAIT_S = 30.0
 
 
-def test_a_published_model_is_served(tmp_path: Path, versions: tuple[Path, Path]) -> None:  # noqa: F811
+def test_a_published_model_is_served(tmp_path: Path, versions: tuple[Path, Path]) -> None:
     remote = Remote(tmp_path)
     watch = remote.watch("local")
     remote.publish(versions[0])

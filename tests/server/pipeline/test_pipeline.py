@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -356,6 +357,17 @@ def test_a_script_of_a_user_serves_on_both_its_ports(uci_folder: Path, tmp_path:
         assert sorted(ports) == sorted((rpc, http))
     finally:
         assert server.stop() == 0
+
+
+def test_either_port_may_be_taken_by_somebody_else(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SERVING_HOME": str(tmp_path)}
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        flags = ("--service", str(SERVICES / "echo.py"), "--port", str(free_port()), "--extra_ports", str(port))
+        command = [sys.executable, "-m", "paddle_serving_server.serve", *flags, "--", "18000"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 98, done.stderr
+    assert f"Port {port} is already used" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -266,8 +266,9 @@ def test_a_call_that_nobody_waits_for_is_not_worked_on(slow: tuple[Server, Path]
         time.sleep(0.3)
         future.cancel()
         assert_cancelled(folder, 31.5)
-        own.unary_unary(INFERENCE).future(waiting(32.5))
+        left = own.unary_unary(INFERENCE).future(waiting(32.5))
         time.sleep(0.3)  # and the caller goes away
+    assert left.cancelled() or left.code() is grpc.StatusCode.CANCELLED
     assert_cancelled(folder, 32.5)
 
 

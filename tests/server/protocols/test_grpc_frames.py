@@ -15,6 +15,8 @@ from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
+from h2.exceptions import StreamClosedError
+from h2.settings import SettingCodes, Settings
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -70,7 +72,10 @@ class Peer:
         """Open a call with one message, and end it."""
         number = self.h2.get_next_available_stream_id()
         self.h2.send_headers(number, headers)
-        self.h2.send_data(number, grpc.framed(message), end_stream=True)
+        framed = grpc.framed(message)
+        for at in range(0, len(framed), 16384):
+            self.h2.send_data(number, framed[at : at + 16384])
+        self.h2.end_stream(number)
         self.flush()
         return number
 
@@ -154,6 +159,7 @@ def test_a_hundred_calls_at_once_are_taken_and_one_more_is_not(uci_server: Serve
     with Peer(uci_server) as peer:
         numbers = [peer.call() for _ in range(100)]
         peer.until(lambda seen: sum(isinstance(e, events.StreamEnded) for e in seen) == len(numbers))
+        peer.h2.remote_settings = Settings(client=False, initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: 1000})
         for k in range(101):
             peer.h2.send_headers(2 * (100 + k) + 1, HEADERS)
         peer.flush()
@@ -240,11 +246,10 @@ def test_one_connection_carries_small_calls_beside_messages_that_fill_its_room(
         until = time.monotonic() + 20
         over: set[int] = set()
         while len(over) < 2 and time.monotonic() < until:
-            for number, rest in unsent.items():
-                size = min(len(rest), peer.h2.local_flow_control_window(number), peer.h2.max_outbound_frame_size)
-                if size:
-                    unsent[number] = rest[size:]
-                    peer.h2.send_data(number, bytes(rest[:size]), end_stream=not unsent[number])
+            for number in unsent:
+                while size := min(len(unsent[number]), peer.h2.local_flow_control_window(number), 16384):
+                    piece, unsent[number] = unsent[number][:size], unsent[number][size:]
+                    peer.h2.send_data(number, bytes(piece), end_stream=not unsent[number])
             if small < 5:
                 small += 1
                 peer.h2.send_headers(3 + 2 * small, HEADERS)
@@ -272,11 +277,11 @@ def test_a_reply_waits_for_the_window_of_its_caller(uci_server: Server) -> None:
             peer.flush()
             for event in peer.h2.receive_data(peer.sock.recv(65536)):
                 if isinstance(event, events.DataReceived):
-                    assert got < 65_535 or len(event.data or b"") <= 1000
                     got += len(event.data or b"")
                     if got >= 65_535:  # the window is used up: a little at a time from here on
                         peer.h2.increment_flow_control_window(20_000)
-                        peer.h2.increment_flow_control_window(20_000, number)
+                        with contextlib.suppress(StreamClosedError):
+                            peer.h2.increment_flow_control_window(20_000, number)
                 is_over |= isinstance(event, events.StreamEnded)
         assert got > 240_000
 
@@ -402,13 +407,28 @@ def test_after_all_that_the_server_answers_and_has_logged_no_failure(uci_server:
 # --- time ---
 
 
-def test_the_end_is_announced_and_calls_on_their_way_are_answered(uci_folder: Path, tmp_path: Path) -> None:
+def goodbyes(said: bytes) -> list[tuple[int, int]]:
+    """Last call and error code of every GOAWAY frame."""
+    found, at = [], 0
+    while at < len(said):
+        size, kind = int.from_bytes(said[at : at + 3]), said[at + 3]
+        if kind == 7:
+            found.append(struct.unpack(">II", said[at + 9 : at + 17]))
+        at += 9 + size
+    return found
+
+
+def test_the_end_is_announced_before_it_comes(tmp_path: Path) -> None:
     with serve(tmp_path, "--model", str(models.uci(tmp_path / "uci"))) as server:
-        del uci_folder
         with Peer(server) as peer:
             assert peer.trailers(peer.call())["grpc-status"] == "0"
             server.process.terminate()
-            seen = peer.until(lambda seen: any(isinstance(e, events.ConnectionTerminated) for e in seen))
-            (said,) = (e for e in seen if isinstance(e, events.ConnectionTerminated))
-            assert (said.error_code, said.last_stream_id) == (0, 2**31 - 1)
+            said = b""
+            while b"draining" not in said:
+                said += peer.sock.recv(65536)
+            peer.call()  # on its way before the announcement was read
+            peer.sock.sendall(PingFrame(0, b"draining", flags=["ACK"]).serialize())
+            said += read_all(peer.sock)
+            assert goodbyes(said) == [(2**31 - 1, 0), (3, 0)]
+            assert said.index(b"draining") < said.rindex(grpc.framed(MESSAGE)[:2])
         assert server.process.wait(20) == 0
