@@ -1,16 +1,4 @@
-"""The Python way to describe a server, as in Paddle Serving: ops, their order, and `Server`.
-
-from paddle_serving_server import OpMaker, OpSeqMaker, Server
-
-maker, order = OpMaker(), OpSeqMaker()
-for op in ("GeneralReaderOp", "GeneralInferOp", "GeneralResponseOp"):
-    order.add_op(maker.create(op))
-server = Server()
-server.set_op_sequence(order.get_op_sequence())
-server.load_model_config("serving_model/uci_housing")
-server.prepare_server(workdir="workdir", port=9393, device="cpu")
-server.run_server()
-"""
+"""The Python way to describe a server, as in Paddle Serving: ops, their order, and `Server`; see docs/chain.md."""
 
 import logging
 import os

@@ -49,6 +49,8 @@ class Catalogue:
         """Loads the models of a service anew; says for each what became of that. The flag: inputs may change."""
         self.set_weights: Callable[[str, Mapping[str, object]], None] | None = None
         """Changes the weights of a service's variants, in all fronts."""
+        self.record: Callable[[float], Awaitable[bytes]] | None = None
+        """Records requests for so many seconds, in all fronts; gives a Chrome trace."""
 
     def __getitem__(self, name: str) -> WebService:
         service = self._services.get(name)

@@ -45,6 +45,8 @@ class ChainService(WebService):
         """See `WebService.bind`; settles how the models feed each other."""
         self._by_node = engines
         self._ends = {end: self._path_to(end, executor) for end in self._workflow.ends}
+        if not any(i.elem_type == dtype.STRING or i.is_lod for i in self._inputs().inputs):
+            self.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits a chain without code
         super().bind(self._ends, executor)
 
     @property
@@ -62,7 +64,7 @@ class ChainService(WebService):
         }
 
     async def infer(self, request: Request) -> Response:
-        """See `WebService.infer`. Of several ends, tensors are called END/ALIAS, and the result has one part for each."""
+        """See `WebService.infer`. Of several ends, tensors are called END/ALIAS, and the result has a part for each."""
         has_one_end = len(self._ends) == 1
         if request.tensors is not None:
             if has_one_end:

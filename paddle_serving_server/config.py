@@ -42,6 +42,11 @@ class ServedModel:
     ends: tuple[str, ...] = ()
     """Names of the nodes whose outputs are the answer."""
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(node.folder for node in self.nodes) or (self.folder,)
+
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> "ServedModel":
         """The opposite of `dataclasses.asdict`."""

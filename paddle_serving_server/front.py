@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,8 @@ from typing import Any
 
 import uvloop
 
-from paddle_serving_client.errors import ServingError
-from paddle_serving_server import hosting, log
+from paddle_serving_client.errors import Busy, ServingError
+from paddle_serving_server import chrome_trace, hosting, log, recording
 from paddle_serving_server.assembly import Assembly
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.chain_service import ChainService
@@ -68,6 +69,7 @@ class Front:
         self._switches: set[asyncio.Task[None]] = set()
         self._asked: dict[int, asyncio.Future[Report]] = {}
         self._last_asked = 0
+        self._recorder: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
         """Serve until told to stop, then drain."""
@@ -80,6 +82,7 @@ class Front:
         catalogue.config, catalogue.meter = self._config, Meter(self._counters)
         catalogue.variants, catalogue.shadows = self._wrappers.variants, self._wrappers.shadows
         catalogue.set_weights = self._set_weights
+        catalogue.record = self._record
         executor = ThreadPoolExecutor(self._config.threads, "user-code")
         # All are asked for before any is waited for: they load side by side.
         engines = [await self._assembly.engines_of(service) for service in services]
@@ -124,7 +127,11 @@ class Front:
         # A run that takes longer than any request may cannot help anybody.
         hung_s = max(HUNG_S, limits.request_s)
         room = math.ceil(limits.max_waiting / len(paths))
-        channels = [Channel(path, room, partial(self._tell, {"hung": path}), hung_s) for path in paths]
+        model = f"{Path(EngineConfig.from_json(key).folder).name}, version {number}"
+        channels = [
+            Channel(path, room, partial(self._tell, {"hung": path}), hung_s, f"{model}, instance {k}")
+            for k, path in enumerate(paths, 1)
+        ]
         before = await live.switch(number, Replicas(channels), Path(source).name)
         self._tell({"switched": key, "number": number})
         if before is not None:
@@ -142,6 +149,16 @@ class Front:
         self._asked[number] = self._loop.create_future()
         self._tell({"reload": key, "allow": allows_change, "id": number})
         return await self._asked[number]
+
+    async def _record(self, seconds: float) -> bytes:
+        """What all fronts see of their requests from now on, as a Chrome trace."""
+        if recording.now is not None:
+            raise Busy("somebody records already; try again when that is over")
+        with tempfile.TemporaryDirectory(prefix="paddle-serving-trace-") as folder:
+            until = time.monotonic() + seconds
+            self._tell({"record": folder, "until": until})
+            await recording.written(Path(folder), until, self._config.fronts)
+            return await asyncio.to_thread(chrome_trace.from_files, Path(folder), seconds, self._config.fronts)
 
     def _set_weights(self, service: str, weights: Mapping[str, object]) -> None:
         """Change the weights of variants here, and, by way of the supervisor, in every front."""
@@ -175,6 +192,8 @@ class Front:
             self._weights[said["of"]] = said["weights"]
             if said["of"] in self._wrappers.variants:
                 self._wrappers.variants[said["of"]].set_weights(said["weights"])
+        elif "record" in said:
+            self._recorder = self._loop.create_task(recording.record(Path(said["record"]), said["until"]))
         elif "drain" in said:
             self._stop.set()
 

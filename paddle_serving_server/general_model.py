@@ -1,13 +1,15 @@
 """A call of GeneralModelService, whatever carried it: baidu_std, HTTP with protobuf, or HTTP with JSON."""
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import NoMethod, NoService
-from paddle_serving_client.message import Response
+from paddle_serving_client.message import Response, Stage
 from paddle_serving_client.wire import brpc, general_model, general_model_06
 from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse, WireTensor
+from paddle_serving_server import timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.engine import choice
 
@@ -28,7 +30,7 @@ def check_names(service: str, method: str) -> None:
         raise NoMethod(f"Fail to find method={method[:128]!r}")
 
 
-async def answer(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:
+async def answer(catalogue: Catalogue, message: bytes | bytearray | memoryview, deadline: float) -> bytes:
     """Answer a call that came as protobuf, one of 0.6 in the form of 0.6.
 
     Raises:
@@ -43,16 +45,32 @@ async def answer(catalogue: Catalogue, message: bytes | memoryview, deadline: fl
 
 async def infer(catalogue: Catalogue, call: WireRequest, deadline: float) -> WireResponse:
     """Answer a call: the tensors go to the server's tensor service, its outputs come back under both names."""
-    started = time.time_ns() // 1000
+    started, began = time.time_ns() // 1000, time.monotonic()
     service = catalogue.tensor_service
     if catalogue.config.variant_by_log_id:
         choice.note_log_id(call.log_id)
     answered = await service.infer_models(call.as_request(deadline))
-    return WireResponse(
-        outputs=tuple(_output(name, signature, response) for name, (signature, response) in answered.items()),
-        profile_time=(started, time.time_ns() // 1000),
-        log_id=call.log_id,
-    )
+    outputs = tuple(_output(name, signature, response) for name, (signature, response) in answered.items())
+    stages = tuple(stage for _, response in answered.values() for stage in response.stages)
+    timing.note(stages)
+    steps = _steps(stages, started, began) if call.profile_server else ()
+    spans = (*steps, started, time.time_ns() // 1000)
+    return WireResponse(outputs=outputs, profile_time=spans, log_id=call.log_id)
+
+
+def _steps(stages: Sequence[Stage], started: int, began: float) -> tuple[int, ...]:
+    """A pair for each op, as the chain of Paddle Serving had them: before the model, each model, after it.
+
+    Args:
+        stages: of the request.
+        started: when it began, in microseconds since 1970.
+        began: the same on the clock of `time.monotonic`.
+    """
+    runs = [(stage.began, stage.ended) for stage in stages if stage.name == "infer"]
+    first = min((run[0] for run in runs), default=time.monotonic())
+    last = max((run[1] for run in runs), default=first)
+    pairs = ((began, first), *runs, (last, time.monotonic()))
+    return tuple(started + int((moment - began) * 1e6) for pair in pairs for moment in pair)
 
 
 def _output(engine_name: str, signature: Signature, response: Response) -> ModelOutput:

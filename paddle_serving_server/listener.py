@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 _TICK_S = 0.5
 _LONGEST_CLAIM = 8
 """First bytes after which somebody must have claimed a connection."""
+_RECEIVE_BYTES = 256 << 10
 _COURTESY_S = 0.0001
 """How long a front with one connection leaves the next to its siblings; with more connections it waits longer ..."""
 _LONGEST_COURTESY_S = 0.001
@@ -39,6 +40,12 @@ class Stream(Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
+
+    def room(self) -> memoryview | None:
+        """Where the rest of a large message is to be received; None: wherever, `data_received` hands it over."""
+
+    def filled(self, count: int) -> None:
+        """So many bytes were received into `room`."""
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -71,6 +78,7 @@ class Listener:
         self._catalogue = catalogue
         self._limits = limits
         self._modules: list[_ProtocolModule] = [plugins.load(protocols, n) for n in plugins.names(protocols)]
+        self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self._fresh: dict[asyncio.Transport, _Fresh] = {}
         self._streams: dict[asyncio.Transport, Stream] = {}
         self._unsent: dict[asyncio.Transport, tuple[int, float]] = {}
@@ -239,8 +247,12 @@ def _peer_of(transport: asyncio.Transport) -> str:
     return f"{address[0]} port {address[1]}" if address else "unknown"
 
 
-class _Fresh(asyncio.Protocol):
-    """A connection: silent at first, then a thin wrapper around the stream that claimed it."""
+class _Fresh(asyncio.BufferedProtocol):
+    """A connection: silent at first, then a thin wrapper around the stream that claimed it.
+
+    A stream that knows how much of a large message is to come has it received where it stays: it says where by `room`,
+    and hears by `filled` how much there is.
+    """
 
     transport: asyncio.Transport
     flow: Flow
@@ -250,6 +262,7 @@ class _Fresh(asyncio.Protocol):
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._head = b""
+        self._room: memoryview | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -262,12 +275,21 @@ class _Fresh(asyncio.Protocol):
         self.flow = Flow(transport)
         self._listener.opened(self, transport)
 
-    def data_received(self, data: bytes) -> None:
-        if self.stream is not None:
-            self.stream.data_received(data)
-            return
-        self._head += data
-        self._listener.claim(self, self._head)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to receive to: used at once, before any other connection asks."""
+        self._room = None if self.stream is None else self.stream.room()
+        return self._listener.scratch if self._room is None else self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes were received."""
+        if self.stream is None:
+            self._head += self._listener.scratch[:nbytes]
+            self._listener.claim(self, self._head)
+        elif self._room is None:
+            self.stream.data_received(bytes(self._listener.scratch[:nbytes]))
+        else:
+            self._room = None  # a view of the message would keep it from being given back
+            self.stream.filled(nbytes)
 
     def eof_received(self) -> bool:
         """Keep the way back open while answers are out; the stream closes when they are given."""

@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 from paddle_serving_client.errors import ServingError
+from paddle_serving_server import recording
 from paddle_serving_server.counters import GAUGE, Counted, Counters, Series
 
 REQUEST: Final = "request"
@@ -39,6 +40,8 @@ class Meter:
         if series is None:
             series = self._make(service, protocol)
         series.add(int((now - started) * 1e6), now, bytes_in, bytes_out)
+        if recording.now is not None:
+            recording.now.answered(service, protocol, started, now)
 
     def failed(self, service: str, protocol: str, error: ServingError | int, bytes_in: int = 0) -> None:
         """Count a call that was refused or failed.
@@ -53,6 +56,8 @@ class Meter:
         series = self._series.get((service, protocol)) or self._make(service, protocol)
         series.add_failure(time.monotonic(), bytes_in)
         self.counters.count(FAILURE, service=service, protocol=protocol, err_no=number).add()
+        if recording.now is not None:
+            recording.now.failed(service, protocol, number)
 
     def connections(self, n: int) -> None:
         """Say how many connections are open."""

@@ -5,6 +5,7 @@ import time
 
 from paddle_serving_client.errors import ErrNo, ServingError
 from paddle_serving_client.wire.pipeline import PipelineRequest, PipelineResponse
+from paddle_serving_server import timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.meter import UNKNOWN_SERVICE
 
@@ -41,5 +42,6 @@ async def _answer(catalogue: Catalogue, call: PipelineRequest, deadline: float) 
     except Exception:
         logger.exception("failed log_id=%d", call.log_id)
         return PipelineResponse.refusal(int(ErrNo.UNKNOWN), "internal error")
+    timing.note(response.stages)
     assert isinstance(response.result, PipelineResponse)
     return response.result

@@ -27,14 +27,13 @@ from paddle_serving_server.config import ServerConfig
 from paddle_serving_server.counters import Counters
 from paddle_serving_server.deployment import Deployment, Engine, Surroundings
 from paddle_serving_server.engine import store
-from paddle_serving_server.engine.settings import EXIT_CANNOT_START
+from paddle_serving_server.engine.settings import EXIT_BAD_START, EXIT_CANNOT_START
 from paddle_serving_server.meter import RESTARTS
 from paddle_serving_server.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
 EXIT_PORT_IN_USE = 98
-EXIT_BAD_START = 2
 _EXTRA_GRACE_S = 2.0
 _ENGINE_GRACE_S = 5.0
 _FALSE_STARTS = 3
@@ -94,7 +93,7 @@ class Supervisor:
                 load_s=config.load_timeout_s,
                 request_s=config.limits.request_s,
             )
-            served = [model.folder for model in config.models] or list(config.services)
+            served = [folder for model in config.models for folder in model.folders] or list(config.services)
             process_info.record([config.port, *config.extra_ports], str(served))
             config = replace(config, counters=counters.make_file(self._around.sockets, config.fronts + 1))
             self._counters = Counters(config.counters)
@@ -236,6 +235,9 @@ class Supervisor:
             self._deployments[said["reload"]].reload((slot, said["id"]), said["allow"])
         elif "weights" in said:
             self._weights[said["of"]] = said
+            for front in self._fronts:
+                front.tell(said)
+        elif "record" in said:
             for front in self._fronts:
                 front.tell(said)
         elif "hung" in said:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from paddle_serving_client.errors import MissingLibrary, ServingError
 from paddle_serving_server import command_line, gpus, log, process_info, reload
-from paddle_serving_server.runtime import EXIT_BAD_START, Supervisor
+from paddle_serving_server.engine.settings import EXIT_BAD_START
 
 _PACKAGES = ("uvloop", "httptools", "h2", "orjson", "yaml", "python_multipart")
 """What the processes of a server import; a client's installation lacks it."""
@@ -36,6 +36,8 @@ def main(argv: Sequence[str]) -> int:
 
             return key_server.run(command.config)
         _require_packages()
+        from paddle_serving_server.runtime import Supervisor  # after these: a client's installation has none of them
+
         print("Going to Run Comand", flush=True)  # noqa: T201  # scripts wait for it; the words are theirs
         return Supervisor(command.config).run()
     except ServingError as exc:

@@ -343,15 +343,16 @@ class WebService(PipelineService):
     async def _infer_with_default_steps(self, request: Request) -> Response:
         """The same as with a user's steps, without the threads and contexts that these need: for small requests."""
         engine = self._engine()
-        started = time.perf_counter()
+        began = time.monotonic()
         instances = list(request.instances)
         tensors = {i.alias: stacked(i, instances) for i in named_inputs(engine.signature, instances)}
-        stacked_ms = (time.perf_counter() - started) * 1000
+        stacked_at = time.monotonic()
         response = await answer(engine, Request(tensors=tensors, fetch=request.fetch, deadline=request.deadline))
-        started = time.perf_counter()
+        came = time.monotonic()
         result = as_json(outputs_of(response))
-        listed_ms = (time.perf_counter() - started) * 1000
-        stages = (Stage("preprocess", stacked_ms), *response.stages, Stage("postprocess", listed_ms))
+        ended = time.monotonic()
+        before = Stage("preprocess", (stacked_at - began) * 1000, began, stacked_at)
+        stages = (before, *response.stages, Stage("postprocess", (ended - came) * 1000, came, ended))
         return Response(tensors=response.tensors, result=result, stages=stages)
 
     def _engine(self, name: str | None = None) -> Engine:

@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 
 from paddle_serving_app.ops.arrays import Float32, require_hwc
+from paddle_serving_app.ops.fused import LookedUp
 from paddle_serving_client.errors import BadConfig, BadInput
 from paddle_serving_client.message import Array, describe
 
 
 class Sequential:
     """Several steps as one: each gets what the one before it returned.
+
+    `BGR2RGB`, `RGB2BGR`, `Div` and `Normalize` in any order, followed by `Transpose((2, 0, 1))`, run as one step with
+    equal results; see `fused.LookedUp`.
 
     Args:
         transforms: callables of one argument.
@@ -21,10 +25,15 @@ class Sequential:
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
         self.transforms = transforms
+        self._joined_from: tuple[object, ...] = ()
+        self._joined: list[Callable[[Any], Any]] = []
 
     def __call__(self, img: Any) -> Any:
-        for transform in self.transforms:
-            img = transform(img)
+        steps = tuple(self.transforms)
+        if steps != self._joined_from:  # scripts may add to the list at any time
+            self._joined, self._joined_from = _joined(steps), steps
+        for step in self._joined:
+            img = step(img)
         return img
 
     def __repr__(self) -> str:
@@ -192,3 +201,27 @@ class PadStride:
 
     def __repr__(self) -> str:
         return f"PadStride({self.coarsest_stride})"
+
+
+def _joined(steps: Sequence[Callable[[Any], Any]]) -> list[Callable[[Any], Any]]:
+    """The same steps, those that can be looked up together as one."""
+    joined: list[Callable[[Any], Any]] = []
+    pointwise: list[Callable[[Any], Any]] = []
+    for step in steps:
+        if _is_pointwise(step):
+            pointwise.append(step)
+            continue
+        is_channels_first = type(step) is Transpose and tuple(step.transpose_target) == (2, 0, 1)
+        if is_channels_first and any(isinstance(p, Div | Normalize) for p in pointwise):
+            swaps = sum(isinstance(p, BGR2RGB) for p in pointwise) % 2 == 1
+            joined.append(LookedUp(pointwise, swaps, step))
+        else:
+            joined += [*pointwise, step]
+        pointwise = []
+    return joined + pointwise
+
+
+def _is_pointwise(step: object) -> bool:
+    if type(step) is Normalize:
+        return not step.channel_first and len(step.mean) == 3
+    return type(step) in (BGR2RGB, RGB2BGR, Div)

@@ -36,6 +36,9 @@ _PROBE_BYTES = 16 << 10
 _WORTH_IT = 0.9
 """The largest part of its size that the beginning of a message may keep for the rest to be compressed at all."""
 
+_LARGE_BYTES = 64 << 10
+"""Frames from this size on are received where they stay."""
+
 _HEAD = struct.Struct(">4sII")
 
 
@@ -102,14 +105,36 @@ class FrameReader:
         self._buffer: bytes | bytearray = b""
         self._start = 0
         """Frames before this offset were handed out, as views: from then on the buffer is not touched any more."""
+        self._large: memoryview | None = None
+        """A large frame that is still coming: memory of its whole size."""
+        self._filled = 0
 
     @property
     def buffered_bytes(self) -> int:
         """How much was fed and belongs to no frame yet; not 0 at the end of a stream means it was cut."""
-        return len(self._buffer) - self._start
+        return self._filled if self._large is not None else len(self._buffer) - self._start
+
+    def room(self) -> memoryview | None:
+        """Where what comes next may be written by whoever receives it; then call `filled`. None: `feed` it."""
+        return None if self._large is None else self._large[self._filled :]
+
+    def filled(self, count: int) -> None:
+        """So many bytes were written to `room`."""
+        assert self._large is not None
+        self._filled += count
+        if self._filled == len(self._large):
+            self._buffer, self._start = self._large.obj, 0  # type: ignore[assignment]  # the bytearray it is a view of
+            self._large = None
 
     def feed(self, chunk: bytes) -> None:
         """Take what arrived. `chunk` must not be changed afterwards."""
+        if self._large is not None:
+            part = memoryview(chunk)[: len(self._large) - self._filled]
+            self._large[self._filled : self._filled + len(part)] = part
+            self.filled(len(part))
+            chunk = chunk[len(part) :]
+            if not chunk:
+                return
         if self._start == len(self._buffer):
             self._buffer, self._start = chunk, 0
             return
@@ -125,6 +150,8 @@ class FrameReader:
             BadFrame: this frame cannot be, the next one can. Answer it.
             BadPacket: the bytes are not baidu_std. Close the connection.
         """
+        if self._large is not None:
+            return None
         if self.buffered_bytes < HEAD_BYTES:
             if not MAGIC.startswith(self._buffer[self._start : self._start + len(MAGIC)]):
                 raise BadPacket(f"not a baidu_std frame: it starts with {bytes(self._buffer[self._start :])!r}")
@@ -134,6 +161,8 @@ class FrameReader:
         body = self._start + HEAD_BYTES
         end = body + body_bytes
         if len(self._buffer) < end:
+            if end - self._start >= _LARGE_BYTES:
+                self._make_room(end - self._start)
             return None
         view = memoryview(self._buffer).toreadonly()
         self._start = end
@@ -146,6 +175,13 @@ class FrameReader:
             )
         split = end - meta.attachment_size
         return Frame(meta, view[body + meta_bytes : split], view[split:end])
+
+    def _make_room(self, size: int) -> None:
+        """Collect a frame in memory of its size; that is not taken from the system before it is written to."""
+        have = memoryview(self._buffer)[self._start :]
+        self._large, self._filled = memoryview(bytearray(size)), len(have)
+        self._large[: len(have)] = have
+        self._buffer, self._start = b"", 0
 
     def _check_head(self, magic: bytes, body_bytes: int, meta_bytes: int) -> None:
         if magic != MAGIC:

@@ -101,7 +101,7 @@ _RESPONSE = MessageType(
 )
 
 
-def decode_request(payload: bytes | memoryview) -> WireRequest:
+def decode_request(payload: bytes | bytearray | memoryview) -> WireRequest:
     """Read a protobuf `Request`.
 
     Raises:

@@ -43,7 +43,7 @@ class OldRequest:
         return WireRequest(tensors=tensors, fetch=self.fetch, profile_server=self.profile_server, log_id=self.log_id)
 
 
-def claims(payload: bytes | memoryview) -> bool:
+def claims(payload: bytes | bytearray | memoryview) -> bool:
     """Whether this is a `Request` of 0.6 and not one of 0.7 to 0.9; told by structure, nothing is allocated."""
     message = memoryview(payload)
     try:
@@ -57,7 +57,7 @@ def claims(payload: bytes | memoryview) -> bool:
     return bool(instances) and all(map(_is_instance, instances))
 
 
-def decode_request(payload: bytes | memoryview) -> OldRequest:
+def decode_request(payload: bytes | bytearray | memoryview) -> OldRequest:
     """Read a protobuf `Request` of 0.6.
 
     Raises:

@@ -58,7 +58,7 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
-def request_from_json(body: bytes | memoryview) -> WireRequest:
+def request_from_json(body: bytes | bytearray | memoryview) -> WireRequest:
     """Read a JSON `Request`; no text at all is an empty one.
 
     Raises:
@@ -121,9 +121,9 @@ def response_to_json(response: WireResponse) -> bytes:
     )
 
 
-def _document(body: bytes | memoryview) -> _Object:
+def _document(body: bytes | bytearray | memoryview) -> _Object:
     """The object that a body is, after a look at how much there is in it."""
-    text = bytes(body)
+    text = bytes(body) if isinstance(body, memoryview) else body
     if not text:
         return {}
     refuse_over("values in the JSON body", json_numbers.count(text, b","), MAX_VALUES)

@@ -36,7 +36,7 @@ _KEPT_BYTES = 16 << 20
 _parsers = threading.local()
 
 
-def loads(text: bytes) -> Any:
+def loads(text: bytes | bytearray) -> Any:
     """Read a document; in it, a long array of numbers is an int64 or float64 array.
 
     Raises:
@@ -46,28 +46,23 @@ def loads(text: bytes) -> Any:
         return json_text.loads(text)
     try:
         reader = _Reader()
-        whole = reader.plain(_parse(text))
+        parser = getattr(_parsers, "parser", None) or simdjson.Parser()
+        # Not kept when anything goes wrong: an error on its way may still hold a piece of the document.
+        _parsers.parser = None
+        whole = reader.plain(parser.parse(text))
+        if len(text) <= _KEPT_BYTES:
+            _parsers.parser = parser
         # An array with one number in the place of a number would not be noticed otherwise.
         if count(text, b"[") == reader.arrays:
             return whole
-    except (ValueError, RuntimeError):
+    except (ValueError, RuntimeError, LookupError):
         pass
     return json_text.loads(text)  # it says what is wrong, and where
 
 
-def count(text: bytes, character: bytes) -> int:
+def count(text: bytes | bytearray, character: bytes) -> int:
     """How often a character occurs; quick also where it is often."""
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == character[0]))
-
-
-def _parse(text: bytes) -> Any:
-    parser = getattr(_parsers, "parser", None) or simdjson.Parser()
-    _parsers.parser = None
-    try:
-        return parser.parse(text)
-    finally:
-        if len(text) <= _KEPT_BYTES:
-            _parsers.parser = parser
 
 
 class _Reader:
@@ -81,8 +76,9 @@ class _Reader:
         """Any value."""
         if isinstance(value, simdjson.Object):
             keys = list(value.keys())
-            if len(set(keys)) < len(keys):
-                raise ValueError("a key is there twice")  # asked by its name, the first would count, not the last
+            # Asked by its name, the first of two equal ones would count, not the last, and a name would end at a NUL.
+            if len(set(keys)) < len(keys) or any("\0" in key for key in keys):
+                raise ValueError("keys that cannot be asked for by name")
             return {key: self.plain(value[key]) for key in keys}
         if isinstance(value, simdjson.Array):
             numbers = self._numbers(value)

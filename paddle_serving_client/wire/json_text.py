@@ -16,7 +16,7 @@ else:
     _has_orjson = True
 
 
-def loads(text: bytes) -> Any:
+def loads(text: bytes | bytearray) -> Any:
     """Read a document. Raises ValueError."""
     if _has_orjson:
         return orjson.loads(text)

@@ -36,7 +36,7 @@ _NOT_FINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.
 _ESCAPES: Final = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
 
 
-def request_from_json(body: bytes | memoryview) -> PipelineRequest:
+def request_from_json(body: bytes | bytearray | memoryview) -> PipelineRequest:
     """Read a JSON `Request`; no text at all is an empty one.
 
     Raises:

@@ -7,6 +7,7 @@ on the way is checked in full, as one that came from a caller is.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,23 +63,23 @@ class Chain:
             return await self._run(arranged, outputs, deadline)
 
     async def _run(self, arranged: Arranged, outputs: Sequence[int], deadline: float) -> Reply:
-        queue_ms = run_ms = 0.0
+        spent = Reply((), {})
         wirings = self._wirings
         for k, engine in enumerate(self._engines[:-1]):
             wanted = tuple(dict.fromkeys(wirings[k]))
             reply = await engine.run(arranged, wanted, deadline)
-            queue_ms, run_ms = queue_ms + reply.queue_ms, run_ms + reply.run_ms
+            spent = _after(spent, reply)
             taker = self._engines[k + 1].signature
             feed, lods = _fed(taker, [wanted.index(giver) for giver in wirings[k]], reply)
             if any(array.ndim and array.shape[0] == 0 for array in feed.values()):
-                return Reply(_nothing(self.signature, outputs), {}, queue_ms, run_ms)
+                return replace(spent, arrays=_nothing(self.signature, outputs))
             try:
                 arranged = taker.arrange(feed, lods)
             except BadInput as exc:
                 names = f"{self._names[k]} gave what {self._names[k + 1]} cannot take"
                 raise BackendFailed(f"{names}: {exc}") from exc
         reply = await self._engines[-1].run(arranged, outputs, deadline)
-        return Reply(reply.arrays, reply.lods, queue_ms + reply.queue_ms, run_ms + reply.run_ms, reply.rows)
+        return replace(_after(spent, reply), arrays=reply.arrays, lods=reply.lods)
 
     def _settle(self) -> None:
         """How the models feed each other; looked at again when one of them has changed."""
@@ -93,6 +94,19 @@ class Chain:
         """Let go of all models."""
         for engine in self._engines:
             await engine.close()
+
+
+def _after(spent: Reply, reply: Reply) -> Reply:
+    """What the models took together; rows are those of the last."""
+    return Reply(
+        (),
+        {},
+        queue_ms=spent.queue_ms + reply.queue_ms,
+        run_ms=spent.run_ms + reply.run_ms,
+        rows=reply.rows,
+        batch_ms=spent.batch_ms + reply.batch_ms,
+        sent=spent.sent or reply.sent,
+    )
 
 
 def _fed(taker: Signature, given_by: Sequence[int], reply: Reply) -> tuple[dict[str, Array], dict[str, Lod]]:

@@ -51,8 +51,12 @@ class Channel:
     plan: Mapping[str, object]
     version = "1"
 
-    def __init__(self, path: str, max_waiting: int, on_hung: Callable[[], None], hung_s: float = HUNG_S) -> None:
+    def __init__(
+        self, path: str, max_waiting: int, on_hung: Callable[[], None], hung_s: float = HUNG_S, title: str = ""
+    ) -> None:
+        """`title` is what people call this engine."""
         self._path = path
+        self._title = title or path
         self._hung_s = hung_s
         self._last_heard = 0.0
         self._max_waiting = max_waiting
@@ -249,7 +253,7 @@ class Channel:
         said = done.queue_ms, done.run_ms, done.rows, done.batch_ms
         reply = Reply(tuple(arrays), layout.lods, *said, sent=pending.sent)
         if recording.now is not None:
-            recording.now.ran(self._path, reply)
+            recording.now.ran(self._title, reply)
         return reply
 
     def _release(self, pending: _Pending) -> None:

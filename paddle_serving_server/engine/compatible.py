@@ -22,7 +22,8 @@ def differences(before: _Said, after: _Said) -> list[str]:
 def _compared(kind: str, before: list[_Said], after: list[_Said], may_open: bool) -> list[str]:
     names = [[variable["alias"] for variable in side] for side in (before, after)]
     if names[0] != names[1]:
-        return [f"{kind}s are {', '.join(map(repr, names[1]))}, were {', '.join(map(repr, names[0]))}"]
+        was, is_ = (", ".join(map(repr, side)) or "nothing" for side in names)
+        return [f"{kind}s are {is_}, were {was}"]
     found = []
     for old, new in zip(before, after, strict=True):
         if any(old[field] != new[field] for field in ("name", "elem_type", "is_lod")):

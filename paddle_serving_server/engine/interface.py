@@ -25,7 +25,7 @@ class Reply:
     batch_ms: float = 0.0
     """What of `run_ms` went into joining the requests of the batch and splitting its outputs."""
     sent: float = 0.0
-    """When it was handed to the engine, on the clock of `time.monotonic`; 0: not known. `queue_ms` counts from there."""
+    """When it was handed to the engine, on the clock of `time.monotonic`; `queue_ms` counts from there. 0: unknown."""
     is_cached: bool = False
     """Whether it was kept from an equal request; `run_ms` is then how long that took to find out."""
 

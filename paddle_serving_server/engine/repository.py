@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 TIME_FILE = "fluid_time_file"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _MAX_FILES = 10_000
-_SETTLE_S = 0.2
-_SETTLE_TRIES = 25
+_REST_S = 0.1
+"""Files that were changed this recently may be changed again at once."""
+_TRIES = 50
 _PIECE_BYTES = 64 << 20
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -105,12 +106,13 @@ def copied(source: Path, copy: Path) -> Path:
     """
     if not (source / model_config.SERVER_CONFIG).is_file():
         raise BadModel(f"{source} has no {model_config.SERVER_CONFIG}; it is no Serving model folder")
-    for _ in range(_SETTLE_TRIES):
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(_TRIES):
         before = _stamps(_files(source))
         partial = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
         try:
             _copy_files(source, partial)
-            if _stamps(_files(source)) == before:
+            if _stamps(_files(source)) == before and not _is_fresh(_files(source)):
                 partial.replace(copy)
                 return copy
         except _NoRoom as exc:
@@ -122,7 +124,7 @@ def copied(source: Path, copy: Path) -> Path:
             raise BadModel(f"{source}: {exc.strerror}: {exc.filename}") from exc
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        time.sleep(_SETTLE_S)
+        time.sleep(_REST_S)
     raise BadModel(f"{source}: its files change all the time; write them first, then touch {TIME_FILE}")
 
 
@@ -163,6 +165,12 @@ def _stamps(files: list[Path]) -> tuple[object, ...]:
             is_ = os.stat(path)
             stamps.append((str(path), is_.st_ino, is_.st_size, is_.st_mtime_ns, is_.st_ctime_ns))
     return tuple(stamps)
+
+
+def _is_fresh(files: list[Path]) -> bool:
+    """Whether a file was changed just now; one that says it will be, by another clock, was not."""
+    now = time.time()
+    return any(0 <= now - path.lstat().st_ctime < _REST_S for path in files)
 
 
 def _copy_files(source: Path, copy: Path) -> None:

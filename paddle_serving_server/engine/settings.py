@@ -7,6 +7,8 @@ from typing import Any
 
 from paddle_serving_app.backend import ModelOptions
 
+EXIT_BAD_START = 2
+"""Exit status of a server whose flags, models or services are wrong."""
 EXIT_CANNOT_START = 3
 """Exit status of a child process whose model or services cannot be loaded: starting it again would not help."""
 MAX_MESSAGE_BYTES = 160 << 10

@@ -10,6 +10,7 @@ lines in the order in which they were found, from below.
 
 import asyncio
 import math
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Final
@@ -113,13 +114,16 @@ class TextLines:
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""
         loop = asyncio.get_running_loop()
+        started = time.monotonic()
         text = arranged.arrays[0].tobytes()
         picture, x = await loop.run_in_executor(self._executor, self._opened, text)
         detector = self._engine.signature
         feed = detector.arrange({detector.inputs[0].alias: x})
         reply = await self._engine.run(feed, (0,), deadline)
         lines = await loop.run_in_executor(self._executor, self._lines_of, picture, reply.arrays[0])
-        return Reply(tuple(lines for _ in outputs), {}, reply.queue_ms, reply.run_ms)
+        # Reading the picture and cutting out the lines count as running the model.
+        run_ms = (time.monotonic() - started) * 1000 - reply.queue_ms
+        return Reply(tuple(lines for _ in outputs), {}, reply.queue_ms, run_ms, batch_ms=reply.batch_ms, sent=started)
 
     async def close(self) -> None:
         """Let go of the model."""

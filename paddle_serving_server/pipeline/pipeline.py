@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paddle_serving_client.errors import BadConfig, DeadlineExceeded, NoMethod, ServingError
-from paddle_serving_client.message import Request, Response
+from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_client.wire import pipeline as wire
 from paddle_serving_client.wire.pipeline import PROFILE, PipelineRequest, PipelineResponse
 from paddle_serving_client.wire.proto import pipeline_service_pb2
@@ -25,6 +25,7 @@ from paddle_serving_server.pipeline.graph import graph_of
 from paddle_serving_server.pipeline.model import BlockingModel, ClientModel, EngineModel, GrpcModel, PipelineModel
 from paddle_serving_server.pipeline.op import REQUEST_NAME, Op, RequestOp, ResponseOp
 from paddle_serving_server.pipeline.process import Origin, ProcessRunner
+from paddle_serving_server.pipeline.stages import stages_of
 from paddle_serving_server.pipeline.step import Job, Outcome
 from paddle_serving_server.pipeline.tracer import Tracer
 from paddle_serving_server.pipeline.workers import Runner, ThreadRunner, Workers
@@ -155,8 +156,9 @@ class Pipeline:
         data_id = next(self._numbers)
         began = _now()
         error = int(ChannelDataErrcode.UNKNOW)
+        stages: list[Stage] = []
         try:
-            answer = await self._answered(call, data_id, request.deadline)
+            answer = await self._answered(call, data_id, request.deadline, stages)
             error = answer.err_no
         except ServingError as exc:
             error = getattr(exc, "number", int(exc.err_no))
@@ -164,9 +166,12 @@ class Pipeline:
         finally:
             if self._tracer is not None:
                 self._tracer.request(data_id, (_now() - began) / 1000, error)
-        return Response(result=answer)
+        return Response(result=answer, stages=tuple(stages))
 
-    async def _answered(self, call: PipelineRequest, data_id: int, deadline: float) -> PipelineResponse:
+    async def _answered(
+        self, call: PipelineRequest, data_id: int, deadline: float, stages: list[Stage]
+    ) -> PipelineResponse:
+        """Answer a call; its stages are added to `stages`."""
         began = _now()
         data, log_id = await self._unpacked(call)
         unpacked = _now()
@@ -174,9 +179,12 @@ class Pipeline:
         result = await self._attempts(data, passage)
         packing = _now()
         answer = await self._packed(result)
+        ends = (began, unpacked), (packing, _now())
+        steps = {name: (passage.arrivals[name], outcome.times) for name, outcome in passage.outcomes.items()}
+        stages += stages_of(steps, *ends)
         is_asked = PROFILE in data and data[PROFILE] == "1" and not answer.err_no
         if is_asked or self.config.use_profile:
-            lines = self._profile(passage, ((began, unpacked), (packing, _now())))
+            lines = self._profile(passage, ends)
             if self.config.use_profile:
                 sys.stderr.write(lines)
             if is_asked:

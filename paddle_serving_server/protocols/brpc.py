@@ -71,6 +71,15 @@ class BrpcStream:
         self._reader.feed(data)
         self._take_frames()
 
+    def room(self) -> memoryview | None:
+        """Where the rest of a large frame is to be received."""
+        return None if self._deaf else self._reader.room()
+
+    def filled(self, count: int) -> None:
+        """So many bytes were received into `room`."""
+        self._reader.filled(count)
+        self._take_frames()
+
     def _take_frames(self) -> None:
         while not self._deaf and len(self._tasks) < MAX_IN_WORK:
             try:

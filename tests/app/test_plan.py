@@ -133,3 +133,23 @@ def test_unmeasured() -> None:
     plan = plans.unmeasured("paddle", ModelOptions(threads=3), "asked for paddle")
     assert (plan.candidate, plan.max_rows) == (Candidate("paddle", True, 3), 0)
     assert plans.unmeasured("openvino", ModelOptions(), "").candidate.library == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "expected"),
+    [
+        (0, 0, (2, 3)),  # what was measured
+        (2, 0, (2, 3)),
+        (1, 0, (1, 4)),
+        (3, 0, (3, 2)),  # not measured: they share six processors
+        (3, 5, (3, 5)),  # the operator says it all
+    ],
+)
+def test_engines_beside_each_other_share_the_processors(
+    monkeypatch: pytest.MonkeyPatch, asked: int, threads: int, expected: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("paddle_serving_app.processors.available", lambda: 6)
+    plan = Plan(candidate=Candidate("paddle", True, 4), engines=Engines(2, 3, 100.0), why="measured")
+    assert plans.beside(plan, ModelOptions(threads=threads), asked) == expected
+    assert plans.beside(None, ModelOptions(), 0) == (1, 6)
+    assert plans.beside(None, ModelOptions(), 4) == (4, 1)

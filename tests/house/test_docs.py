@@ -25,6 +25,7 @@ from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_server import flags
 from paddle_serving_server.monitor import __main__ as monitor
 from paddle_serving_server.protocols import brpc
+from paddle_serving_server.protocols.grpc import methods
 from paddle_serving_server.protocols.http import routes
 from paddle_serving_server.web_service import WebService
 from tests.house import documents
@@ -184,8 +185,9 @@ def test_every_error_is_in_the_table_with_its_numbers() -> None:
         said = [cell.strip() for cell in rows[cls.__name__].split("|")]
         code = next((code for known, code in brpc._CODES if issubclass(cls, known)), RpcError.INTERNAL)
         status = routes._refusal(cls("x"), as_text=False).status
-        answered = ["–", "–"] if cls in ONLY_AT_THE_CALLER else [str(int(status)), str(int(code))]
-        assert said[:3] == [str(int(cls.err_no)), *answered], cls
+        over_grpc = methods.refusal(cls("x")).status.name
+        answered = ["–"] * 3 if cls in ONLY_AT_THE_CALLER else [str(int(status)), str(int(code)), over_grpc]
+        assert said[:4] == [str(int(cls.err_no)), *answered], cls
 
 
 def test_every_number_of_an_error_is_explained() -> None:

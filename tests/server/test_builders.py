@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,13 @@ def test_what_cannot_be_served_is_refused(folder: str, tmp_path: Path) -> None:
 def test_importing_the_package_does_not_import_the_builders() -> None:
     code = "import sys, paddle_serving_server; print('paddle_serving_server.builders' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "False\n"
+
+
+def test_serving_needs_the_main_thread(folder: str) -> None:
+    server = Server()
+    server.load_model_config(folder)
+    with ThreadPoolExecutor(1) as threads, pytest.raises(BadConfig, match="run_server needs the main thread"):
+        threads.submit(server.run_server).result()
 
 
 def test_the_name_for_gpus_is_the_same_server() -> None:

@@ -58,6 +58,7 @@ def test_both_forms_of_json(chain_server: Server) -> None:
 def test_each_model_is_shown_with_its_own_settings(chain_server: Server) -> None:
     (service,) = HTTP.request("GET", f"{chain_server.url}/services").json()["services"]
     assert (service["inputs"][0]["name"], service["outputs"][0]["name"]) == ("x", "price")
+    assert service["kind"] == "numbers"
     shown = [(m["name"], Path(m["plan"]["folder"]).name, m["plan"]["takes_from"]) for m in service["models"]]
     assert shown == [
         ("GeneralInferOp_0", "uci", ""),

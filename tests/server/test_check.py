@@ -51,20 +51,31 @@ def test_libraries_that_are_broken_are_said_to_be(tmp_path: Path) -> None:
 
 
 def test_without_any_library_it_says_what_to_install(tmp_path: Path) -> None:
-    code = (
-        "import importlib.util, sys\n"
-        "sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
-        f"sys.path.insert(0, {str(ROOT)!r})\n"
-        f"sys.path.insert(0, {str(_only(tmp_path, 'numpy', 'google'))!r})\n"
-        "from paddle_serving_server import serve\n"
-        "sys.exit(serve.main(['check']))\n"
-    )
-    environment = {**os.environ, "SERVING_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    done = as_a_client_is_installed(tmp_path, "check")
     assert done.returncode == 1, done.stderr
     assert "No inference library is installed: pip install 'paddle-serving-next[paddle]'" in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("uvloop")]
     assert line.split()[1] == "missing" and "pip install 'paddle-serving-next[server]'" in line
+
+
+def test_a_server_says_so_too(tmp_path: Path) -> None:
+    done = as_a_client_is_installed(tmp_path, "--model", str(tmp_path))
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: uvloop, httptools, h2, orjson, yaml, python_multipart not installed: pip ")
+
+
+def as_a_client_is_installed(folder: Path, *argv: str) -> "subprocess.CompletedProcess[str]":
+    """`serve ARGV` where numpy and protobuf are the only packages."""
+    code = (
+        "import sys\n"
+        "sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        f"sys.path.insert(0, {str(_only(folder, 'numpy', 'google'))!r})\n"
+        "from paddle_serving_server import serve\n"
+        f"sys.exit(serve.main({list(argv)!r}))\n"
+    )
+    environment = {**os.environ, "SERVING_HOME": str(folder)}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=folder)
 
 
 def _only(folder: Path, *packages: str) -> Path:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from paddle_serving_client import Client, encryption, io
 from tests import models
-from tests.serving import HTTP, ROOT, free_port, read_all, serve
+from tests.serving import HTTP, ROOT, Server, free_port, read_all, serve
 
 WAIT_S = 60.0
 
@@ -206,6 +206,32 @@ def test_nothing_is_served_to_other_machines_before(folder: Path, tmp_path: Path
 def test_a_key_file_starts_it_at_once(folder: Path, tmp_path: Path) -> None:
     with serve(tmp_path, "--model", str(folder / "s"), "--name", "uci", "--key_file", str(folder / "key")) as server:
         assert price(server.port) == pytest.approx(models.UCI_PRICE, abs=1e-5)
+
+
+def test_a_new_version_is_opened_with_the_same_key(folder: Path, tmp_path: Path) -> None:
+    def convert(weights: models.F32, key: Path) -> None:
+        source = models.uci(tmp_path / "source", weights=weights)
+        for config in source.glob("*.prototxt"):
+            config.unlink()
+        where = (tmp_path / "s", tmp_path / "c")
+        io.inference_model_to_serving(source, *where, fetch_alias_names="price", encryption=True, key_file=key)
+        (tmp_path / "s" / "fluid_time_file").touch()
+
+    convert(models.UCI_W, folder / "key")
+    flags = ("--model", str(tmp_path / "s"), "--name", "uci", "--key_file", str(folder / "key"))
+    with serve(tmp_path, *flags, "--reload_interval_s", "0.1") as server:
+        convert(models.UCI_W * 0, tmp_path / "another key")
+        _until(lambda: "the key does not open it" in server.log, server)
+        assert price(server.port) == pytest.approx(models.UCI_PRICE, abs=1e-5)
+        convert(models.UCI_W * 0, folder / "key")
+        _until(lambda: price(server.port) == pytest.approx(float(models.UCI_B[0]), abs=1e-4), server)
+
+
+def _until(condition: Callable[[], bool], server: Server) -> None:
+    until = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < until, server.log
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,13 @@ import numpy as np
 import psutil
 import pytest
 
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan
 from paddle_serving_client import Client
 from tests import models
 from tests.server.versions import BIAS, ask, engines, plan, price, reload, set_bias, wait_for
-from tests.serving import Server, serve
+from tests.serving import HTTP, Server, serve
 
 RELOADS = 20
 SERVICE = Path(__file__).parent / "services" / "twice.py"
@@ -88,6 +91,20 @@ def test_twenty_reloads_under_load_fail_and_mix_nothing(tmp_path: Path) -> None:
         assert psutil.Process(server.children("front")[0]).num_fds() <= memory + len(callers)
 
 
+def test_a_reload_is_done_when_every_front_has_the_new_version(uci_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(uci_folder, tmp_path / "uci"))
+    with serve(tmp_path, "--model", str(folder), "--name", "uci", "--fronts", "3") as server:
+        for number in (2.0, 3.0):
+            set_bias(folder, number)
+            assert reload(server)[1]["state"] == "reloaded"
+            if number == 2.0:
+                os.kill(server.children("front")[0], signal.SIGKILL)  # its successor learns which version is live
+                wait_for(lambda: len(server.children("front")) == 3)
+            for _ in range(30):
+                HTTP.clear()  # another connection, which any of the fronts may take
+                assert price(server) == number
+
+
 def test_the_highest_number_is_served_and_new_ones_are_taken_when_they_are_whole(tmp_path: Path) -> None:
     folder = tmp_path / "uci"
     for number in (1, 2):
@@ -154,6 +171,26 @@ def test_several_engines_share_the_requests_and_one_may_die(uci_folder: Path, tm
         assert all(seconds > 0 for seconds in busy)
         assert [caller.wrong for caller in callers] == [[]] * len(callers)
         assert {round(v, 3) for caller in callers for v in caller.versions} == {round(BIAS, 3)}
+
+
+def test_a_plan_says_how_many_engines_and_the_next_version_follows_it(uci_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(uci_folder, tmp_path / "uci"))
+    candidate = Candidate("openvino", onednn=False, threads=2)
+    measured = Plan(
+        candidate=candidate,
+        max_rows=16,
+        engines=Engines(count=2, threads=1, rows_per_s=1000.0),
+        why="measured",
+        table=(Measurement(candidate, 1, 0.1),),
+    )
+    assert plans.write(folder, plans.key_of(folder, ModelOptions()), measured)
+    with serve(tmp_path, "--model", str(folder), "--name", "uci") as server:
+        expected = {"backend": "openvino", "threads": 1, "max_rows": 16, "instances": 2, "why": "measured"}
+        assert {key: plan(server)[key] for key in expected} == expected
+        set_bias(folder, 2.0)  # no plan is kept for these weights
+        assert reload(server)[1]["state"] == "reloaded"
+        assert price(server) == 2.0
+        assert {key: plan(server)[key] for key in expected} == expected
 
 
 def test_the_end_of_the_terminal_ends_a_server_and_is_no_reload(uci_folder: Path, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import functools
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import NoMethod, ServingError
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_client.wire.grpc import Status, UnknownEncoding
+from paddle_serving_server import timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.compression import gzipped
 from paddle_serving_server.config import Limits
@@ -50,6 +51,8 @@ class Call:
     """The header `grpc-timeout`; empty if none was sent."""
     began: float
     """When its headers came, on the clock of `time.monotonic`."""
+    wants_timing: bool = False
+    """Whether the header `x-profile: 1` was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Reply:
     text: str = ""
     code: RpcError | None = None
     err_no: int = 0
+    timing: str = ""
+    """The stages, for who wants to know."""
 
 
 def refusal(error: ServingError) -> Reply:
@@ -86,6 +91,9 @@ class Methods:
         is_counted = _COUNTED in call.path  # pipelines count their calls by name
         meter, started = self._catalogue.meter, time.monotonic()
         reply = await self._reply_to(call)
+        if call.wants_timing and reply.status is Status.OK:
+            stages, _ = timing.noted()
+            reply = replace(reply, timing=timing.text(stages))
         if is_counted:
             service, size = self._catalogue.tensor_service.name, len(call.message)
             if reply.status is Status.OK:

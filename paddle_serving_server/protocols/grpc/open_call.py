@@ -7,12 +7,14 @@ from typing import Final
 from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import PREFIX_BYTES, Prefix
+from paddle_serving_server import timing
 from paddle_serving_server.config import Limits
 from paddle_serving_server.protocols.grpc.methods import Call
 
 MIN_BYTES_PER_S: Final = 1 << 10
 """Slowest message that is waited for, after the first seconds."""
 _SOON_S: Final = 1.0
+_ASK: Final = timing.ASK.encode()
 
 
 class OpenCall:
@@ -101,4 +103,5 @@ class OpenCall:
             takes_gzip=b"gzip" in accepted,
             timeout=said.get(b"grpc-timeout", b"").decode("latin-1"),
             began=self.began,
+            wants_timing=said.get(_ASK) == b"1",
         )

@@ -83,6 +83,13 @@ class GrpcStream:
 
     # -- from the listener
 
+    def room(self) -> memoryview | None:
+        """Nowhere: messages come in frames."""
+        return None
+
+    def filled(self, count: int) -> None:
+        """Never called: there is no room."""
+
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer."""
         if self._deaf:
@@ -313,6 +320,8 @@ class GrpcStream:
             trailers.append((b"grpc-message", grpc.percent_encoded(reply.text)))
         if reply.code is not None:
             trailers.append((b"x-bd-error-code", b"%d" % reply.code))
+        if reply.timing:
+            trailers.append((b"server-timing", reply.timing.encode()))
         with contextlib.suppress(H2Error):  # it was reset meanwhile
             self._h2.send_headers(call.number, trailers, end_stream=True)
             if not call.whole:

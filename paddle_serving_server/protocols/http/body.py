@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from paddle_serving_client.errors import BadInput, BadPacket, TooLarge, UnsupportedMedia
 from paddle_serving_client.message import Instance
 from paddle_serving_client.wire import brpc, json_numbers
-from paddle_serving_server.protocols.http.message import HttpRequest
+from paddle_serving_server.protocols.http.message import Body, HttpRequest
 
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 100 << 10
@@ -18,7 +18,7 @@ MAX_PART_HEAD_BYTES = 8 << 10
 _JSON = ("application/json", "text/json")
 
 
-def plain(request: HttpRequest, max_bytes: int) -> bytes:
+def plain(request: HttpRequest, max_bytes: int) -> Body:
     """The body without its Content-Encoding.
 
     Raises:
@@ -29,11 +29,11 @@ def plain(request: HttpRequest, max_bytes: int) -> bytes:
         return request.body
     if encoding not in ("gzip", "x-gzip"):
         raise UnsupportedMedia(f"Content-Encoding {encoding[:32]!r} is not read here; gzip is")
-    return bytes(brpc.decompress(brpc.Compression.GZIP, request.body, max_bytes))
+    return bytes(brpc.decompress(brpc.Compression.GZIP, bytes(request.body), max_bytes))
 
 
 def instances(
-    request: HttpRequest, body: bytes, file_input: str, as_arrays: bool = False
+    request: HttpRequest, body: Body, file_input: str, as_arrays: bool = False
 ) -> tuple[list[Instance], list[str]]:
     """The feed and the fetch of a prediction, from whatever form it came in.
 
@@ -54,14 +54,14 @@ def instances(
     if not body:
         raise BadInput("the request has no body")
     if kind.startswith("image/") or kind == "application/octet-stream":
-        return [{file_input: body}], wanted
+        return [{file_input: bytes(body)}], wanted
     if kind == "multipart/form-data":
-        return _form(request.headers["content-type"], body, file_input, wanted)
+        return _form(request.headers["content-type"], bytes(body), file_input, wanted)
     came = f"Content-Type {kind[:64]!r}" if kind else "no Content-Type"
     raise UnsupportedMedia(f"{came}; expected application/json, image/..., or multipart/form-data with a file")
 
 
-def parse_json(body: bytes, loads: Callable[[bytes], Any] = orjson.loads) -> Any:
+def parse_json(body: Body, loads: Callable[[Body], Any] = orjson.loads) -> Any:
     """Any JSON document.
 
     Raises:
@@ -78,7 +78,7 @@ def fetched(request: HttpRequest) -> list[str]:
     return _names(",".join(request.query.get("fetch", ()))) if request.query_string else []
 
 
-def _json_feed(body: bytes, as_arrays: bool) -> tuple[list[Instance], list[str]]:
+def _json_feed(body: Body, as_arrays: bool) -> tuple[list[Instance], list[str]]:
     said = parse_json(body, json_numbers.loads if as_arrays else orjson.loads)
     if not isinstance(said, dict):
         raise BadInput('the body must be an object: {"feed": [{...}], "fetch": [...]}')

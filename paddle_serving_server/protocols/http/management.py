@@ -39,13 +39,20 @@ async def answer(catalogue: Catalogue, request: HttpRequest, name: str, action: 
     Raises:
         NoService: there is no service of that name.
     """
+    if (said := refused(catalogue, request)) is not None:
+        return said
+    return await _ACTIONS[action](catalogue, request, catalogue[name].name)
+
+
+def refused(catalogue: Catalogue, request: HttpRequest) -> HttpResponse | None:
+    """The answer to who may not ask; None where he may."""
     if request.method != "POST":
         text = f"{request.method} is not answered here, POST is"
         return _said(405, {"err_no": int(ErrNo.NOT_IMPLEMENTED), "err_msg": text}, {"Allow": "POST"})
     if (reason := _refusal(request, catalogue.config.manage_from)) is not None:
         logger.warning("refused %s %s from %s: %s", request.method, request.path, request.peer, reason)
         return _said(403, {"err_no": int(ErrNo.CONFIG), "err_msg": reason})
-    return await _ACTIONS[action](catalogue, request, catalogue[name].name)
+    return None
 
 
 async def _reload(catalogue: Catalogue, request: HttpRequest, name: str) -> HttpResponse:

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeAlias
 from urllib.parse import parse_qs
+
+Body: TypeAlias = bytes | bytearray
+"""What came, not to be changed: a large body is a bytearray, as it was received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,7 @@ class HttpRequest:
     path: str
     query_string: str
     headers: Mapping[str, str]
-    body: bytes
+    body: Body
     peer: str = ""
     """The caller's address, without the port."""
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.wire import pipeline_json
+from paddle_serving_server import timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.pipeline_service import infer
@@ -37,7 +38,9 @@ async def answer(catalogue: Catalogue, limits: Limits, request: HttpRequest, nam
     except BadPacket as exc:
         return HttpResponse(400, pipeline_json.refusal_to_json(_INVALID_ARGUMENT, str(exc)))
     response = await infer(catalogue, call.named(name, method), time.monotonic() + limits.request_s, "http")
-    return HttpResponse(200, pipeline_json.response_to_json(response), headers=_HEADERS)
+    stages, _ = timing.noted()
+    headers = _HEADERS if response.err_no else {**_HEADERS, timing.HEADER: timing.text(stages)}
+    return HttpResponse(200, pipeline_json.response_to_json(response), headers=headers)
 
 
 def not_found(paths: Sequence[str]) -> HttpResponse:

@@ -5,6 +5,7 @@ import gzip
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 
@@ -15,13 +16,13 @@ from paddle_serving_client.errors import ErrNo, NoService, ServingError
 from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_client.wire import general_model_json
 from paddle_serving_client.wire.brpc import RpcError
-from paddle_serving_server import general_model
+from paddle_serving_server import general_model, timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.feed import as_json, outputs_of
 from paddle_serving_server.general_model import FULL_SERVICE, SERVICE, check_names, infer
 from paddle_serving_server.meter import UNKNOWN_SERVICE
-from paddle_serving_server.protocols.http import body, management, pages, pipeline, tensor_body, variants
+from paddle_serving_server.protocols.http import body, management, pages, pipeline, tensor_body, trace, variants
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Routes:
                 return self._counted(request, parts, started, await self._general_model(request))
             if request.method in ("GET", "HEAD") and (page := pages.answer(self._catalogue, request)) is not None:
                 return page
+            if request.path == trace.PATH:
+                return await _compressed(request, await trace.answer(self._catalogue, request))
             if management.is_asked_for(parts):
                 return await management.answer(self._catalogue, request, parts[1], parts[2])
             if pipeline.is_for_a_pipeline(self._catalogue, parts):
@@ -91,7 +94,7 @@ class Routes:
             return _refusal(ServingError("internal error"), as_text=is_general_model)
 
     async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
-        service = self._catalogue[name]
+        service, began = self._catalogue[name], time.monotonic()
         raw = body.plain(request, self._limits.max_body_bytes)
         wanted = variants.wanted(self._catalogue, request, name)
         deadline = time.monotonic() + self._limits.request_s
@@ -101,11 +104,23 @@ class Routes:
         else:
             feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
             call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline)
+        read = time.monotonic()
         response = await service.infer(call)
-        headers = _timing(response.stages) | variants.headers(wanted)
+        answered = time.monotonic()
         if service.takes_tensors and tensor_body.wants_npy(request):
-            return HttpResponse(200, tensor_body.to_npy(response.tensors), tensor_body.NPY, headers)
-        return await _compressed(request, HttpResponse(200, _result(name, response), headers=headers))
+            said, media_type = tensor_body.to_npy(response.tensors), tensor_body.NPY
+        else:
+            said, media_type = _result(name, response), "application/json"
+        ended = time.monotonic()
+        stages = (
+            Stage("read", (read - began) * 1000, began, read),
+            *response.stages,
+            Stage("write", (ended - answered) * 1000, answered, ended),
+        )
+        timing.note(stages, response.inside)
+        headers = {timing.HEADER: timing.text(stages)} | variants.headers(wanted)
+        answer = HttpResponse(200, said, media_type, headers)
+        return answer if media_type == tensor_body.NPY else await _compressed(request, answer)
 
     async def _general_model(self, request: HttpRequest) -> HttpResponse:
         raw = body.plain(request, self._limits.max_body_bytes)
@@ -119,6 +134,9 @@ class Routes:
             response = await infer(self._catalogue, call, deadline)
             said = general_model_json.response_to_json(response)
             answer = HttpResponse(200, said, headers=variants.headers(wanted))
+        if request.headers.get(timing.ASK) == "1":
+            stages, _ = timing.noted()
+            answer = replace(answer, headers={**answer.headers, timing.HEADER: timing.text(stages)})
         return await _compressed(request, answer)
 
     def _counted(self, request: HttpRequest, parts: list[str], started: float, response: HttpResponse) -> HttpResponse:
@@ -186,11 +204,6 @@ def _refusal(error: ServingError, as_text: bool) -> HttpResponse:
         return HttpResponse(status, str(error).encode(), "text/plain", headers | {"x-bd-error-code": str(int(code))})
     said = {"err_no": int(error.err_no), "err_msg": str(error), "result": str(error)}
     return HttpResponse(status, orjson.dumps(said), headers=headers)
-
-
-def _timing(stages: tuple[Stage, ...]) -> dict[str, str]:
-    """The `Server-Timing` header: how long each step took, in milliseconds."""
-    return {"Server-Timing": ", ".join([f"{stage.name};dur={stage.ms:.3f}" for stage in stages])} if stages else {}
 
 
 async def _compressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:

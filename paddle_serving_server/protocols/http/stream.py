@@ -11,6 +11,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import httptools
 import orjson
@@ -18,7 +19,7 @@ import orjson
 from paddle_serving_client.errors import ErrNo
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow
-from paddle_serving_server.protocols.http.message import REASONS, HttpRequest, HttpResponse
+from paddle_serving_server.protocols.http.message import REASONS, Body, HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ MAX_PIPELINED = 16
 _PIPELINE = "pipeline"
 MIN_BYTES_PER_S = 1 << 10
 """Slowest body that is waited for, after the first ten seconds."""
+_LARGE_BYTES = 64 << 10
+"""Bodies from this size on, where it is announced, are received where they stay."""
 _HOST = re.compile(rb"[A-Za-z0-9._~%\[\]:-]*\Z")
 _TARGET = re.compile(rb"[\x21-\x7e]+\Z")
 Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -93,6 +96,18 @@ class HttpStream:
         except httptools.HttpParserError as exc:
             self._refuse(400, f"not HTTP/1.1: {exc}")
 
+    def room(self) -> memoryview | None:
+        """Where the rest of a large body is to be received: past the parser, which would copy it."""
+        return None if self._deaf or self._large is None else self._large[self._body_bytes :]
+
+    def filled(self, count: int) -> None:
+        """So many bytes were received into `room`."""
+        assert self._large is not None
+        self._progress(count)
+        if self._body_bytes == len(self._large):
+            self.on_message_complete()
+            self._parser = httptools.HttpRequestParser(self)
+
     def expire(self) -> None:
         """The peer was too slow: say so in the middle of a request, close quietly between two."""
         if self._task is not None or self._whole:
@@ -132,6 +147,8 @@ class HttpStream:
         self._chunks = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._large: memoryview | None = None
+        """A large body that is still coming: memory of its whole size."""
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -173,6 +190,8 @@ class HttpStream:
         announced = int(self._headers.get("content-length") or 0)
         if announced > self._limits.max_body_bytes:
             raise _Refused(413, self._too_large())
+        if announced >= _LARGE_BYTES and coding is None:
+            self._large = memoryview(bytearray(announced))  # not taken from the system before it is written to
         now = time.monotonic()
         self._body_from = now
         self.deadline = now + self._limits.stall_s
@@ -190,17 +209,25 @@ class HttpStream:
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self._body_bytes += len(body)
+        if self._large is not None:
+            self._large[self._body_bytes : self._body_bytes + len(body)] = body
+        else:
+            self._body.append(body)
+        self._progress(len(body))
+
+    def _progress(self, count: int) -> None:
+        self._body_bytes += count
         if self._body_bytes > self._limits.max_body_bytes:
             raise _Refused(413, self._too_large())
-        self._body.append(body)
         allowed = max(self._limits.head_s, self._body_bytes / MIN_BYTES_PER_S)
         self.deadline = max(self._body_from + allowed, time.monotonic() + 1.0)
 
     def on_message_complete(self) -> None:
         """A whole request: answer it, or let it wait for those before it."""
         path, _, query = self._target.decode("latin-1").partition("?")
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        body: Body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if self._large is not None:
+            body = cast(bytearray, self._large.obj)
         request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body, self._peer)
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self._expect_head()

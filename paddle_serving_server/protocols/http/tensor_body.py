@@ -15,7 +15,7 @@ from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.message import Array
-from paddle_serving_server.protocols.http.message import HttpRequest
+from paddle_serving_server.protocols.http.message import Body, HttpRequest
 
 NPY = "application/x-npy"
 RAW = "application/octet-stream"
@@ -31,7 +31,7 @@ def is_tensor(request: HttpRequest) -> bool:
     return request.content_type in (*_NPY_NAMES, RAW)
 
 
-def read(request: HttpRequest, body: bytes, signature: Signature) -> dict[str, Array]:
+def read(request: HttpRequest, body: Body, signature: Signature) -> dict[str, Array]:
     """The tensor of a request, by the name of its input.
 
     Args:
@@ -82,7 +82,7 @@ def _input(request: HttpRequest, signature: Signature) -> Input:
     return signature.inputs[0]
 
 
-def _from_npy(body: bytes) -> Array:
+def _from_npy(body: Body) -> Array:
     if not body.startswith(_MAGIC):
         raise BadPacket("the body is not a .npy file: it does not begin with \\x93NUMPY")
     head = io.BytesIO(body[:_MAX_HEADER_BYTES])
@@ -101,7 +101,7 @@ def _from_npy(body: bytes) -> Array:
     return array.reshape(shape, order="F" if is_fortran else "C")
 
 
-def _from_bytes(body: bytes, spec: Input, request: HttpRequest) -> Array:
+def _from_bytes(body: Body, spec: Input, request: HttpRequest) -> Array:
     kind = dtype.numpy_of(spec.elem_type)
     if kind is None:
         raise BadInput(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be sent as bytes")
@@ -118,8 +118,6 @@ def _from_bytes(body: bytes, spec: Input, request: HttpRequest) -> Array:
     open_axes = shape.count(-1)
     known = math.prod(d for d in shape if d != -1)
     if open_axes > 1 or not known or array.size % known or (not open_axes and array.size != known):
-        came = (
-            f"{describe(array)} came; say its shape with ?shape=1,3,224,224" if not said else f"{describe(array)} came"
-        )
-        raise BadInput(f"input {spec.alias!r} is {spec}: {came}, which does not make {list(shape)}")
+        hint = "" if said else "; say their shape with ?shape=1,3,224,224"
+        raise BadInput(f"input {spec.alias!r} is {spec}: {array.size} values came, not {list(shape)}{hint}")
     return array.reshape(shape)

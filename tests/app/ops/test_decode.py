@@ -129,3 +129,21 @@ def test_what_is_no_picture_says_why(picture: object, message: str) -> None:
 def test_text_is_not_bytes() -> None:
     with pytest.raises(BadInput, match="bytes of a picture file, got str"):
         String2Image()("abc")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("reduce_to", "part"), [(0, 1), (1000, 1), (257, 1), (256, 2), (129, 2), (128, 4), (10, 8)])
+def test_a_jpeg_at_a_part_of_its_size(reduce_to: int, part: int) -> None:
+    picture = Image.open(io.BytesIO(PHOTO)).resize((701, 513))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be seen turned clockwise
+    data = encoded(picture, "JPEG", quality=95, exif=exif.tobytes())
+    reduced, whole = decode(data, reduce_to), decode(data)
+    assert reduced.shape == (-(-701 // part), -(-513 // part), 3)
+    small = cv2.resize(whole, reduced.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - reduced).mean() < 2
+    assert String2Image(reduce_to=reduce_to)(data).shape == ReadImage(reduce_to)(data).shape == reduced.shape
+
+
+def test_only_jpeg_is_decoded_in_part() -> None:
+    data = encoded(SMALL.resize((300, 300)), "PNG")
+    assert decode(data, 10).shape == (300, 300, 3)

@@ -75,7 +75,8 @@ def test_what_the_first_gives_feeds_the_next(tmp_path: Path) -> None:
     said = asked(Request(tensors={"x": x}, fetch=("price",)), *folders)
     expected = models.uci_answer(models.houses_answer(models.uci_answer(x)))
     np.testing.assert_allclose(said.tensors["price"], expected, rtol=1e-4)
-    assert [stage.name for stage in said.stages] == ["queue", "infer"]
+    took = {stage.name: stage.ms for stage in said.stages}
+    assert took["queue"] >= 0 and took["infer"] > 0
 
 
 def test_sequences_keep_their_offsets(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """baidu_std on a real server: every recorded request, cut and bent, and frames that no client sends."""
 
+import gzip
 import socket
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc, general_model
 from paddle_serving_client.wire.brpc import RpcError
+from paddle_serving_client.wire.general_model import WireRequest, WireTensor
+from paddle_serving_client.wire.proto.baidu_rpc_meta_pb2 import RpcMeta
 from tests import models
 from tests.data import frames
 from tests.models import UCI_PRICE
@@ -164,6 +168,35 @@ def test_the_short_service_name(uci_server: Server) -> None:
     (frame,) = exchange(uci_server, brpc.request_frame("GeneralModelService", "inference", 9, payload))
     assert frame.meta.correlation_id == 9
     assert price(frame).shape == (1, 1)
+
+
+def compressed_frame(compress_type: int, payload: bytes) -> bytes:
+    meta = RpcMeta(compress_type=compress_type, correlation_id=7)
+    meta.request.service_name, meta.request.method_name = FULL, "inference"
+    raw = meta.SerializeToString()
+    return struct.pack(">4sII", b"PRPC", len(raw) + len(payload), len(raw)) + raw + payload
+
+
+@pytest.mark.parametrize(("compress_type", "pack"), [(2, gzip.compress), (3, zlib.compress)])
+def test_a_compressed_request_is_answered_compressed(
+    uci_server: Server, compress_type: int, pack: Callable[[bytes], bytes]
+) -> None:
+    for rows, expected in ((1, 0), (1000, 2)):  # small replies are not worth it
+        x = np.tile(models.UCI_INPUT, (rows, 1))
+        payload = general_model.encode_request(WireRequest(tensors=(WireTensor(name="x", array=x),)))
+        (frame,) = exchange(uci_server, compressed_frame(compress_type, pack(payload)))
+        assert frame.meta.compress_type == expected
+        plain = brpc.decompress(frame.meta.compress_type, frame.payload)
+        (tensor,) = general_model.decode_response(plain).outputs[0].tensors
+        np.testing.assert_allclose(tensor.array, np.full((rows, 1), UCI_PRICE), atol=1e-3)
+
+
+@pytest.mark.parametrize(("compress_type", "name"), [(1, "snappy"), (4, "lz4"), (9, "unknown")])
+def test_a_compression_that_is_not_read_is_named(uci_server: Server, compress_type: int, name: str) -> None:
+    wrong, right = exchange(uci_server, compressed_frame(compress_type, b"x") + UCI, replies=2)
+    assert wrong.meta.response.error_code == RpcError.BAD_REQUEST
+    assert f"compress_type={compress_type} ({name}) is not supported" in wrong.meta.response.error_text
+    assert price(right).shape == (1, 1)
 
 
 def test_a_payload_that_is_no_request(uci_server: Server) -> None:

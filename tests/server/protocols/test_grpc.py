@@ -153,6 +153,7 @@ INVALID, NONE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED
         (INFERENCE, request(np.zeros((1, 12), np.float32)), INVALID, RpcError.BAD_REQUEST, "[1, 12]"),
         (INFERENCE, request(np.zeros((1, 13), np.int64)), INVALID, RpcError.BAD_REQUEST, "int64"),
     ],
+    ids=lambda value: value if isinstance(value, str) and " " in value else "",
 )
 def test_what_is_wrong_is_said(uci: Any, path: str, message: bytes, code: Any, number: RpcError, words: str) -> None:
     got, text, said = refused(uci.unary_unary(path), message)

@@ -1,0 +1,42 @@
+"""The stages of the request at hand: noted by who answers it, read by who tells the caller or records it."""
+
+import functools
+import re
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Final
+
+from paddle_serving_client.message import Stage
+
+ASK: Final = "x-profile"
+"""The header of a caller who wants to know, where the answer does not say it anyway: `x-profile: 1`."""
+HEADER: Final = "Server-Timing"
+
+_noted: ContextVar[tuple[Sequence[Stage], Sequence[Stage]]] = ContextVar("stages", default=((), ()))
+
+
+def note(stages: Sequence[Stage], inside: Sequence[Stage] = ()) -> None:
+    """Keep the stages of the request that this task answers, and those of models inside them."""
+    _noted.set((stages, inside))
+
+
+def noted() -> tuple[Sequence[Stage], Sequence[Stage]]:
+    """What was noted last in this task."""
+    return _noted.get()
+
+
+def text(stages: Sequence[Stage]) -> str:
+    """As the header `Server-Timing` says it: `queue;dur=0.081, batch;dur=0.004;desc="8 rows", ...`, in milliseconds."""
+    return ", ".join([_entry(stage) for stage in stages])
+
+
+def _entry(stage: Stage) -> str:
+    if not stage.rows:
+        return f"{_token(stage.name)};dur={stage.ms:.3f}"
+    return f'{_token(stage.name)};dur={stage.ms:.3f};desc="{stage.rows} row{"s" if stage.rows > 1 else ""}"'
+
+
+@functools.lru_cache(1024)
+def _token(name: str) -> str:
+    """A name fit for a header: a service may call its stages what it likes."""
+    return re.sub(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]", "_", name) or "_"

@@ -1,0 +1,85 @@
+"""Documents read with arrays for lists of numbers say what they say when read as ever."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paddle_serving_client.wire import json_numbers
+
+NUMBERS = st.one_of(
+    st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 9)
+)
+ODD = st.one_of(st.none(), st.booleans(), st.text(max_size=3), st.just([]), st.just([1]), st.just([[2]]))
+ROWS = st.lists(NUMBERS, min_size=1, max_size=90)
+REGULAR = st.integers(1, 4).flatmap(lambda n: st.lists(st.just([7] * n), min_size=9, max_size=40))
+VALUES = st.recursive(
+    st.one_of(NUMBERS, ODD, ROWS, REGULAR),
+    lambda inner: st.one_of(st.lists(inner, max_size=70), st.dictionaries(st.text(max_size=4), inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def padded(text: str) -> bytes:
+    return text.encode() + b" " * json_numbers.MIN_BYTES
+
+
+@given(VALUES)
+def test_a_document_says_what_it_says(value: Any) -> None:
+    assert plain(json_numbers.loads(padded(json.dumps(value)))) == value
+
+
+def test_a_nested_list_of_numbers_is_an_array() -> None:
+    picture = np.random.default_rng(1).random((3, 32, 32), np.float32)
+    got = json_numbers.loads(padded(json.dumps({"feed": [{"x": picture.tolist(), "ids": list(range(100))}]})))
+    (instance,) = got["feed"]
+    assert isinstance(instance["x"], np.ndarray)
+    np.testing.assert_array_equal(instance["x"].astype(np.float32), picture)
+    assert instance["ids"].dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1] * 70, [2] * 69],
+        [[1, 2] * 40, [[3], 2] * 40],
+        [*range(80), [5]],
+        [*range(80), None],
+        [*range(80), True],
+        [*range(80), "[1"],
+        [[]] * 80,
+        [[1, 2], [3], [4, 5, 6]] * 40,
+    ],
+    ids=str,
+)
+def test_what_is_not_regular_stays_lists(value: Any) -> None:
+    got = json_numbers.loads(padded(json.dumps({"x": value})))
+    assert isinstance(got["x"], list)
+    assert plain(got["x"]) == value
+
+
+def test_the_last_of_two_equal_keys_counts_as_everywhere() -> None:
+    assert json_numbers.loads(padded('{"a": 1, "a": 2}')) == {"a": 2}
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "[1, 2,]", '{"a" 1}', "[1] x", "\x00", "[NaN]", "[1e999]"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        json_numbers.loads(padded(text))
+
+
+def test_nothing_of_one_document_is_left_when_the_next_is_read() -> None:
+    first = json_numbers.loads(padded(json.dumps(list(range(1000)))))
+    json_numbers.loads(padded(json.dumps([0] * 5000)))
+    assert first.tolist() == list(range(1000))

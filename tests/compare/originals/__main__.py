@@ -1,0 +1,116 @@
+"""Run the examples and print the table: `python -m tests.compare.originals --examples DIR`. README.md says how."""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from tests.compare.originals import web
+from tests.compare.originals.cases import CASES, Case
+from tests.compare.originals.stage import Ran, Stage
+
+_INSIDE = "ORIGINALS_IN_NAMESPACES"
+
+
+def main() -> int:
+    """The exit status is the number of rows that are not as they should be."""
+    parser = argparse.ArgumentParser(prog="tests.compare.originals", description=__doc__)
+    parser.add_argument("--examples", type=Path, required=True, help="the folder `examples` of the original repository")
+    parser.add_argument("--original", default="", help="command of a Python that has the original packages")
+    parser.add_argument("--only", default="", help="a regular expression that a row's folder and script must contain")
+    parser.add_argument("--keep", type=Path, help="play in this folder, and leave everything there")
+    said = parser.parse_args()
+    if os.environ.get(_INSIDE) is None:
+        _enter_namespaces()
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with tempfile.TemporaryDirectory(prefix="originals_") as temporary:
+        work = (said.keep or Path(temporary)).resolve()
+        work.mkdir(parents=True, exist_ok=True)
+        stage = Stage(said.examples.resolve(), work, shlex.split(said.original) or None)
+        pictures = stage.examples / "C++" / "PaddleClas" / "imagenet"
+        stage.environment |= web.answer(pictures, work) | {
+            "SERVING_LOG_PATH": f"{work}/", "XDG_CACHE_HOME": f"{work}/cache", "FLAGS_serving_latency": "1",
+        }  # fmt: skip
+        chosen = [case for case in CASES if re.search(said.only, f"{case.folder} {_server(case)} {case.script}")]
+        print("| group | folder | server | client | ours | original | stands in |\n|---|---|---|---|---|---|---|")
+        return sum(not _row(stage, case) for case in chosen)
+
+
+def play(stage: Stage, case: Case, *, original: bool) -> str:
+    """Run one script and its servers.
+
+    Returns:
+        How it went, in a few words.
+
+    Raises:
+        AssertionError: not as it should; the text has what was printed.
+    """
+    folder = stage.copy(case.folder)
+    for kind, server, client in case.models:
+        stage.place(kind, folder / server, folder / client if client else None)
+    if case.prepare is not None:
+        case.prepare(folder)
+    for command in case.before:
+        _check(stage.run(command, folder, "", (), original=False), "", "")
+    with stage.servers(case.servers, folder, case.server_stubs) as log:
+        ran = stage.run(case.script, folder, case.stdin, case.stubs, original=original)
+        if case.fails:
+            assert ran.status != 0, f"it was known to fail:\n{ran.output}"
+            return f"fails: {case.fails}"
+        _check(ran, case.expects, log.read_text(errors="replace") if log.exists() else "")
+    return "works"
+
+
+def _check(ran: Ran, expects: str, log: str) -> None:
+    assert ran.status == 0, f"exit status {ran.status}:\n{ran.output[-4000:]}\nservers:\n{log[-4000:]}"
+    found = re.search(expects, ran.output)
+    assert found, f"no {expects!r} in:\n{ran.output[-4000:]}\nservers:\n{log[-4000:]}"
+
+
+def _row(stage: Stage, case: Case) -> bool:
+    """Print one row of the table; whether both clients did what they should."""
+    results = []
+    for original in (False, True):
+        if original and (stage.original is None or not case.original):
+            results.append("-")
+            continue
+        try:
+            results.append(play(stage, case, original=original))
+        except (AssertionError, subprocess.TimeoutExpired, OSError) as exc:
+            print(f"{case.folder} {case.script}: {exc}", file=sys.stderr)
+            results.append("**does not work**")
+        except Exception:
+            traceback.print_exc()
+            results.append("**does not work**")
+    words = (case.group, case.folder, _server(case), _short(case.script), *results, _supplied(case))
+    print("| " + " | ".join(words) + " |", flush=True)
+    return not any(result.startswith("**") for result in results)
+
+
+def _server(case: Case) -> str:
+    return ", ".join(_short(command) for command, _ in case.servers)
+
+
+def _short(command: str) -> str:
+    return command.removeprefix("python3 ").removeprefix("-m paddle_serving_server.").split(" -")[0].split()[0]
+
+
+def _supplied(case: Case) -> str:
+    models = sorted({kind.split(":")[0] for kind, _, _ in case.models})
+    return "; ".join([*(f"model {name}" for name in models), *([case.supplied] if case.supplied else [])])
+
+
+def _enter_namespaces() -> None:
+    """Go on in a network, a mount and a process table of our own: ports, /etc/hosts and `kill` touch nobody else."""
+    command = ["unshare", "--net", "--pid", "--mount", "--fork", "--mount-proc", sys.executable, "-m", __package__]
+    os.environ[_INSIDE] = "1"
+    os.execvp(command[0], [*command, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 100))
