@@ -6,7 +6,7 @@ The rules, the old texts of errors and the results are those of Paddle Serving 0
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -54,12 +54,23 @@ class Client(ConfiguredClient):
         self._variants: Variants | None = None
         self._profile_client = profiler.is_on(profiler.CLIENT_FLAG)
         self._profile_server = profiler.is_on(profiler.SERVER_FLAG)
+        self._take_spans: Callable[[Sequence[profiler.Span]], None] | None = None
 
     def set_rpc_timeout_ms(self, rpc_timeout: int) -> None:
         """How long a call may take, all attempts together; 0 or less means as long as it takes."""
         if not isinstance(rpc_timeout, int):
             raise ValueError("rpc_timeout must be int type.")
         self.rpc_timeout_ms = rpc_timeout
+
+    def profile(self, take: Callable[[Sequence[profiler.Span]], None]) -> None:
+        """Ask the server, too, where the time goes, and hand the spans of each call to a function, in its thread.
+
+        Args:
+            take: gets (name, start, end in microseconds since 1970) of `prepro`, `client_infer`, the server's `op0`,
+                `op1`, ..., of which the last is the whole, and `postpro`.
+        """
+        self._profile_server = True
+        self._take_spans = take
 
     def add_variant(self, tag: str, cluster: Sequence[str], variant_weight: int) -> None:
         """Add a group of servers to an A/B test; call it before `connect`.
@@ -178,8 +189,8 @@ class Client(ConfiguredClient):
         decoded = time.time_ns()
         result = fetching.arrays(response, request.fetch, self._spec.fetches)
         _log_cost(log_id, came - sent, response)
-        if self._profile_client:
-            self._write_profile(response, begun, prepared, sent, came, decoded)
+        if self._profile_client or self._take_spans is not None:
+            self._say_profile(response, begun, prepared, sent, came, decoded)
         return [result, tag] if need_variant_tag else result
 
     def release(self) -> None:
@@ -234,12 +245,17 @@ class Client(ConfiguredClient):
         except BadInput as exc:
             raise fetching.failed(request.fetch or self.fetch_names_, str(exc)) from exc
 
-    def _write_profile(self, response: WireResponse, *marks: int) -> None:
+    def _say_profile(self, response: WireResponse, *marks: int) -> None:
         """The lines that the old client writes to stderr: the wire's spans, and those of Python around them."""
         begun, prepared, sent, came, decoded, ended = (mark // 1000 for mark in (*marks, time.time_ns()))
         server = profiler.server_spans(response.profile_time) if self._profile_server else []
+        spans = [("prepro", prepared, sent), ("client_infer", sent, came), *server, ("postpro", came, decoded)]
+        if self._take_spans is not None:
+            self._take_spans(spans)
+        if not self._profile_client:
+            return
         profiler.write(
-            [("prepro", prepared, sent), ("client_infer", sent, came), *server, ("postpro", came, decoded)],
+            spans,
             [("py_prepro", begun, prepared), ("py_client_infer", prepared, decoded), ("py_postpro", decoded, ended)],
         )
 

@@ -12,7 +12,7 @@ MAX_LINES = 4_000_000
 
 
 def read_lines(path: str | os.PathLike[str], what: str) -> list[str]:
-    r"""The lines of a UTF-8 file, without their ends (`\n` or `\r\n`) and without a byte order mark.
+    """The lines of a UTF-8 file, without line ends of any kind and without a byte order mark.
 
     Args:
         path: at most `MAX_BYTES` and `MAX_LINES`.
@@ -34,7 +34,7 @@ def read_lines(path: str | os.PathLike[str], what: str) -> list[str]:
         raise BadConfig(f"{path} is not UTF-8 text (byte {exc.start}); expected {what}") from exc
     if not text or "\0" in text:
         raise BadConfig(f"{path} {'is no text' if text else 'is empty'}; expected {what}")
-    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def read_pairs(path: str | os.PathLike[str], what: str) -> Iterator[tuple[str, str]]:

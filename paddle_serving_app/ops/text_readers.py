@@ -19,7 +19,7 @@ from paddle_serving_client.errors import BadConfig, BadInput
 _BERT = "a WordPiece vocabulary, one token on each line (vocab.txt); it comes with the trained BERT or ERNIE model"
 _SENTA = "a vocabulary with WORD, a tab and its number on each line; it comes with the trained Senta model"
 _IMDB = "a vocabulary with one word on each line (imdb.vocab); it comes with the data set the model was trained on"
-_LAC = "it is one of the three dictionaries (word.dic, tag.dic, q2b.dic) that come with the trained LAC model"
+_LAC = "one of the three dictionaries (word.dic, tag.dic, q2b.dic) that come with the trained LAC model"
 
 
 class ChineseBertReader:
@@ -109,9 +109,9 @@ class LACReader:
         self.label2id_dict = _reversed(self.id2label_dict, tags)
         self.word_replace_dict = _mapping(folder / "q2b.dic")
         if "OOV" not in self.word2id_dict:
-            raise BadConfig(f"{words} has no OOV, the number of unknown characters; {_LAC}")
+            raise BadConfig(f"{words} has no OOV, the number of unknown characters; expected {_LAC}")
         if not self.label2id_dict:
-            raise BadConfig(f"{tags} has no tags; {_LAC}")
+            raise BadConfig(f"{tags} has no tags; expected {_LAC}")
 
     @property
     def vocab_size(self) -> int:
@@ -131,9 +131,10 @@ class LACReader:
 
     def label_to_ids(self, labels: Iterable[str]) -> list[int]:
         """The number of each tag; of an unknown one that of `O`."""
-        if "O" not in self.label2id_dict and (unknown := [tag for tag in labels if tag not in self.label2id_dict]):
-            raise BadInput(f"tag.dic has neither {unknown[0]!r} nor O")
-        return [self.label2id_dict.get(tag, self.label2id_dict.get("O", 0)) for tag in labels]
+        known = [label if label in self.label2id_dict else "O" for label in labels]
+        if "O" in known and "O" not in self.label2id_dict:
+            raise BadInput("tag.dic has no O, the tag of what it does not know")
+        return [self.label2id_dict[label] for label in known]
 
     def process(self, sent: str | bytes) -> list[int]:
         """The numbers of a sentence, white space around it dropped.
@@ -198,13 +199,18 @@ class SentaReader:
         vocab["<unk>"] = len(vocab)
         return vocab
 
-    def process(self, cols: Iterable[str]) -> list[int]:
-        """The number of each word; of an unknown one the size of the vocabulary, `<unk>` counted."""
-        if isinstance(cols, bytes) or not isinstance(cols, Iterable):
-            raise BadInput(f"words must be a list of text, got {type(cols).__name__}")
-        words = list(cols)
+    def process(self, cols: Any) -> list[int]:
+        """The number of each word; of an unknown one the size of the vocabulary, `<unk>` counted.
+
+        Args:
+            cols: a list of words, or anything else that gives text by text.
+
+        Raises:
+            BadInput: it does not.
+        """
+        words = list(cols) if isinstance(cols, Iterable) else [cols]
         if wrong := [word for word in words if not isinstance(word, str)]:
-            raise BadInput(f"words must be a list of text, got {type(wrong[0]).__name__} in it")
+            raise BadInput(f"words must be a list of text, got {type(wrong[0]).__name__}")
         return [self.word_dict.get(word, len(self.word_dict)) for word in words]
 
 
@@ -251,11 +257,10 @@ class IMDBDataset:
             BadInput: there is no number after the last `|`.
         """
         text, _, label = as_text(line, "a review").rpartition("|")
+        numbers = self.get_words_only(text)
         try:
-            return self.get_words_only(text), [int(label)]
+            return numbers, [int(label)]
         except ValueError as exc:
-            if isinstance(exc, BadConfig):
-                raise
             raise BadInput(f"a review with its label is TEXT | NUMBER, got {label.strip()[:40]!r} at its end") from exc
 
 
@@ -273,7 +278,7 @@ def _mapping(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in text_file.read_pairs(path, _LAC):
         if key in found:
-            raise BadConfig(f"{path} has {key[:40]!r} twice; {_LAC}")
+            raise BadConfig(f"{path} has {key[:40]!r} twice; expected {_LAC}")
         found[key] = value
     return found
 
@@ -282,6 +287,6 @@ def _reversed(names: Mapping[str, str], path: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     for number, name in names.items():
         if name in found:
-            raise BadConfig(f"{path} has {name[:40]!r} twice; {_LAC}")
+            raise BadConfig(f"{path} has {name[:40]!r} twice; expected {_LAC}")
         found[name] = text_file.number(number, path, f"{number[:40]!r}", _LAC)
     return found

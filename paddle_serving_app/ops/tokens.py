@@ -103,5 +103,5 @@ def word_pieces(word: str, vocabulary: Mapping[str, int], longest: int = MAX_WOR
 def _is_punctuation(char: str) -> bool:
     # Of ASCII all that is no letter, digit or space: "$" and "^" are no punctuation to Unicode, but here.
     if char < "\x7f":
-        return "!" <= char and not char.isalnum()
+        return char >= "!" and not char.isalnum()
     return unicodedata.category(char)[0] == "P"

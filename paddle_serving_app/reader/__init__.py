@@ -1,7 +1,8 @@
 """The import names of Paddle Serving's `paddle_serving_app.reader`, and four of our own: `ReadImage`, and for drawing
 `BoxDrawing`, `LabelledBoxes` and `MaskOverlay`.
 
-A closed list; what they do is in `ops`.
+A closed list of classes; what they do is in `ops`. `from paddle_serving_app.reader import *` gives these and no
+modules, which Paddle Serving's gave by accident: `paddle_serving_app.reader.image_reader` is imported by its path.
 """
 
 from paddle_serving_app.ops.boxes import BlazeFacePostprocess, LabelledBoxes, RCNNPostprocess
@@ -34,6 +35,7 @@ from paddle_serving_app.ops.ocr import OCRReader
 from paddle_serving_app.ops.resize import Resize, ResizeByFactor
 from paddle_serving_app.ops.segmentation import MaskOverlay, SegPostprocess
 from paddle_serving_app.ops.text_boxes import DBPostProcess, FilterBoxes, GetRotateCropImage, SortedBoxes
+from paddle_serving_app.ops.text_readers import ChineseBertReader, LACReader, SentaReader
 from paddle_serving_app.ops.video import Image2Array, Normalization, Scale, TenCrop, VideoDecoder
 from paddle_serving_app.ops.video_sampling import Sampler
 
@@ -43,6 +45,7 @@ __all__ = [
     "BlazeFacePostprocess",
     "BoxDrawing",
     "CenterCrop",
+    "ChineseBertReader",
     "DBPostProcess",
     "DetectionBGR2RGB",
     "DetectionDiv",
@@ -58,6 +61,7 @@ __all__ = [
     "GetRotateCropImage",
     "Image2Array",
     "ImageReader",
+    "LACReader",
     "LabelledBoxes",
     "Lambda",
     "MaskOverlay",
@@ -73,6 +77,7 @@ __all__ = [
     "Sampler",
     "Scale",
     "SegPostprocess",
+    "SentaReader",
     "Sequential",
     "SortedBoxes",
     "String2Image",

@@ -1,13 +1,12 @@
-/** What is said about every answer: the time it took, how to ask for it in code, the JSON itself, and what went wrong. */
+/** What is said about every answer: how to ask for it in code, the JSON itself, and what went wrong. */
 
 import { $, copyButton, h } from "./dom.js";
 import { Refused } from "./server.js";
-import { bytes, has, milliseconds, number, percent, t } from "./words.js";
+import { bytes, has, number, percent, t } from "./words.js";
 
 /**
  * @typedef {import("./server.js").Answer} Answer
  * @typedef {import("./server.js").Service} Service
- * @typedef {import("./server.js").Stage} Stage
  */
 
 const BACKENDS = /** @type {Record<string, string>} */ ({
@@ -18,44 +17,6 @@ const BACKENDS = /** @type {Record<string, string>} */ ({
 const MAX_STRING = 160;
 const MAX_ITEMS = 200;
 const LINE = 88;
-
-/**
- * A bar for every step, each starting where the one before ended.
- * @param {Answer | null} answer
- * @param {Service | null} service
- */
-export function showTiming(answer, service) {
-  const section = $("timing");
-  section.hidden = !answer?.stages.length;
-  if (!answer || section.hidden) return;
-  const total = answer.stages.reduce((sum, stage) => sum + stage.ms, 0);
-  let from = 0;
-  const rows = answer.stages.map((stage) => {
-    const row = stageRow(stage, stageName(stage.name, service), from / total, stage.ms / total);
-    from += stage.ms;
-    return row;
-  });
-  section.replaceChildren(
-    h("h2", {}, t("timing")),
-    h(
-      "p",
-      { class: "sum" },
-      h("strong", {}, t("timing.server", { ms: milliseconds(total) })),
-      " ",
-      [t("timing.round", { ms: milliseconds(answer.roundMs) }), backend(service)].filter(Boolean).join(" · "),
-    ),
-    h(
-      "table",
-      { class: "stages" },
-      h(
-        "thead",
-        { class: "hidden" },
-        h("tr", {}, h("th", {}, t("timing.stage")), h("th", {}), h("th", {}, t("timing.ms"))),
-      ),
-      h("tbody", {}, ...rows),
-    ),
-  );
-}
 
 /**
  * @param {{title: string, text: string}[]} blocks code to copy
@@ -167,8 +128,13 @@ function cell(value) {
 
 /** The inference libraries behind a service, by the names people know. @param {Service | null} service */
 export function backend(service) {
-  const names = (service?.backend ?? "").split(/,\s*/);
-  return names.map((name) => BACKENDS[name] ?? name).join(", ");
+  return (service?.backend ?? "").split(/,\s*/).map(library).join(", ");
+}
+
+/** An inference library by the name people know; `paddle + oneDNN` keeps what it is run with. @param {string} name */
+export function library(name) {
+  const [first, ...more] = name.split(" + ");
+  return [BACKENDS[first] ?? first, ...more].join(" + ");
 }
 
 /**
@@ -177,35 +143,6 @@ export function backend(service) {
  */
 export function quoted(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-/**
- * @param {Stage} stage
- * @param {string} name
- * @param {number} from
- * @param {number} share
- */
-function stageRow(stage, name, from, share) {
-  const bar = h("span", { class: "span" });
-  bar.style.setProperty("--from", String(from));
-  bar.style.setProperty("--share", String(share));
-  return h(
-    "tr",
-    {},
-    h("th", { scope: "row" }, name),
-    h("td", { class: "track", "aria-hidden": "true" }, bar),
-    h("td", { class: "ms" }, `${milliseconds(stage.ms)} ms`),
-  );
-}
-
-/**
- * The page's words for a step of this service, of any service, or its own name.
- * @param {string} name
- * @param {Service | null} service
- */
-function stageName(name, service) {
-  const key = [`stage.${service?.name}.${name}`, `stage.${name}`].find(has);
-  return key ? t(key) : name;
 }
 
 /**

@@ -58,7 +58,8 @@ def test_three_values(server: Server) -> None:
     assert status == 200, said
     np.testing.assert_allclose(said["result"]["price"], [[DOUBLE], [price_of([0.0] * 13)]], rtol=1e-4)
     timing = headers["Server-Timing"]
-    assert [part.partition(";")[0] for part in timing.split(", ")] == ["preprocess", "queue", "infer", "postprocess"]
+    names = ["read", "preprocess", "queue", "batch", "infer", "transfer", "postprocess", "write"]
+    assert [part.partition(";")[0] for part in timing.split(", ")] == names
 
 
 def test_two_values_and_the_oldest_form(server: Server) -> None:

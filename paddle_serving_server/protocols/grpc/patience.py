@@ -3,6 +3,10 @@
 import time
 
 
+class Impatient(Exception):
+    """The peer asks too much for nothing; the text says what."""
+
+
 class Patience:
     """An amount that is spent by requests for nothing, and comes back with time and with honest work."""
 

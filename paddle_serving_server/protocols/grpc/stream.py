@@ -26,7 +26,7 @@ from paddle_serving_server.flow import Flow
 from paddle_serving_server.protocols.grpc.connection import FREE_BYTES, LARGEST_WINDOW, goodbye, server_connection
 from paddle_serving_server.protocols.grpc.methods import Call, Reply, refusal
 from paddle_serving_server.protocols.grpc.open_call import OpenCall
-from paddle_serving_server.protocols.grpc.patience import Patience
+from paddle_serving_server.protocols.grpc.patience import Impatient, Patience
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class GrpcStream:
                 self._spend(len(answers))
             for event in happened:
                 self._take(event)
-        except _Impatient as exc:
+        except Impatient as exc:
             self._refuse(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {exc}")
         except H2Error as exc:
             self._flush()  # h2 has written why
@@ -172,7 +172,7 @@ class GrpcStream:
                 if (call := self._calls.get(event.stream_id)) is not None:
                     self._forget(call)
                 if not self._resets.spend(1):
-                    raise _Impatient("calls that were reset")
+                    raise Impatient("calls that were reset")
             case events.WindowUpdated():
                 self._spend(_CONTROL_FRAME_BYTES)
                 _wake(self._calls.values() if not event.stream_id else [self._calls.get(event.stream_id)])
@@ -191,7 +191,7 @@ class GrpcStream:
 
     def _spend(self, control_bytes: int) -> None:
         if not self._control_bytes.spend(control_bytes):
-            raise _Impatient("frames that are no calls")
+            raise Impatient("frames that are no calls")
 
     def _open(self, event: events.RequestReceived) -> None:
         number = event.stream_id
@@ -398,7 +398,3 @@ def _wake(calls: Iterable[OpenCall | None]) -> None:
     for call in calls:
         if call is not None and call.window is not None and not call.window.done():
             call.window.set_result(None)
-
-
-class _Impatient(Exception):
-    """The peer asks too much for nothing; the text says what."""

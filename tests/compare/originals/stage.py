@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.compare.originals import stand_ins
 
 START_S, RUN_S = 120, 240
+LOG = "servers.log"
 STUBS = Path(__file__).parent / "stubs"
 
 
@@ -58,14 +59,16 @@ class Stage:
         if client is not None:
             shutil.copytree(made / "client", client, dirs_exist_ok=True)
 
-    @contextlib.contextmanager
-    def servers(self, commands: Sequence[tuple[str, Sequence[int]]], folder: Path, stubs: Sequence[str]) -> Iterator[Path]:
-        """Run servers, each until the block ends, in a process group of its own; ready when their ports listen.
+    def remember(self, kind: str, server: Path) -> None:
+        """Keep what was measured about a stand-in, so that the next server that loads it need not."""
+        plans, kept = server / ".cache", self.work / "made" / kind.replace("/", "_") / "server" / ".cache"
+        if plans.is_dir() and not kept.exists():
+            shutil.copytree(plans, kept)
 
-        Yields:
-            The file with all that they print.
-        """
-        log = folder / "servers.log"
+    @contextlib.contextmanager
+    def servers(self, commands: Sequence[tuple[str, Sequence[int]]], folder: Path, stubs: Sequence[str]) -> Iterator[None]:
+        """Run servers until the block ends, each in a process group of its own; what they print is in the file LOG."""
+        log = folder / LOG
         running: list[subprocess.Popen[bytes]] = []
         try:
             for command, ports in commands:
@@ -79,7 +82,7 @@ class Stage:
                     )
                 for port in ports:
                     _wait_for(port, running[-1])
-            yield log
+            yield
         finally:
             for process in running:
                 _end(process)

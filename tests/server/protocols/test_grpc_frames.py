@@ -249,7 +249,10 @@ def test_one_connection_carries_small_calls_beside_messages_that_fill_its_room(
         over: set[int] = set()
         while len(over) < 2 and time.monotonic() < until:
             for number in unsent:
-                while size := min(len(unsent[number]), peer.h2.local_flow_control_window(number), 16384):
+                while unsent[number]:
+                    size = min(len(unsent[number]), peer.h2.local_flow_control_window(number), 16384)
+                    if not size:
+                        break
                     piece, unsent[number] = unsent[number][:size], unsent[number][size:]
                     peer.h2.send_data(number, bytes(piece), end_stream=not unsent[number])
             if small < 5:
