@@ -1,21 +1,27 @@
 """LocalPredictor: a model folder answered in this process, without a server."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from paddle_serving_app.backend import PRECISIONS, ModelOptions, Outputs
+from paddle_serving_app.choosing import choose
+from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged, Input
 from paddle_serving_client import dtype, model_config
 from paddle_serving_client.encryption import read_key
-from paddle_serving_client.errors import BadInput, MissingLibrary
+from paddle_serving_client.errors import BadInput, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
 
 Feed: TypeAlias = Mapping[str, Any]
 """Inputs by alias or real name, as arrays or lists; offsets of an input under `NAME.lod`."""
+
+logger = logging.getLogger(__name__)
 
 _NUMBERS = "biuf"
 
@@ -62,32 +68,38 @@ class LocalPredictor:
         *,
         backend: str = "",
         key_file: str | Path | None = None,
+        tune_s: float = 0.0,
     ) -> None:
         """Load a model folder and run it once.
+
+        A warning in the log names the arguments that were given and have no effect.
 
         Args:
             model_path: the server's folder, with `serving_server_conf.prototxt`.
             use_gpu: run on a GPU; without one this is an error, never a silent CPU.
             gpu_id: which; the first of a list.
-            use_profile: accepted, without effect.
+            use_profile: without effect.
             thread_num: computing threads; 0: as many as this process may use.
-            mem_optim: accepted; memory is always saved.
-            ir_optim: accepted; the graph is always optimised.
+            mem_optim: either way memory is saved.
+            ir_optim: either way the graph is optimised.
             use_trt: TensorRT, on GPU.
             use_lite: not served: an error.
             use_xpu: not served: an error.
-            precision: fp32, fp16, int8 or bf16, in any case; anything else means fp32.
-            use_mkldnn: accepted; oneDNN is always used where it helps and works.
-            mkldnn_cache_capacity: accepted, without effect; it is always bounded.
-            mkldnn_op_list: accepted, without effect.
-            mkldnn_bf16_op_list: accepted, without effect.
-            use_feed_fetch_ops: accepted, without effect.
+            precision: fp32, fp16, int8 or bf16, in upper or lower case; anything else means fp32, with a warning.
+            use_mkldnn: either way oneDNN is used where it helps and works.
+            mkldnn_cache_capacity: without effect; it is always bounded.
+            mkldnn_op_list: without effect.
+            mkldnn_bf16_op_list: without effect.
+            use_feed_fetch_ops: without effect.
             use_ascend_cl: not served: an error.
-            min_subgraph_size: accepted, without effect.
-            dynamic_shape_info: accepted, without effect.
-            use_calib: accepted, without effect.
-            backend: name of an inference library; empty: the first that can read the folder.
+            min_subgraph_size: without effect.
+            dynamic_shape_info: without effect.
+            use_calib: without effect.
+            backend: name of an inference library; empty: the one that measured fastest, or, where nothing was measured
+                yet, the first that can read the folder.
             key_file: the key of an encrypted model.
+            tune_s: how long to measure where that was not done yet, in seconds; 0: what a server or `tune` measured
+                before is followed, and nothing is measured now.
 
         Raises:
             BadModel: the folder is no model folder, or damaged; BadConfig: its config or the key cannot be read.
@@ -96,15 +108,27 @@ class LocalPredictor:
         for asked, device in ((use_lite, "Paddle Lite"), (use_xpu, "a Kunlun XPU"), (use_ascend_cl, "an Ascend NPU")):
             if asked:
                 raise MissingLibrary(f"{device} is not supported; use_gpu=True or the CPU are")
+        _warn_of(
+            use_profile=use_profile,
+            mkldnn_cache_capacity=mkldnn_cache_capacity > 0,
+            mkldnn_op_list=mkldnn_op_list,
+            mkldnn_bf16_op_list=mkldnn_bf16_op_list,
+            use_feed_fetch_ops=use_feed_fetch_ops,
+            min_subgraph_size=min_subgraph_size != 3,
+            dynamic_shape_info=dynamic_shape_info,
+            use_calib=use_calib,
+        )
         first_gpu = int(gpu_id) if isinstance(gpu_id, int | str) else int(gpu_id[0])
         options = ModelOptions(
             backend=backend,
             threads=max(0, thread_num),
             gpu_id=first_gpu if use_gpu else None,
-            precision=precision.lower() if precision.lower() in PRECISIONS else "fp32",
+            precision=_known_precision(precision),
             use_trt=use_trt,
         )
-        model = Model.load(model_path, options, key=None if key_file is None else read_key(key_file))
+        key = None if key_file is None else read_key(key_file)
+        follow = None if backend or not options.threads else _plan_for_any_threads(Path(model_path), options)
+        model = Model.load(model_path, options, tune_s, key, follow=follow)
         self._configured = tuple(feed.shape for feed in model_config.read(model_path).feeds)
         self._model = model
         self.feed_names_ = [feed.alias for feed in model.signature.inputs]
@@ -126,7 +150,7 @@ class LocalPredictor:
             fetch: real names or aliases of the outputs wanted; where none of them is one, they name the outputs in
                 order. None: all outputs, by real name. Empty: nothing.
             batch: whether the values have a batch axis already; otherwise it is added.
-            log_id: named in errors.
+            log_id: named where `feed` is of the wrong kind.
 
         Returns:
             Outputs by the names asked for, and `NAME.lod` (int32, first level) where an output has sequence offsets.
@@ -173,6 +197,28 @@ class LocalPredictor:
 
 Debugger = LocalPredictor
 """What LocalPredictor was called before 0.4."""
+
+
+def _warn_of(**given: object) -> None:
+    """Say which arguments have no effect, of those that are given."""
+    if names := [name for name, value in given.items() if value]:
+        logger.warning("LocalPredictor: %s %s no effect", ", ".join(names), "has" if len(names) == 1 else "have")
+
+
+def _known_precision(said: str | None) -> str:
+    precision = (said or "").lower()
+    if precision in PRECISIONS:
+        return precision
+    logger.warning("precision must be one of %s, got %r; the model is computed in fp32", ", ".join(PRECISIONS), said)
+    return "fp32"
+
+
+def _plan_for_any_threads(folder: Path, options: ModelOptions) -> Plan | None:
+    """What was measured for a server, which is free to choose its threads; here there is one, unless a script asks."""
+    try:
+        return choose.plan_for(folder, replace(options, threads=0), 0)
+    except (BadModel, OSError):  # loading will say what is wrong with the folder
+        return None
 
 
 def _array(spec: Input, shape: tuple[int, ...], value: object, batch: bool) -> Array:

@@ -43,17 +43,18 @@ class MultiThreadRunner:
     """Runs a function many times at once. In threads of this process, where Paddle Serving forked processes."""
 
     def run(
-        self, thread_func: Callable[[int, Any], Sequence[list[Any]]], thread_num: int, global_resource: Any
-    ) -> list[list[Any]]:
+        self, thread_func: Callable[[int, Any], Sequence[list[Any]] | None], thread_num: int, global_resource: Any
+    ) -> list[list[Any]] | None:
         """Call `thread_func(k, global_resource)` for k = 1 to `thread_num`, all at once, and join what they return.
 
         Args:
-            thread_func: returns a list of lists, as long in every call. May be any callable, also a closure.
+            thread_func: returns a list of lists, as long in every call, or nothing. May be any callable, also a closure.
             thread_num: how many calls.
             global_resource: the same object for all of them: what one changes, the others see.
 
         Returns:
-            The first lists of all calls as one, the second lists as one, and so on, in the order of k.
+            The first lists of all calls as one, the second lists as one, and so on, in the order of k; None where no call
+            returned anything.
 
         Raises:
             ValueError: `thread_num` is below 1, or the calls returned different numbers of lists.
@@ -63,4 +64,7 @@ class MultiThreadRunner:
             raise ValueError(f"thread_num must be 1 or more, got {thread_num}")
         with ThreadPoolExecutor(thread_num) as pool:
             results = list(pool.map(lambda k: thread_func(k, global_resource), range(1, thread_num + 1)))
-        return [[item for part in parts for item in part] for parts in zip(*results, strict=True)]
+        returned = [result for result in results if result is not None]
+        if not returned:
+            return None
+        return [[item for part in parts for item in part] for parts in zip(*returned, strict=True)]

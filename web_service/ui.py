@@ -213,10 +213,14 @@ class ModelServer:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, CLIENT_CONFIG).write_text(config_text, encoding="utf-8")
             client.load_client_config(folder)
-        client.profile(_spans.set)
+        client.profile(_keep_spans)
         client.set_rpc_timeout_ms(int(self.config.timeout_s * 1000))
         client.connect([f"{parts.hostname}:{parts.port or 80}"])
         return client
+
+
+def _keep_spans(spans: Sequence[Span]) -> None:
+    _spans.set(spans)
 
 
 def _server_timing(spans: Sequence[Span]) -> str:

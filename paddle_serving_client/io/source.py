@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -88,6 +88,9 @@ class Format(Protocol):
 def read(folder: str | Path, names: Names | None = None, wanted: Names | None = None) -> Source:
     """Read a trained model.
 
+    A folder that is served already may be read, too, as the encryption of Paddle Serving's example does: its variables
+    keep the aliases that they have there.
+
     Args:
         folder: where its files are.
         names: its files; what is None is found by its usual name.
@@ -101,12 +104,6 @@ def read(folder: str | Path, names: Names | None = None, wanted: Names | None = 
     if not folder.is_dir():
         found = "a file; give the folder it is in" if folder.exists() else "there is no such folder"
         raise BadModel(f"{folder}: {found}")
-    for config in (model_config.SERVER_CONFIG, model_config.CLIENT_CONFIG):
-        if (folder / config).exists():
-            raise BadModel(
-                f"{folder} is already a Serving folder (it holds {config}): serve it as it is; to convert its model "
-                f"again, copy the model's files to a folder of their own"
-            )
     model = names.model or _find_model(folder)
     head = head_of(folder / model, folder)
     plugin = next((plugin for plugin in _formats().values() if plugin.claims(head)), None)
@@ -115,7 +112,7 @@ def read(folder: str | Path, names: Names | None = None, wanted: Names | None = 
     source = plugin.read(folder, model, names.params, wanted)
     _check(folder / model, "input", source.feeds)
     _check(folder / model, "output", source.fetches)
-    return source
+    return _named_as_served(source, folder)
 
 
 def is_model(path: Path) -> bool:
@@ -126,6 +123,19 @@ def is_model(path: Path) -> bool:
     with open_regular(path) as stream:
         head = stream.read(HEAD_BYTES)
     return any(plugin.claims(head) for plugin in named)
+
+
+def _named_as_served(source: Source, folder: Path) -> Source:
+    """With the aliases of the config in the model's folder, where there is one."""
+    if not (folder / model_config.SERVER_CONFIG).is_file():
+        return source
+    served = model_config.read(folder)
+
+    def named(variables: tuple[Variable, ...], known: tuple[Variable, ...]) -> tuple[Variable, ...]:
+        aliases = {variable.name: variable.alias for variable in known}
+        return tuple(replace(variable, alias=aliases.get(variable.name, variable.alias)) for variable in variables)
+
+    return replace(source, feeds=named(source.feeds, served.feeds), fetches=named(source.fetches, served.fetches))
 
 
 def variable(name: str, elem_type: int, dims: Iterable[int], lod_level: int = 0) -> Variable:

@@ -1,10 +1,12 @@
 /** The page's start: language, the server's state, and which service is open. */
 
-import { codeBlock, showJson, showTiming } from "./answer.js";
+import { codeBlock, showJson } from "./answer.js";
 import { $, h } from "./dom.js";
 import * as numbers from "./numbers.js";
 import * as picture from "./picture.js";
 import { state as ask } from "./server.js";
+import { showTiming } from "./timing.js";
+import { showWhy } from "./why.js";
 import { has, remember, speak, t } from "./words.js";
 
 /** @typedef {import("./server.js").State} State */
@@ -87,9 +89,10 @@ function render(again) {
         : t(`lead.${kind}`);
   $("picture").hidden = kind !== "image";
   $("numbers").hidden = kind === "image";
+  showWhy(service);
   if (shown === service.name && !again) return;
   if (shown !== service.name) {
-    showTiming(null, null);
+    showTiming(null, service);
     showJson(null);
     $("announce").textContent = "";
   }

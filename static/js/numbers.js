@@ -1,11 +1,12 @@
 /** Services that take values: a form, and an answer that follows every change of it. */
 
-import { backend, failure, quoted, showCode, showJson, showTiming, valueTable } from "./answer.js";
+import { backend, failure, quoted, showCode, showJson, valueTable } from "./answer.js";
 import { $, h } from "./dom.js";
 import { findings } from "./findings.js";
 import { BadField, Typed } from "./form.js";
 import { Refused, values as ask } from "./server.js";
-import { milliseconds, t } from "./words.js";
+import { showTiming } from "./timing.js";
+import { duration, t } from "./words.js";
 
 /**
  * @typedef {import("./server.js").Service} Service
@@ -127,7 +128,7 @@ function renderAnswer() {
   const panel = $("numbers-result");
   panel.classList.remove("waiting");
   showJson(error ? null : answer);
-  showTiming(error || service?.rpc ? null : answer, service);
+  showTiming(error ? null : answer, service);
   if (error) panel.replaceChildren(failure(error, () => void run(true)));
   else if (answer) panel.replaceChildren(...shownResult(answer.result), took(answer));
   else panel.replaceChildren(h("p", { class: "quiet-text" }, t("numbers.idle")));
@@ -162,8 +163,8 @@ function shownResult(result) {
 /** @param {Answer} of */
 function took(of) {
   const words = service?.rpc
-    ? t("numbers.took", { ms: milliseconds(of.stages[0]?.ms ?? of.roundMs) })
-    : t("numbers.took.http", { ms: milliseconds(of.roundMs) });
+    ? t("numbers.took", { time: duration(of.stages.reduce((sum, { ms }) => sum + ms, 0) || of.roundMs) })
+    : t("numbers.took.http", { time: duration(of.roundMs) });
   return h("p", { class: "took" }, [words, backend(service)].filter(Boolean).join(" · "));
 }
 

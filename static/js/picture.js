@@ -1,11 +1,12 @@
 /** Image services: a picture goes to the server, and what it found is shown in it and beside it. */
 
-import { failure, quoted, showCode, showJson, showTiming, valueTable } from "./answer.js";
+import { failure, quoted, showCode, showJson, valueTable } from "./answer.js";
 import { $, copyButton, h } from "./dom.js";
 import { findings } from "./findings.js";
 import { listen, markSample } from "./intake.js";
 import { linked } from "./overlay.js";
 import { Refused, picture as ask } from "./server.js";
+import { showTiming } from "./timing.js";
 import { bytes, milliseconds, number, t } from "./words.js";
 
 /**

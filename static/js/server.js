@@ -3,7 +3,11 @@
 /**
  * @typedef {{name: string, dtype?: string, shape?: number[]}} Port an input or an output
  * @typedef {{name: string, kind: string, title?: string, backend?: string, ready?: boolean, rpc?: boolean,
- *   inputs: Port[], outputs: Port[], example?: Record<string, unknown>}} Service
+ *   inputs: Port[], outputs: Port[], example?: Record<string, unknown>, models?: Model[]}} Service
+ * @typedef {{backend: string, threads: number | null, rows: number | null, ms: number | null,
+ *   rows_per_s: number | null, note: string}} Measured a library in the contest for a model
+ * @typedef {{name: string, plan: {backend: string, threads?: number, max_rows?: number, instances?: number,
+ *   table?: Measured[]}}} Model how it is run, and why
  * @typedef {{state: "ready" | "starting" | "down", services: Service[]}} State
  * @typedef {{name: string, ms: number}} Stage
  * @typedef {{result: any, whole: any, stages: Stage[], roundMs: number, bytes: number}} Answer

@@ -44,6 +44,16 @@ export function percent(score) {
   return number(score, 1, "percent");
 }
 
+/**
+ * A time as people read it, to three digits at most: 23 µs, 1.24 ms, 215 ms, 1.6 s.
+ * @param {number} ms
+ */
+export function duration(ms) {
+  const [value, unit] = ms < 0.9995 ? [ms * 1000, "µs"] : ms < 999.5 ? [ms, "ms"] : [ms / 1000, "s"];
+  const digits = unit === "µs" || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toLocaleString(language, { maximumFractionDigits: digits })} ${unit}`;
+}
+
 /** Milliseconds: tenths where they matter. @param {number} ms */
 export function milliseconds(ms) {
   return number(ms, ms < 100 ? 1 : 0);

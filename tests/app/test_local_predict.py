@@ -1,12 +1,17 @@
 """LocalPredictor answers as Paddle Serving's did, without its surprises."""
 
 import inspect
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.local_predict import Debugger, LocalPredictor
 from paddle_serving_client.errors import BadInput, BadModel, MissingLibrary
 from tests import models
@@ -198,7 +203,22 @@ class TestLoading:
         )
         assert predictor.feed_names_ == ["x"]
         assert predictor.fetch_names_ == ["price"]
-        assert loaded(model_folder("uci", "pdmodel"), precision="no such").predict({"x": X})
+
+    def test_what_has_no_effect_is_said_once(self, model_folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+        folder = model_folder("uci", "pdmodel")
+        with caplog.at_level(logging.WARNING, "paddle_serving_app.local_predict"):
+            loaded(folder, use_mkldnn=True, ir_optim=True, mem_optim=False, thread_num=2, mkldnn_cache_capacity=0)
+            assert caplog.messages == []
+            loaded(folder, use_profile=True, mkldnn_op_list=["fc"], dynamic_shape_info={}, min_subgraph_size=3)
+            loaded(folder, use_calib=True, precision="fp8")
+        assert caplog.messages == [
+            "LocalPredictor: use_profile, mkldnn_op_list have no effect",
+            "LocalPredictor: use_calib has no effect",
+            "precision must be one of fp32, fp16, int8, bf16, got 'fp8'; the model is computed in fp32",
+        ]
+
+    def test_no_precision(self, model_folder: Folder) -> None:
+        assert loaded(model_folder("uci", "pdmodel"), precision=None).predict({"x": X})
 
     @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
     @pytest.mark.paddle2onnx
@@ -209,3 +229,34 @@ class TestLoading:
     def test_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(BadModel):
             loaded(tmp_path / "nowhere")
+
+
+class TestPlans:
+    """What was measured for the folder is followed."""
+
+    @pytest.fixture
+    def folder(self, model_folder: Folder, tmp_path: Path) -> Path:
+        return Path(shutil.copytree(model_folder("uci", "pdmodel"), tmp_path / "uci"))
+
+    @pytest.mark.parametrize("measured_for", [0, 1])
+    def test_of_a_server_or_for_as_many_threads(self, folder: Path, measured_for: int) -> None:
+        plan = Plan(candidate=Candidate("openvino", onednn=False, threads=2), why="it was made for this test")
+        plans.write(folder, plans.key_of(folder, ModelOptions(threads=measured_for)), plan)
+        predictor = loaded(folder)
+        assert predictor._model is not None and predictor._model.backend_name == "openvino"
+        assert predictor._model.plan.candidate.threads == 1  # as the caller of LocalPredictor asked
+        np.testing.assert_allclose(predictor.predict({"x": X}, ["price"])["price"], [[models.UCI_PRICE]], rtol=1e-5)
+
+    def test_not_where_a_library_is_asked_for(self, folder: Path) -> None:
+        plan = Plan(candidate=Candidate("openvino", onednn=False, threads=1), why="it was made for this test")
+        plans.write(folder, plans.key_of(folder, ModelOptions()), plan)
+        predictor = loaded(folder, backend="paddle")
+        assert predictor._model is not None and predictor._model.backend_name == "paddle"
+
+    def test_nothing_is_measured_unless_it_is_asked_for(self, folder: Path) -> None:
+        predictor = loaded(folder)
+        assert predictor._model is not None and predictor._model.plan.table == ()
+        assert not list(folder.glob(".cache/plan-*"))
+        predictor = loaded(folder, tune_s=1.0)
+        assert predictor._model is not None and predictor._model.plan.table != ()
+        assert list(folder.glob(".cache/plan-*"))

@@ -52,7 +52,7 @@ WORD = "0\t今\n1\t天\n2\t气\n3\t很\n4\t好\n5\ta\n6\tb\n7\t,\n8\t \n9\tOOV\n
 TAG = "0\tn-B\n1\tn-I\n2\tv-B\n3\tv-I\n4\tw-B\n5\tO\n"
 Q2B = "　\t \nａ\ta\nｂ\tb\n，\t,\n！\t!\n＃\t#\n"
 SENTENCES = ["今天天气很好", " 今天\n", "ａ，ｂ！　a b", "未知😀", "", "\u3000今", "今\t天", "＃#"]
-TAGGED = [
+TAGGED: list[list[Any]] = [
     ["今天天气很好", [0, 1, 0, 1, 2, 2]],
     ["今天天气很好\n", [0, 1, 0, 1, 2, 2]],
     ["今天天气", [1, 1, 3, 1]],

@@ -28,12 +28,12 @@ def test_a_word_of_more_than_100_characters_is_unknown() -> None:
 
 
 def test_the_first_words_of_a_long_text_cost_little() -> None:
-    text = "the quick brown fox " * 500_000
+    text = "the quick brown fox " * 25_000
     start = time.thread_time()
     assert list(itertools.islice(basic_tokens(text), 3)) == ["the", "quick", "brown"]
     first = time.thread_time() - start
     start = time.thread_time()
-    assert sum(1 for _ in basic_tokens(text[: len(text) // 4])) == 500_000
+    assert sum(1 for _ in basic_tokens(text)) == 100_000
     assert first < time.thread_time() - start
 
 

@@ -12,6 +12,7 @@ from paddle_serving_client import plugins
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.io import formats, source
 from paddle_serving_client.io.source import Names
+from tests import models
 from tests.client.io import trained
 from tests.models import Form
 
@@ -97,11 +98,11 @@ def test_long_listings_are_cut(tmp_path: Path) -> None:
         source.read(tmp_path)
 
 
-@pytest.mark.parametrize("config", ["serving_server_conf.prototxt", "serving_client_conf.prototxt"])
-def test_serving_folder_is_not_converted_again(tmp_path: Path, config: str) -> None:
-    (trained.uci(tmp_path) / config).touch()
-    with pytest.raises(BadModel, match=f"is already a Serving folder .it holds {config}.: serve it as it is"):
-        source.read(tmp_path)
+def test_served_folder_keeps_its_aliases(tmp_path: Path) -> None:
+    folder = models.uci(tmp_path / "uci", "separate")
+    found = source.read(folder)
+    assert [(fetch.name, fetch.alias) for fetch in found.fetches] == [("fc_0.tmp_1", "price")]
+    assert [file.name for file in found.files] == ["__model__", "fc_0.b_0", "fc_0.w_0"]
 
 
 def foreign_zip(path: Path) -> None:

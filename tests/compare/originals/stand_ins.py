@@ -34,7 +34,7 @@ def imdb(server: Path, client: Path) -> None:
         words = paddle.static.data("words", [-1, 1], "int64", lod_level=1)
         table = paddle.ParamAttr(initializer=paddle.nn.initializer.Assign(feelings))
         felt = paddle.static.nn.embedding(words, list(feelings.shape), param_attr=table)
-        pooled = paddle.static.nn.sequence_lod.sequence_pool(felt, "sum")
+        pooled = paddle.reshape(paddle.static.nn.sequence_lod.sequence_pool(felt, "sum"), [-1, 2])
         return {"words": words}, {"prediction": paddle.nn.functional.softmax(pooled)}
 
     _save(server, client, layers)
@@ -49,8 +49,8 @@ def classifier(feed: str, fetch: str, server: Path, client: Path) -> None:
 
     def layers(paddle: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         image = paddle.static.data(feed, [-1, 3, 224, 224], "float32")
-        means = paddle.mean(image, [2, 3])
-        return {feed: image}, {fetch: paddle.nn.functional.softmax(paddle.matmul(means, _constant(paddle, weights)))}
+        scores = paddle.nn.functional.linear(paddle.mean(image, [2, 3]), _constant(paddle, weights))
+        return {feed: image}, {fetch: paddle.nn.functional.softmax(scores)}
 
     _save(server, client, layers)
 
