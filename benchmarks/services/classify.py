@@ -27,7 +27,7 @@ class Classify(WebService):
         """Make the steps once."""
         self.to_input = Sequential(
             [
-                String2Image(),
+                String2Image(reduce_to=224),  # the model sees 224 pixels
                 Resize(256),
                 CenterCrop(224),
                 BGR2RGB(),

@@ -27,7 +27,11 @@ _MIN_NUMBERS = 64
 _MAX_INNER_ARRAYS = 1 << 14
 """Looking at more arrays one by one takes longer than reading them as lists."""
 _MAX_INDEXED = 2048
-"""Each item is looked for from the first on."""
+"""Each item of an array is looked for from the first on ..."""
+_MAX_KEYS = 256
+"""... and so is each key of an object."""
+_MAX_LOOKED_AT = 1 << 15
+"""Items and keys of one document that are looked at one by one, each for a microsecond or two."""
 _MAX_LENGTH = 0xFFFFFE
 """Longest array whose length simdjson knows."""
 _MAX_RANK = 16
@@ -71,10 +75,12 @@ class _Reader:
     def __init__(self) -> None:
         self.arrays = 0
         """How many arrays were seen, those inside of arrays of numbers too."""
+        self._looked_at = 0
 
     def plain(self, value: Any) -> Any:
         """Any value."""
         if isinstance(value, simdjson.Object):
+            self._look_at(len(value), _MAX_KEYS)
             keys = list(value.keys())
             # Asked by its name, the first of two equal ones would count, not the last, and a name would end at a NUL.
             if len(set(keys)) < len(keys) or any("\0" in key for key in keys):
@@ -85,7 +91,7 @@ class _Reader:
             if numbers is not None:
                 return numbers
             self.arrays += 1
-            return [self.plain(item) for item in _items(value)]
+            return [self.plain(item) for item in self._items(value)]
         return value
 
     def _numbers(self, value: Any) -> Array | None:
@@ -103,29 +109,33 @@ class _Reader:
             return None
         if max(shape[:-1], default=0) > _MAX_INDEXED:
             return None
-        flat = _flat(value, type(first)) if _is_regular(value, shape) else None
+        flat = _flat(value, type(first)) if self._is_regular(value, shape) else None
         if flat is None or flat.size != size:
             return None
         self.arrays += sum(math.prod(shape[:k]) for k in range(len(shape)))
         return flat.reshape(shape)
 
+    def _items(self, value: Any) -> Iterator[Any]:
+        """The items of an array; iterating over it would make lists of arrays."""
+        length = len(value)
+        self._look_at(length, _MAX_INDEXED)
+        return (value[k] for k in range(length))
 
-def _items(value: Any) -> Iterator[Any]:
-    """The items of an array; iterating over it would make lists of arrays."""
-    length = len(value)
-    if length > _MAX_INDEXED:
-        raise ValueError("too long to be looked at one by one")
-    return (value[k] for k in range(length))
+    def _look_at(self, count: int, most: int) -> None:
+        self._looked_at += count
+        if count > most or self._looked_at > _MAX_LOOKED_AT:
+            raise ValueError("too much to be looked at one by one")
 
-
-def _is_regular(value: Any, shape: list[int]) -> bool:
-    """Whether all arrays of one level are equally long; that there are numbers in the last is for others to see."""
-    if len(shape) == 1:
+    def _is_regular(self, value: Any, shape: list[int]) -> bool:
+        """Whether all arrays of one level are equally long; that there are numbers in the last is for others to see."""
+        if len(shape) == 1:
+            return True
+        for item in self._items(value):
+            if not isinstance(item, simdjson.Array) or len(item) != shape[1]:
+                return False
+            if not self._is_regular(item, shape[1:]):
+                return False
         return True
-    for item in _items(value):
-        if not isinstance(item, simdjson.Array) or len(item) != shape[1] or not _is_regular(item, shape[1:]):
-            return False
-    return True
 
 
 def _flat(value: Any, kind: type) -> Array | None:

@@ -45,7 +45,13 @@ export function showTiming(answer, service) {
     : [t("timing.server", { time: duration(total) }), t("timing.round", { time: duration(answer.roundMs) })];
   section.replaceChildren(
     title,
-    h("p", { class: "sum" }, h("strong", {}, words[0]), " ", [...words.slice(1), backend(service)].filter(Boolean).join(" · ")),
+    h(
+      "p",
+      { class: "sum" },
+      h("strong", {}, words[0]),
+      " ",
+      [...words.slice(1), backend(service)].filter(Boolean).join(" · "),
+    ),
     picture(rows(stages, total), total, service),
   );
 }
@@ -67,7 +73,7 @@ function rows(stages, total) {
     if (PASSING.includes(name) && ms < WORTH_A_LINE * total) {
       passing.ms += ms;
       passing.pieces.push(piece);
-    } else found.push({ name, ms, kind: KINDS[name] ?? "code", pieces: [piece] });
+    } else found.push({ name, ms, kind: KINDS[name] ?? "own", pieces: [piece] });
   }
   return passing.pieces.length ? [...found, passing] : found;
 }

@@ -106,8 +106,13 @@ function row({ name, isChosen, ms, most, note }, slowest) {
     isChosen && h("span", { class: "tag" }, t("why.chosen")),
   );
   if (ms === null)
-    return h("tr", { class: "out" }, title, h("td", { colspan: 3 }, h("span", { class: "reason", title: note }, note || t("why.out"))));
-  const bar = h("span", { class: `span ${isChosen ? "model" : "code"}` });
+    return h(
+      "tr",
+      { class: "out" },
+      title,
+      h("td", { colspan: 3 }, h("span", { class: "reason", title: note }, t("why.out", { note }))),
+    );
+  const bar = h("span", { class: `span ${isChosen ? "model" : "own"}` });
   bar.style.setProperty("--from", "0");
   bar.style.setProperty("--share", String(ms / slowest));
   return h(

@@ -41,6 +41,12 @@ def test_many_callers_at_once() -> None:
     assert joined == [[1, 2, 3, 4], [10, 10, 20, 20, 30, 30, 40, 40]]
 
 
+def test_calls_may_return_nothing() -> None:
+    seen: list[int] = []
+    assert MultiThreadRunner().run(lambda k, resource: seen.append(k), 3, None) is None
+    assert sorted(seen) == [1, 2, 3]
+
+
 def test_what_a_caller_raises_is_raised() -> None:
     def work(k: int, resource: None) -> list[list[int]]:
         raise KeyError(k)

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests import models
-from tests.serving import ROOT, Server, free_port, serve
+from tests.serving import HTTP, ROOT, Server, free_port, serve
 from tests.web_service.page import page_of, picture
 
 Visit = Callable[..., Page]
@@ -106,6 +106,63 @@ def test_timing_code_and_json(url: str, page_server: Server, visit: Visit, photo
     assert json.loads(done.stdout)["result"]["texts"][0][0] == "first line"
     page.locator("#json summary").click()
     expect(page.locator("#json pre")).to_contain_text("first line")
+
+
+def test_the_steps_are_a_picture_on_one_line_of_time(url: str, visit: Visit, photo: Path) -> None:
+    page = visit(f"{url}/#reader")
+    expect(page.locator("#timing")).to_contain_text("Ask once")
+    upload(page, photo)
+    rows = page.locator("#timing tbody tr")
+    rows.first.wait_for()
+    names = rows.locator("th").all_inner_texts()
+    assert names[0] == "Prepare" and names[-1] == "Pass the data on"
+    assert {"Run the model", "draw"} <= set(names)
+    track = rows.first.locator(".track").bounding_box()
+    spans = [row.locator(".span").bounding_box() for row in rows.all()[:-1]]
+    assert track and all(spans)
+    ends = track["x"]
+    for span in filter(None, spans):  # each begins where the one before ended, or a little later
+        assert span["x"] >= ends - 3, names
+        ends = span["x"] + max(0.0, span["width"] - 2)
+    assert ends <= track["x"] + track["width"] + 3
+    assert page.locator(".tick").first.inner_text() == "0"
+
+
+def test_steps_of_a_call_over_rpc(url: str, visit: Visit) -> None:
+    page = visit(f"{url}/#uci")
+    page.get_by_role("button", name="Predict").click()
+    names = page.locator("#timing tbody th")
+    expect(names).to_have_text(["On the way", "Read, and wait for the model", "Run the model", "Make the answer"])
+    assert re.fullmatch(r"[\d.]+ (µs|ms)", page.locator("#timing tbody .ms").nth(2).inner_text())
+
+
+def test_why_this_library(visit: Visit, tmp_path: Path) -> None:
+    flags = ("--model", str(models.uci(tmp_path / "uci")), "--name", "uci", "--tune", "load", "--tune_s", "2")
+    with serve(tmp_path, *flags) as server, page_of(server.url) as address:
+        (described,) = json.loads(HTTP.request("GET", f"{server.url}/services").data)["services"]
+        page = visit(address, width=390)
+        why = page.locator("#why")
+        expect(why.locator("table")).to_be_hidden()
+        why.locator("summary").click()
+        plan = described["models"][0]["plan"]
+        libraries = {measured["backend"] for measured in plan["table"]}
+        expect(why.locator("tbody tr")).to_have_count(len(libraries))
+        chosen = why.locator("tbody tr.chosen")
+        expect(chosen.locator(".tag")).to_have_text("chosen")
+        names = {"paddle": "Paddle Inference", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+        assert chosen.locator(".name").inner_text().startswith(names[plan["backend"].partition(" ")[0]])
+        expect(why.locator(".facts")).to_contain_text(f"up to {plan['max_rows']} rows at once · 1 engine")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        page.get_by_role("button", name="中文").click()
+        expect(why.locator(".tag")).to_have_text("已选用")
+        expect(why.locator("table")).to_be_visible()
+
+
+def test_what_was_not_measured_is_said_so(url: str, visit: Visit) -> None:
+    page = visit(f"{url}/#uci")
+    page.locator("#why summary").click()
+    expect(page.locator("#why")).to_contain_text("Nothing was measured when this server started")
+    expect(page.locator("#why .facts")).to_contain_text("1 engine")
 
 
 def test_copy_buttons(url: str, browser: Browser, photo: Path) -> None:

@@ -102,7 +102,6 @@ def test_served_folder_keeps_its_aliases(tmp_path: Path) -> None:
     folder = models.uci(tmp_path / "uci", "separate")
     found = source.read(folder)
     assert [(fetch.name, fetch.alias) for fetch in found.fetches] == [("fc_0.tmp_1", "price")]
-    assert [file.name for file in found.files] == ["__model__", "fc_0.b_0", "fc_0.w_0"]
 
 
 def foreign_zip(path: Path) -> None:

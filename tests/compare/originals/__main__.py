@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,11 @@ from tests.compare.originals.cases import CASES, Case
 from tests.compare.originals.stage import LOG, Ran, Stage
 
 WRONG = "**does not work**"
+SELF_TESTS = (
+    "test_fit_a_line.py::TestFitALine::test_inference",
+    "test_fit_a_line.py::TestFitALine::test_cpu",
+    "test_uci_pipeline.py::TestUCIPipeline::test_cpu",
+)
 _INSIDE = "ORIGINALS_IN_NAMESPACES"
 
 
@@ -24,7 +30,10 @@ def main() -> int:
     parser.add_argument("--original", default="", help="command of a Python that has the original packages")
     parser.add_argument("--only", default="", help="a regular expression that a row's folder and script must contain")
     parser.add_argument("--keep", type=Path, help="play in this folder, and leave everything there")
+    parser.add_argument("--env_check", type=Path, help="the folder `env_check` of the original server's wheel")
     said = parser.parse_args()
+    if said.env_check and "service" in " ".join(sys.argv):
+        parser.error("--env_check kills every process with `service` in its command line, so this one must not have it")
     if os.environ.get(_INSIDE) is None:
         _enter_namespaces()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -38,7 +47,8 @@ def main() -> int:
         }  # fmt: skip
         chosen = [case for case in CASES if re.search(said.only, f"{case.folder} {_server(case)} {case.script}")]
         print("| group | folder | server | client | ours | original | stands in |\n|---|---|---|---|---|---|---|")
-        return sum(not _row(stage, case) for case in chosen)
+        wrong = sum(not _self_test(stage, said.env_check, test) for test in (SELF_TESTS if said.env_check else ()))
+        return wrong + sum(not _row(stage, case) for case in chosen)
 
 
 def play(stage: Stage, case: Case) -> list[str]:
@@ -47,6 +57,8 @@ def play(stage: Stage, case: Case) -> list[str]:
     Returns:
         How each of them went, in a few words.
     """
+    for other in case.beside:
+        stage.copy(other)
     folder = stage.copy(case.folder)
     for kind, server, client in case.models:
         stage.place(kind, folder / server, folder / client if client else None)
@@ -70,6 +82,9 @@ def _outcome(stage: Stage, case: Case, folder: Path, *, original: bool) -> str:
             assert ran.status != 0, f"it was known to fail:\n{ran.output}"
             return f"fails: {case.fails}"
         _check(ran, case.expects, folder)
+        for name in case.writes:
+            assert (folder / name).is_file(), f"it did not write {name}"
+            (folder / name).unlink()
     except (AssertionError, subprocess.TimeoutExpired) as exc:
         print(f"{case.folder} {case.script} ({'original' if original else 'ours'}): {exc}", file=sys.stderr)
         return WRONG
@@ -97,12 +112,28 @@ def _row(stage: Stage, case: Case) -> bool:
     return WRONG not in results
 
 
+def _self_test(stage: Stage, env_check: Path, test: str) -> bool:
+    """Run a test of the original wheel, which starts servers itself, and print its row."""
+    folder = stage.work / "self_test"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(env_check, folder)
+    command = f"PYTHON_EXECUTABLE=python3 python3 -m pytest -q -p no:cacheprovider --rootdir . {test}"
+    ran = stage.run(command, folder, "", (), original=False)
+    if ran.status != 0:
+        print(f"{test}: {ran.output[-8000:]}", file=sys.stderr)
+    file, _, name = test.partition("::")
+    print(f"| self test | env_check | {file} | {name} | {'works' if ran.status == 0 else WRONG} | - |  |", flush=True)
+    return ran.status == 0
+
+
 def _server(case: Case) -> str:
     return ", ".join(_short(command) for command, _ in case.servers)
 
 
 def _short(command: str) -> str:
-    return command.removeprefix("python3 ").removeprefix("-m paddle_serving_server.").split(" -")[0].split()[0]
+    """The last script in a command, or `serve`."""
+    words = [word for word in command.split() if word.endswith((".py", ".serve")) or word == "curl"]
+    return Path(words[-1]).name.removeprefix("paddle_serving_server.")
 
 
 def _supplied(case: Case) -> str:

@@ -40,6 +40,10 @@ class Case:
     """Why the script is known to fail."""
     before: tuple[str, ...] = ()
     """Commands that come first."""
+    beside: tuple[str, ...] = ()
+    """Other folders of examples that it uses."""
+    writes: tuple[str, ...] = ()
+    """Files that it must write."""
 
 
 def _write(**files: str | bytes) -> Callable[[Path], None]:
@@ -120,6 +124,18 @@ GROUP_A = (
         )
         for how, server in (("rpc", _FIT), ("http", "python3 test_server.py"))
     ),
+    *(
+        Case(
+            group="A", folder="C++/fit_a_line", models=_HOUSES, servers=((_FIT, (9393,)),), stubs=("datasets",),
+            beside=("util",), supplied=_DATA, expects=expects, writes=writes,
+            script=f"FLAGS_profile_client=1 FLAGS_profile_server=1 python3 test_client.py {_CONF} > profile 2>&1;"
+            f" python3 ../../util/{script}",
+        )
+        for script, expects, writes in (
+            ("show_profile.py profile 1", r"query_count: 40.*op0 cost: ", ()),
+            ("timeline_trace.py profile trace", "", ("trace",)),
+        )
+    ),
     Case(
         group="A", folder="C++/encryption", models=_HOUSES, before=("python3 encrypt.py",),
         servers=((f"{SERVE} --model encrypt_server/ --port 9393 --use_encryption_model", (9393,)),),
@@ -128,13 +144,13 @@ GROUP_A = (
     ),
     Case(
         group="A", folder="C++/imdb", models=(("imdb", "imdb_cnn_model", "imdb_cnn_client_conf"),),
-        servers=((f"{SERVE} --model imdb_cnn_model/ --port 9292", (9292,)),), stdin=REVIEWS, prepare=_vocabulary,
+        servers=((f"{SERVE} --model imdb_cnn_model/ --port 9292", (9292,)),), stdin=REVIEWS, prepare=_vocabulary, stubs=("datasets",),
         script="python3 test_client.py imdb_cnn_client_conf/serving_client_conf.prototxt imdb.vocab",
         expects=r"\[0\.00\d* +0\.99\d*\] 1\n.*\[0\.99\d* +0\.00\d*\] 0\n", supplied="a vocabulary, reviews",
     ),
     Case(
         group="A", folder="C++/imdb", models=(("imdb", "imdb_cnn_model", "imdb_cnn_client_conf"),),
-        servers=((f"{SERVE} --model imdb_cnn_model/ --port 9297", (9297,)),), stdin=REVIEWS, prepare=_vocabulary,
+        servers=((f"{SERVE} --model imdb_cnn_model/ --port 9297", (9297,)),), stdin=REVIEWS, prepare=_vocabulary, stubs=("datasets",),
         script="python3 test_http_client.py imdb_cnn_client_conf/serving_client_conf.prototxt imdb.vocab",
         expects=r"float_data: 0\.99", supplied="a vocabulary, reviews",
     ),
@@ -145,20 +161,20 @@ GROUP_A = (
             (f"{SERVE} --model imdb_{kind}_model/ --port {port}", (port,))
             for kind, port in (("bow", 9297), ("cnn", 9298), ("lstm", 9299))
         ),
-        stdin=REVIEWS * 10, prepare=_vocabulary,
+        stdin=REVIEWS * 10, prepare=_vocabulary, stubs=("datasets",),
         script="python3 abtest_client.py imdb_cnn_client_conf/serving_client_conf.prototxt imdb.vocab",
         expects=r"server_tag=(bow|cnn|lstm) prediction=\[0\.00\d* +0\.99", supplied="a vocabulary, reviews",
     ),
     Case(
         group="A", folder="C++/imdb", models=(("imdb", "imdb_cnn_model", "imdb_cnn_client_conf"),),
         servers=((f"{SERVE} --model imdb_cnn_model/ --port 9292", (9292,)),), prepare=_vocabulary,
-        script="python3 benchmark.py --thread 2 --batch_size 4 --request rpc --endpoint 127.0.0.1:9292"
+        stubs=("datasets",), script="python3 benchmark.py --thread 2 --batch_size 4 --request rpc --endpoint 127.0.0.1:9292"
         " --model imdb_cnn_client_conf/serving_client_conf.prototxt",
         expects=r"qps: \d", supplied="a vocabulary, reviews",
     ),
     Case(
         group="A", folder="C++/imdb", script="python3 abtest_get_data.py", prepare=_vocabulary, expects="",
-        supplied="a vocabulary, reviews",
+        stubs=("datasets",), writes=("processed.data",), supplied="a vocabulary, reviews",
     ),
     Case(
         group="A", folder="Pipeline/simple_web_service", models=_HOUSES,
@@ -170,7 +186,7 @@ GROUP_A = (
     *(
         Case(
             group="A", folder="Pipeline/simple_web_service", models=_HOUSES,
-            servers=(("python3 web_service.py", (18082, 9998)),), script=f"python3 benchmark.py run {how} 2 3",
+            servers=(("python3 web_service.py", (18082, 9998)),), script=f"python3 benchmark.py run {how} 1 3",
             expects=PRICE,
         )
         for how in ("http", "rpc")
@@ -275,6 +291,7 @@ GROUP_B = (
     Case(
         group="B", folder="C++/xpu/resnet_v2_50_xpu", models=(_V2,), expects=_ARRAY, original=False,
         script="python3 localpredict.py resnet_v2_50_imagenet_model",
+        fails="`LocalPredictor` refuses `use_lite` and `use_xpu`",
     ),
     _classifier(
         "xpu/vgg19", "vgg19_client.py", (f"classifier:image>{_SCALE}", "serving_server", "serving_client"),
@@ -284,7 +301,7 @@ GROUP_B = (
         Case(
             group="B", folder=f"C++/PaddleSeg/{name}", models=(("segmenter", f"{model}_model", f"{model}_client"),),
             servers=((f"{SERVE} --model {model}_model --port 9494", (9494,)),), script=f"python3 {script}",
-            expects="", supplied="",
+            expects="", writes=("N0060_jpg_mask.png", "N0060_jpg_result.png"),
         )
         for name, model, script in (
             ("deeplabv3", "deeplabv3", "deeplabv3_client.py"), ("unet_for_image_seg", "unet", "seg_client.py"),
@@ -387,6 +404,7 @@ def _detectors() -> tuple[Case, ...]:
         made.append(
             Case(
                 group="C", folder=f"C++/PaddleDetection/{name}", script=f"python3 test_client.py {picture}", expects="",
+                writes=("output/bbox.json", f"output/{picture}"),
                 models=((f"detector:{','.join(inputs)}>{_SCALE}.tmp_1", "serving_server", "serving_client"),),
                 servers=((f"{SERVE} --model serving_server --port {port}", (port,)),),
             )
@@ -395,6 +413,7 @@ def _detectors() -> tuple[Case, ...]:
         Case(
             group="C", folder="C++/PaddleDetection/yolov4", script="python3 test_client.py 000000570688.jpg",
             models=((f"detector:im_size>{_SCALE}.tmp_0", "yolov4_model", "yolov4_client"),), expects="",
+            writes=("output/bbox.json", "output/000000570688.jpg"),
             servers=((f"{SERVE} --model yolov4_model --port 9393", (9393,)),),
         )
     )  # fmt: skip

@@ -73,11 +73,14 @@ class Stage:
         try:
             for command, ports in commands:
                 with log.open("ab") as out:
-                    words = self._words(command, None)
-                    environment = self._environment(stubs)
                     running.append(
                         subprocess.Popen(
-                            words, cwd=folder, env=environment, stdout=out, stderr=out, start_new_session=True
+                            ["sh", "-c", f"exec {command}"],
+                            cwd=folder,
+                            env=self._environment(stubs),
+                            stdout=out,
+                            stderr=out,
+                            start_new_session=True,
                         )
                     )
                 for port in ports:
@@ -90,7 +93,7 @@ class Stage:
     def run(self, command: str, folder: Path, stdin: str, stubs: Sequence[str], *, original: bool) -> Ran:
         """Run a client to its end, with our packages or the original ones."""
         done = subprocess.run(
-            self._words(command, self.original if original else None),
+            ["sh", "-c", command],
             input=stdin,
             cwd=folder,
             env=self._environment(stubs, original=original),
@@ -102,16 +105,22 @@ class Stage:
         )
         return Ran(done.returncode, done.stdout)
 
-    def _words(self, command: str, python: Sequence[str] | None) -> list[str]:
-        """`python3 ...` runs in this Python or in `python`; anything else, as `curl`, is what it is."""
-        first, *others = shlex.split(command)
-        return [*(python or [sys.executable]), *others] if first == "python3" else [first, *others]
-
     def _environment(self, stubs: Sequence[str], *, original: bool = False) -> Mapping[str, str]:
         path = [str(STUBS / stub) for stub in stubs]
         further = os.environ.get("ORIGINAL_PYTHONPATH" if original else "PYTHONPATH")
         path += [further] if further else []
-        return {**os.environ, **self.environment, "PYTHONPATH": ":".join(path), "PYTHONUNBUFFERED": "1"}
+        commands = f"{self._python(original)}:{os.environ['PATH']}"
+        mine = {"PATH": commands, "PYTHONPATH": ":".join(path), "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, **self.environment, **mine}
+
+    def _python(self, original: bool) -> Path:
+        """A folder with the `python3` that commands mean."""
+        folder = self.work / ("original" if original else "ours")
+        folder.mkdir(exist_ok=True)
+        command = shlex.join(self.original or ()) if original else sys.executable
+        (folder / "python3").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (folder / "python3").chmod(0o755)
+        return folder
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -7,6 +7,7 @@ import datetime
 import functools
 import http.server
 import ipaddress
+import socket
 import ssl
 import subprocess
 import threading
@@ -24,7 +25,7 @@ def answer(pictures: Path, work: Path) -> dict[str, str]:
     certificate, key = work / "host.pem", work / "host.key"
     _certify(certificate, key)
     hosts = work / "hosts"
-    hosts.write_text(f"127.0.0.1 localhost\n{ADDRESS} {HOST}\n")
+    hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{ADDRESS} {HOST}\n")
     subprocess.run(["ip", "address", "add", f"{ADDRESS}/32", "dev", "lo"], check=True)
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
