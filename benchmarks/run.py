@@ -45,9 +45,10 @@ def main() -> int:
     flags.add_argument("--rapidocr-python", default="", metavar="PYTHON", help="an interpreter with rapidocr-paddle")
     said = flags.parse_args()
     prepare.main()
-    choice = Choice(ours=tuple(said.ours or ("",)), rapidocr_python=said.rapidocr_python)
     reached = True
     for name in list(works.WORKS) if "all" in said.works else said.works:
+        ours = tuple(said.ours or works.FLAGS.get(name, ("",)))
+        choice = Choice(ours=ours, rapidocr_python=said.rapidocr_python)
         work = _narrowed(works.WORKS[name](choice), said.only)
         reached &= _measure(name, work, said.rounds, said.seconds)
         if name == "ocr" and said.rapidocr_python:

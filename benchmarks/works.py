@@ -52,9 +52,13 @@ class Work:
 class Choice:
     """What the command line may vary."""
 
-    ours: Sequence[str] = ("",)
+    ours: Sequence[str]
     """Flags for `serve`; each is a system of its own, and bars hold the first."""
     rapidocr_python: str = ""
+
+
+FLAGS: Mapping[str, Sequence[str]] = {"w3": ("--fronts 2", "")}
+"""Flags for `serve`, where a work has better ones than none; the first are held to the bars."""
 
 
 def ratio(one: Case, other: Case) -> Callable[[Mapping[Case, Figures]], float]:
@@ -143,6 +147,7 @@ def w2b(choice: Choice) -> Work:
     forms = (
         ("brpc", "/", systems.rpc_tensor),
         ("protobuf", "/GeneralModelService/inference", systems.proto_tensor),
+        ("npy", "/model/prediction", systems.npy_tensor),
     )
     ours = []
     for name, flags in zip(names, choice.ours, strict=True):

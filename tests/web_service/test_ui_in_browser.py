@@ -151,18 +151,22 @@ def test_why_this_library(visit: Visit, tmp_path: Path) -> None:
         expect(chosen.locator(".tag")).to_have_text("chosen")
         names = {"paddle": "Paddle Inference", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
         assert chosen.locator(".name").inner_text().startswith(names[plan["backend"].partition(" ")[0]])
-        expect(why.locator(".facts")).to_contain_text(f"up to {plan['max_rows']} rows at once · 1 engine")
+        rows = f"up to {plan['max_rows']} rows at once" if plan["max_rows"] > 1 else "one row at a time"
+        expect(why.locator(".facts")).to_contain_text(f"{rows} · 1 engine")
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         page.get_by_role("button", name="中文").click()
         expect(why.locator(".tag")).to_have_text("已选用")
         expect(why.locator("table")).to_be_visible()
 
 
-def test_what_was_not_measured_is_said_so(url: str, visit: Visit) -> None:
-    page = visit(f"{url}/#uci")
-    page.locator("#why summary").click()
-    expect(page.locator("#why")).to_contain_text("Nothing was measured when this server started")
-    expect(page.locator("#why .facts")).to_contain_text("1 engine")
+def test_what_was_not_measured_is_said_so(visit: Visit, tmp_path: Path) -> None:
+    flags = ("--model", str(models.uci(tmp_path / "uci")), "--name", "uci", "--backend", "onnxruntime")
+    with serve(tmp_path, *flags) as server, page_of(server.url) as address:
+        page = visit(address)
+        page.locator("#why summary").click()
+        expect(page.locator("#why")).to_contain_text("Nothing was measured when this server started")
+        expect(page.locator("#why .facts")).to_contain_text("ONNX Runtime")
+        expect(page.locator("#why table")).to_have_count(0)
 
 
 def test_copy_buttons(url: str, browser: Browser, photo: Path) -> None:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
-from tests.compare.originals import web
-from tests.compare.originals.cases import CASES, Case
+from tests.compare.originals import classifiers, detectors, numbers_and_words, ocr, web
+from tests.compare.originals.case import Case
 from tests.compare.originals.stage import LOG, Ran, Stage
 
 WRONG = "**does not work**"
+CASES = (*numbers_and_words.CASES, *classifiers.CASES, *ocr.CASES, *detectors.CASES)
 SELF_TESTS = (
     "test_fit_a_line.py::TestFitALine::test_inference",
     "test_fit_a_line.py::TestFitALine::test_cpu",
@@ -46,7 +48,7 @@ def main() -> int:
             "SERVING_LOG_PATH": f"{work}/", "FLAGS_serving_latency": "1",
         }  # fmt: skip
         chosen = [case for case in CASES if re.search(said.only, f"{case.folder} {_server(case)} {case.script}")]
-        print("| group | folder | server | client | ours | original | stands in |\n|---|---|---|---|---|---|---|")
+        _say("| group | folder | server | client | ours | original | stands in |\n|---|---|---|---|---|---|---|")
         wrong = sum(not _self_test(stage, said.env_check, test) for test in (SELF_TESTS if said.env_check else ()))
         return wrong + sum(not _row(stage, case) for case in chosen)
 
@@ -86,7 +88,7 @@ def _outcome(stage: Stage, case: Case, folder: Path, *, original: bool) -> str:
             assert (folder / name).is_file(), f"it did not write {name}"
             (folder / name).unlink()
     except (AssertionError, subprocess.TimeoutExpired) as exc:
-        print(f"{case.folder} {case.script} ({'original' if original else 'ours'}): {exc}", file=sys.stderr)
+        _say(f"{case.folder} {case.script} ({'original' if original else 'ours'}): {exc}", sys.stderr)
         return WRONG
     return "works"
 
@@ -105,10 +107,10 @@ def _row(stage: Stage, case: Case) -> bool:
     try:
         results = play(stage, case)
     except (AssertionError, subprocess.TimeoutExpired, OSError) as exc:
-        print(f"{case.folder} {_server(case)}: {exc}", file=sys.stderr)
+        _say(f"{case.folder} {_server(case)}: {exc}", sys.stderr)
         results = [WRONG, "-"]
     words = (case.group, case.folder, _server(case), _short(case.script), *results, _supplied(case))
-    print("| " + " | ".join(words) + " |", flush=True)
+    _say("| " + " | ".join(words) + " |")
     return WRONG not in results
 
 
@@ -120,10 +122,15 @@ def _self_test(stage: Stage, env_check: Path, test: str) -> bool:
     command = f"PYTHON_EXECUTABLE=python3 python3 -m pytest -q -p no:cacheprovider --rootdir . {test}"
     ran = stage.run(command, folder, "", (), original=False)
     if ran.status != 0:
-        print(f"{test}: {ran.output[-8000:]}", file=sys.stderr)
+        _say(f"{test}: {ran.output[-8000:]}", sys.stderr)
     file, _, name = test.partition("::")
-    print(f"| self test | env_check | {file} | {name} | {'works' if ran.status == 0 else WRONG} | - |  |", flush=True)
+    _say(f"| self test | env_check | {file} | {name} | {'works' if ran.status == 0 else WRONG} | - |  |")
     return ran.status == 0
+
+
+def _say(text: str, where: TextIO = sys.stdout) -> None:
+    where.write(f"{text}\n")
+    where.flush()
 
 
 def _server(case: Case) -> str:

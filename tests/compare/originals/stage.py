@@ -66,7 +66,9 @@ class Stage:
             shutil.copytree(plans, kept)
 
     @contextlib.contextmanager
-    def servers(self, commands: Sequence[tuple[str, Sequence[int]]], folder: Path, stubs: Sequence[str]) -> Iterator[None]:
+    def servers(
+        self, commands: Sequence[tuple[str, Sequence[int]]], folder: Path, stubs: Sequence[str]
+    ) -> Iterator[None]:
         """Run servers until the block ends, each in a process group of its own; what they print is in the file LOG."""
         log = folder / LOG
         running: list[subprocess.Popen[bytes]] = []

@@ -140,7 +140,8 @@ def of(kind: str) -> Callable[[Path, Path], None]:
     """What makes a stand-in: its name here, and after a colon what it takes, with `>` in front of the output."""
     name, _, taken = kind.partition(":")
     if name == "classifier":
-        return functools.partial(classifier, *taken.split(">"))
+        feed, fetch = taken.split(">")
+        return functools.partial(classifier, feed, fetch)
     if name == "detector":
         inputs, fetch = taken.split(">")
         return functools.partial(detector, tuple(inputs.split(",")) if inputs else (), fetch)
