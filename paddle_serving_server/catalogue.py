@@ -1,5 +1,6 @@
 """The services of a server by name, as every protocol sees them."""
 
+import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,9 +88,9 @@ class Catalogue:
             raise NoService(f"Failed to inference: Service name error. No pipeline {_shown(name)}; there are: {served}")
         return pipelines[name]
 
-    @property
+    @functools.cached_property
     def tensor_service(self) -> WebService:
-        """Who answers calls of GeneralModelService, which carry tensors and no service name: the first service that takes them."""
+        """Who answers calls of GeneralModelService, which name no service: the first that takes tensors."""
         services = self._services.values()
         return next((service for service in services if not service.is_pipeline), next(iter(services)))
 

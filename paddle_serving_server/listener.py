@@ -300,6 +300,7 @@ class _Fresh(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.closed(self.transport)
+        self._room = None
         if (lost := getattr(self.stream, "connection_lost", None)) is not None:
             lost()
 

@@ -27,13 +27,11 @@ def noted() -> tuple[Sequence[Stage], Sequence[Stage]]:
 
 def text(stages: Sequence[Stage]) -> str:
     """As the header `Server-Timing` says it: `queue;dur=0.081, batch;dur=0.004;desc="8 rows", ...`, in milliseconds."""
-    return ", ".join([_entry(stage) for stage in stages])
+    return ", ".join([f"{_token(name)};dur={ms:.3f}{_size(rows) if rows else ''}" for name, ms, _, _, rows in stages])
 
 
-def _entry(stage: Stage) -> str:
-    if not stage.rows:
-        return f"{_token(stage.name)};dur={stage.ms:.3f}"
-    return f'{_token(stage.name)};dur={stage.ms:.3f};desc="{stage.rows} row{"s" if stage.rows > 1 else ""}"'
+def _size(rows: int) -> str:
+    return f';desc="{rows} row{"s" if rows > 1 else ""}"'
 
 
 @functools.lru_cache(1024)

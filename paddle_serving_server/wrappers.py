@@ -14,10 +14,11 @@ from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config import ServerConfig
 from paddle_serving_server.counters import Counters
 from paddle_serving_server.engine.cache import Cache, CachedEngine
+from paddle_serving_server.engine.compatible import objection
 from paddle_serving_server.engine.counted import CountedEngine
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.shadow import NICE, ShadowEngine
-from paddle_serving_server.engine.variants import VariantsEngine, difference
+from paddle_serving_server.engine.variants import VariantsEngine
 from paddle_serving_server.trial_models import MAIN, TrialModel
 from paddle_serving_server.web_service import WebService
 
@@ -75,7 +76,7 @@ class Wrappers:
         for variants in self.variants.values():
             variants.check()
         for shadow in self.shadows:
-            if (reason := difference(shadow.signature, shadow.shadow.signature)) is not None:
+            if (reason := objection(shadow.signature, shadow.shadow.signature)) is not None:
                 raise BadConfig(f"shadow {shadow.labels['shadow']!r} cannot be compared: {reason}")
 
     async def close(self) -> None:

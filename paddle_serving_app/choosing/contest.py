@@ -63,6 +63,8 @@ _AS_GOOD = 1.03
 _SHORT_MS = 5.0
 """Up to this, threads may cost more than they bring."""
 _ENGINES_S = 1.0
+_FRONT_MS = 0.1
+"""A front takes about this long for a small request: an engine that is as fast needs no other beside it."""
 _FEED_BYTES = 256 << 20
 """Largest batch that is tried."""
 
@@ -338,6 +340,8 @@ class _Contest:
 
     def _best_engines(self, chosen: Contestant) -> Engines | None:
         """How many engines beside each other, of how many threads, answer the most lone rows in a second."""
+        if chosen.time() <= _FRONT_MS:
+            return Engines(1, chosen.candidate.threads, round(1000 / chosen.time(), 1))
         self._until = math.inf
         tried = []
         for like in [rival for rival in self._inside() if rival.candidate.library == chosen.candidate.library]:

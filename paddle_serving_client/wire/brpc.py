@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+import numpy as np
 from google.protobuf.message import DecodeError
 
 from paddle_serving_client.errors import BadPacket, TooLarge
@@ -102,7 +103,7 @@ class FrameReader:
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._reads_requests = reads == "requests"
-        self._buffer: bytes | bytearray = b""
+        self._buffer: bytes | bytearray | memoryview = b""
         self._start = 0
         """Frames before this offset were handed out, as views: from then on the buffer is not touched any more."""
         self._large: memoryview | None = None
@@ -123,7 +124,7 @@ class FrameReader:
         assert self._large is not None
         self._filled += count
         if self._filled == len(self._large):
-            self._buffer, self._start = self._large.obj, 0  # type: ignore[assignment]  # the bytearray it is a view of
+            self._buffer, self._start = self._large, 0
             self._large = None
 
     def feed(self, chunk: bytes) -> None:
@@ -153,7 +154,7 @@ class FrameReader:
         if self._large is not None:
             return None
         if self.buffered_bytes < HEAD_BYTES:
-            if not MAGIC.startswith(self._buffer[self._start : self._start + len(MAGIC)]):
+            if not MAGIC.startswith(bytes(self._buffer[self._start : self._start + len(MAGIC)])):
                 raise BadPacket(f"not a baidu_std frame: it starts with {bytes(self._buffer[self._start :])!r}")
             return None
         magic, body_bytes, meta_bytes = _HEAD.unpack_from(self._buffer, self._start)
@@ -177,9 +178,9 @@ class FrameReader:
         return Frame(meta, view[body + meta_bytes : split], view[split:end])
 
     def _make_room(self, size: int) -> None:
-        """Collect a frame in memory of its size; that is not taken from the system before it is written to."""
+        """Collect a frame in memory of its size; a bytearray would be written to at once, before the frame has come."""
         have = memoryview(self._buffer)[self._start :]
-        self._large, self._filled = memoryview(bytearray(size)), len(have)
+        self._large, self._filled = np.empty(size, np.uint8).data, len(have)
         self._large[: len(have)] = have
         self._buffer, self._start = b"", 0
 

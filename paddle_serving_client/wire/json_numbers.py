@@ -40,7 +40,7 @@ _KEPT_BYTES = 16 << 20
 _parsers = threading.local()
 
 
-def loads(text: bytes | bytearray) -> Any:
+def loads(text: bytes | bytearray | memoryview) -> Any:
     """Read a document; in it, a long array of numbers is an int64 or float64 array.
 
     Raises:
@@ -64,7 +64,7 @@ def loads(text: bytes | bytearray) -> Any:
     return json_text.loads(text)  # it says what is wrong, and where
 
 
-def count(text: bytes | bytearray, character: bytes) -> int:
+def count(text: bytes | bytearray | memoryview, character: bytes) -> int:
     """How often a character occurs; quick also where it is often."""
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == character[0]))
 

@@ -16,12 +16,12 @@ else:
     _has_orjson = True
 
 
-def loads(text: bytes | bytearray) -> Any:
+def loads(text: bytes | bytearray | memoryview) -> Any:
     """Read a document. Raises ValueError."""
     if _has_orjson:
         return orjson.loads(text)
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(bytes(text), parse_constant=_refuse)
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
 

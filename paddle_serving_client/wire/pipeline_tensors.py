@@ -11,15 +11,17 @@ import numpy.typing as npt
 
 from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.message import Array
+from paddle_serving_client.wire import npy
 
 STRING: Final = 12
 """elem_type of texts in str_data; several are one text, joined."""
 BYTES: Final = 13
 """elem_type of an array in the format of numpy.save, in byte_data."""
 MAX_TENSORS: Final = 64
-MAX_RANK: Final = 16
+MAX_RANK: Final = npy.MAX_RANK
 MAX_LOD: Final = 1 << 20
-_MAX_NPY_HEAD_BYTES: Final = 4096
+_NPY_KINDS: Final = "biufcSU"
+"""Elements of arrays in byte_data: numbers, and text as numpy has it."""
 
 _CARRIERS: Final[dict[int, tuple[str, npt.DTypeLike]]] = {
     0: ("int64_data", np.int64),
@@ -64,7 +66,7 @@ class PipelineTensor:
         if self.elem_type == STRING:
             return "".join(self.texts)
         if self.elem_type == BYTES:
-            return array_of_npy(self.name, self.packed)
+            return npy.view(self.packed, f"tensor {self.name!r}: byte_data", _NPY_KINDS)
         if self.elem_type in _REFUSED:
             kind = _REFUSED[self.elem_type]
             raise BadPacket(f"Sorry, the type {self.elem_type} of tensor {self.name} is not supported. It is {kind}")
@@ -103,31 +105,6 @@ def tensor_of(name: str, value: Value, as_npy: bool = False) -> PipelineTensor:
         raise BadPacket(f"tensor {name!r}: {value.dtype.name} cannot be sent")
     carrier, _ = _CARRIERS[codes[0]]
     return PipelineTensor(name=name, elem_type=codes[0], shape=value.shape, numbers={carrier: value.reshape(-1)})
-
-
-def array_of_npy(name: str, packed: bytes) -> Array:
-    """The array of a numpy.save stream: its head is checked against the bytes that are there; objects are refused.
-
-    Raises:
-        BadPacket: not such a stream, cut, or not of numbers or text.
-    """
-    stream = io.BytesIO(packed)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, is_fortran, kind = read(stream, max_header_size=_MAX_NPY_HEAD_BYTES)
-    except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError) as exc:
-        raise BadPacket(f"tensor {name!r}: byte_data is no array in the format of numpy.save") from exc
-    if kind.kind not in "biufcSU" or kind.itemsize == 0:
-        raise BadPacket(
-            f"tensor {name!r}: byte_data holds {str(kind)[:32]}; arrays of numbers are taken, objects never"
-        )
-    rest = len(packed) - stream.tell()
-    needed = math.prod(shape) * kind.itemsize
-    if len(shape) > MAX_RANK or min(shape, default=0) < 0 or needed != rest:
-        raise BadPacket(f"tensor {name!r}: byte_data says shape {shape[:MAX_RANK]}, {needed} bytes; {rest} are there")
-    values = np.frombuffer(packed, kind, offset=stream.tell())
-    return values.reshape(shape, order="F" if is_fortran else "C")
 
 
 def _narrowed(name: str, carrier: str, values: Array, wanted: np.dtype[Any]) -> Array:

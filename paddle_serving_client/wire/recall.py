@@ -5,7 +5,7 @@ what was read before; where all are equal, so is all that was read from them, an
 of fixed width may be any bytes at all, so nothing is trusted that was not checked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class _Known:
     shape: tuple[int, ...]
     type: "np.dtype[np.generic]"
     request: WireRequest
+    """With no values in its tensor: they would keep the memory they came in."""
 
 
 _known: dict[int, list[_Known]] = {}
@@ -74,7 +75,7 @@ def remember(message: memoryview, request: WireRequest) -> None:
         tensor.array.size,
         tensor.array.shape,
         LITTLE[row.code],
-        request,
+        replace(request, tensors=(replace(tensor, array=tensor.array[:0].copy()),)),
     )
     candidates = _known.setdefault(len(message), [])
     candidates.append(layout)

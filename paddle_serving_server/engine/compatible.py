@@ -1,8 +1,10 @@
-"""Whether a new version of a model can answer everybody who asks the one before it."""
+"""Whether a model can answer everybody who asks another one: a new version of it, a variant, a shadow."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from paddle_serving_app.signature import Signature
 from paddle_serving_client import dtype
 
 _Said = Mapping[str, Any]
@@ -12,11 +14,30 @@ _Said = Mapping[str, Any]
 def differences(before: _Said, after: _Said) -> list[str]:
     """What a caller of the version before would notice; empty where nothing.
 
-    Inputs and outputs need the same names, aliases and types, in the same order. A dimension may become open, so that
-    more fits than before; not the other way round.
+    Inputs and outputs need the same names, aliases and types, in the same order. A dimension of an input may become
+    open, so that more fits than before; not the other way round.
     """
     found = _compared("input", before["inputs"], after["inputs"], may_open=True)
     return found + _compared("output", before["outputs"], after["outputs"], may_open=False)
+
+
+def objection(one: Signature, other: Signature) -> str | None:
+    """Why a model cannot answer in the place of another one, or None.
+
+    They are different models: what their variables are called inside may differ, and so may the shapes that their
+    configs give for outputs.
+    """
+    before, after = _as_callers_see(one), _as_callers_see(other)
+    return "; ".join(differences(before, after)) or None
+
+
+def _as_callers_see(signature: Signature) -> _Said:
+    said = asdict(signature)
+    for variable in (*said["inputs"], *said["outputs"]):
+        variable["name"] = variable["alias"]
+    for variable in said["outputs"]:
+        variable["shape"] = ()
+    return said
 
 
 def _compared(kind: str, before: list[_Said], after: list[_Said], may_open: bool) -> list[str]:
@@ -29,7 +50,7 @@ def _compared(kind: str, before: list[_Said], after: list[_Said], may_open: bool
         if any(old[field] != new[field] for field in ("name", "elem_type", "is_lod")):
             found.append(f"{kind} {old['alias']!r} is {_shown(new)}, was {_shown(old)}")
         elif not _fits(old["shape"], new["shape"], may_open):
-            found.append(f"{kind} {old['alias']!r} is {new['shape']}, was {old['shape']}")
+            found.append(f"{kind} {old['alias']!r} is {list(new['shape'])}, was {list(old['shape'])}")
     return found
 
 
@@ -41,4 +62,5 @@ def _fits(old: list[int], new: list[int], may_open: bool) -> bool:
 
 def _shown(variable: _Said) -> str:
     lod = " with LoD" if variable["is_lod"] else ""
-    return f"{dtype.name_of(variable['elem_type'])}{lod} (in the model: {variable['name']!r})"
+    inside = f" (in the model: {variable['name']!r})" if variable["name"] != variable["alias"] else ""
+    return f"{dtype.name_of(variable['elem_type'])}{lod}{inside}"

@@ -7,10 +7,10 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from paddle_serving_app.signature import Arranged, Input, Output, Signature
-from paddle_serving_client import dtype
+from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import BadConfig, BadInput
 from paddle_serving_server.engine import choice
+from paddle_serving_server.engine.compatible import objection
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 
@@ -45,7 +45,7 @@ class VariantsEngine(Wrapper):
         """
         first = next(iter(self._engines))
         for tag, engine in self._engines.items():
-            if (reason := difference(self.inner.signature, engine.signature)) is not None:
+            if (reason := objection(self.inner.signature, engine.signature)) is not None:
                 raise BadConfig(f"variant {tag!r} cannot stand in for {first!r}: {reason}")
 
     @property
@@ -129,24 +129,3 @@ def by_key(key: str, weights: Mapping[str, float]) -> str:
         if score > best_score and weight:
             best, best_score = tag, score
     return best
-
-
-def difference(one: Signature, other: Signature) -> str | None:
-    """Why a model cannot answer in the place of another one, or None."""
-    pairs: tuple[tuple[str, Sequence[Input | Output], Sequence[Input | Output]], ...] = (
-        ("input", one.inputs, other.inputs),
-        ("output", one.outputs, other.outputs),
-    )
-    for what, a, b in pairs:
-        ours, theirs = [v.alias for v in a], [v.alias for v in b]
-        if ours != theirs:
-            return f"its {what}s are {', '.join(theirs)} instead of {', '.join(ours)}"
-        for v, w in zip(a, b, strict=True):
-            if v.elem_type != w.elem_type:
-                return f"{what} {v.alias!r} is {dtype.name_of(w.elem_type)} instead of {dtype.name_of(v.elem_type)}"
-            if v.is_lod != w.is_lod:
-                return f"{what} {v.alias!r} {'has' if w.is_lod else 'has no'} sequence offsets (LoD)"
-    for i, j in zip(one.inputs, other.inputs, strict=True):
-        if len(i.shape) != len(j.shape) or any(n not in (-1, m) for m, n in zip(i.shape, j.shape, strict=True)):
-            return f"input {i.alias!r} is {list(j.shape)} instead of {list(i.shape)}"
-    return None

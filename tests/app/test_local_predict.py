@@ -236,7 +236,9 @@ class TestPlans:
 
     @pytest.fixture
     def folder(self, model_folder: Folder, tmp_path: Path) -> Path:
-        return shutil.copytree(model_folder("uci", "pdmodel"), tmp_path / "uci", ignore=shutil.ignore_patterns(".cache"))
+        return shutil.copytree(
+            model_folder("uci", "pdmodel"), tmp_path / "uci", ignore=shutil.ignore_patterns(".cache")
+        )
 
     @pytest.mark.parametrize("measured_for", [0, 1])
     def test_of_a_server_or_for_as_many_threads(self, folder: Path, measured_for: int) -> None:

@@ -297,4 +297,4 @@ def test_models_that_cannot_stand_in_for_each_other_are_refused_at_the_start(tmp
         env={**os.environ, "SERVING_HOME": str(tmp_path)},
     )
     assert said.returncode == 2
-    assert b"variant 'b' cannot stand in for 'main': its inputs are f, i64, i32 instead of x" in said.stderr
+    assert b"variant 'b' cannot stand in for 'main': inputs are 'f', 'i64', 'i32', were 'x'" in said.stderr

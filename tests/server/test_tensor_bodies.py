@@ -72,6 +72,10 @@ def test_many_rows_in_json(server: Server) -> None:
     assert prices(server, rows)[7] == pytest.approx(prices(server, rows[7:8])[0], rel=1e-5)
 
 
+def header(text: bytes, values: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + values
+
+
 class Evil:
     def __reduce__(self) -> tuple[object, ...]:
         return (print, ("executed",))
@@ -80,12 +84,29 @@ class Evil:
 @pytest.mark.parametrize(
     ("body", "kind", "query", "says"),
     [
-        (npy(np.array([Evil()], object)), "application/x-npy", "", "not read here"),
-        (npy(HOUSE[None])[:-1], "application/x-npy", "", "bytes follow"),
-        (npy(HOUSE[None]) + b"x", "application/x-npy", "", "bytes follow"),
-        (b"NUMPY", "application/x-npy", "", "not a .npy file"),
+        (npy(np.array([Evil()], object)), "application/x-npy", "", "objects never"),
+        (npy(HOUSE[None])[:-1], "application/x-npy", "", "are there"),
+        (npy(HOUSE[None]) + b"x", "application/x-npy", "", "are there"),
+        (b"NUMPY", "application/x-npy", "", "numpy.save"),
         (b"\x93NUMPY\x01\x00\xff\xff" + b"{" * 9000, "application/x-npy", "", "header"),
         (b"\x93NUMPY\x09\x00", "application/x-npy", "", "header"),
+        (header(b"-" * 4000 + b"1"), "application/x-npy", "", "header"),
+        (header(b"(" * 4000), "application/x-npy", "", "header"),
+        (
+            header(b"{'descr': '|S0', 'fortran_order': False, 'shape': (5, 13), }"),
+            "application/x-npy",
+            "",
+            "arrays of numbers",
+        ),
+        (header(b"{'descr': '(2,3)<f4', 'fortran_order': False, 'shape': (1,), }"), "application/x-npy", "", "header"),
+        (header(b"{'descr': '<f4', 'fortran_order': False, 'shape': (True, 13), }"), "application/x-npy", "", "header"),
+        (header(b"{'descr': '<f3', 'fortran_order': False, 'shape': (1, 13), }"), "application/x-npy", "", "header"),
+        (
+            header(b"{'descr': '<f4', 'fortran_order': False, 'shape': (0, %d), }" % 10**19),
+            "application/x-npy",
+            "",
+            "empty",
+        ),
         (npy(HOUSE[None].astype(np.float64)), "application/x-npy", "", "float32"),
         (npy(HOUSE), "application/x-npy", "", "axes"),
         (HOUSE.tobytes()[:-1], "application/octet-stream", "", "no whole number"),

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
-Body: TypeAlias = bytes | bytearray
-"""What came, not to be changed: a large body is a bytearray, as it was received."""
+Body: TypeAlias = bytes | memoryview
+"""What came, not to be changed: a large body is a view of where it was received."""
 
 
 @dataclass(frozen=True, slots=True)

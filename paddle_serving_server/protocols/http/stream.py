@@ -11,9 +11,9 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import cast
 
 import httptools
+import numpy as np
 import orjson
 
 from paddle_serving_client.errors import ErrNo
@@ -128,6 +128,7 @@ class HttpStream:
         """The peer is gone: nobody waits for the answer."""
         self._deaf = True
         self._whole.clear()
+        self._body, self._large = [], None  # the parser and this hold each other for a while
         if self._task is not None:
             self._task.cancel()
 
@@ -191,7 +192,7 @@ class HttpStream:
         if announced > self._limits.max_body_bytes:
             raise _Refused(413, self._too_large())
         if announced >= _LARGE_BYTES and coding is None:
-            self._large = memoryview(bytearray(announced))  # not taken from the system before it is written to
+            self._large = np.empty(announced, np.uint8).data  # a bytearray would be written to at once
         now = time.monotonic()
         self._body_from = now
         self.deadline = now + self._limits.stall_s
@@ -227,7 +228,7 @@ class HttpStream:
         path, _, query = self._target.decode("latin-1").partition("?")
         body: Body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         if self._large is not None:
-            body = cast(bytearray, self._large.obj)
+            body = self._large.toreadonly()
         request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body, self._peer)
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self._expect_head()

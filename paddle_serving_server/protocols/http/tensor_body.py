@@ -1,7 +1,6 @@
 """A tensor as the body of a request, and of an answer: a .npy file, or nothing but its bytes.
 
-A body is read in place: the array is a view of it. Of a .npy file only the header is parsed, and nothing in it is
-allocated or executed: an array of Python objects is refused.
+A body is read in place: the array is a view of it.
 """
 
 import io
@@ -13,16 +12,14 @@ import numpy as np
 
 from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client import dtype
-from paddle_serving_client.errors import BadInput, BadPacket
+from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array
+from paddle_serving_client.wire import npy
 from paddle_serving_server.protocols.http.message import Body, HttpRequest
 
 NPY = "application/x-npy"
 RAW = "application/octet-stream"
 _NPY_NAMES = (NPY, "application/npy")
-_MAGIC = b"\x93NUMPY"
-_MAX_HEADER_BYTES = 4096
-_MAX_RANK = 16
 _DIMENSIONS = re.compile(r"[0-9]{1,10}(,[0-9]{1,10}){0,15}")
 
 
@@ -44,7 +41,7 @@ def read(request: HttpRequest, body: Body, signature: Signature) -> dict[str, Ar
         BadPacket: not a .npy file, or cut. BadInput: no such input, or the bytes do not make up the shape.
     """
     spec = _input(request, signature)
-    array = _from_npy(body) if request.content_type in _NPY_NAMES else _from_bytes(body, spec, request)
+    array = npy.view(body, "the body") if request.content_type in _NPY_NAMES else _from_bytes(body, spec, request)
     return {spec.alias: array}
 
 
@@ -80,25 +77,6 @@ def _input(request: HttpRequest, signature: Signature) -> Input:
     if len(signature.inputs) != 1:
         raise BadInput(f"a body that is one tensor is for a model with one input; this one takes {names}: send JSON")
     return signature.inputs[0]
-
-
-def _from_npy(body: Body) -> Array:
-    if not body.startswith(_MAGIC):
-        raise BadPacket("the body is not a .npy file: it does not begin with \\x93NUMPY")
-    head = io.BytesIO(body[:_MAX_HEADER_BYTES])
-    try:
-        version = np.lib.format.read_magic(head)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, is_fortran, kind = read_header[version](head, max_header_size=_MAX_HEADER_BYTES)
-    except (ValueError, KeyError) as exc:
-        raise BadPacket("the header of the .npy file is damaged, too long, or of a version above 2.0") from exc
-    if kind.hasobject or kind.fields is not None or len(shape) > _MAX_RANK:
-        raise BadPacket(f"a .npy file of {kind} with {len(shape)} axes is not read here")
-    count, at = math.prod(shape), head.tell()
-    if min(shape, default=1) < 0 or count * kind.itemsize != len(body) - at:
-        raise BadPacket(f"the .npy file says {kind.name}{list(shape)}, but {len(body) - at} bytes follow")
-    array: Array = np.frombuffer(body, kind, count, at)
-    return array.reshape(shape, order="F" if is_fortran else "C")
 
 
 def _from_bytes(body: Body, spec: Input, request: HttpRequest) -> Array:

@@ -1,6 +1,7 @@
 """Documents read with arrays for lists of numbers say what they say when read as ever."""
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,18 @@ def test_what_is_not_regular_stays_lists(value: Any) -> None:
 
 def test_the_last_of_two_equal_keys_counts_as_everywhere() -> None:
     assert json_numbers.loads(padded('{"a": 1, "a": 2}')) == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{f"key {k}": 1 for k in range(30_000)}, [["a"] * 2000] * 100, [[*range(2000), "a"]] * 100],
+    ids=["keys", "texts", "not quite numbers"],
+)
+def test_what_would_be_looked_for_from_the_first_on_is_read_as_ever(value: Any) -> None:
+    text = json.dumps(value).encode()
+    started = time.process_time()
+    assert json_numbers.loads(text) == value
+    assert time.process_time() - started < 1.0
 
 
 @pytest.mark.parametrize("text", ["[1, 2", "[1, 2,]", '{"a" 1}', "[1] x", "\x00", "[NaN]", "[1e999]"])

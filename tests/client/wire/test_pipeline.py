@@ -80,6 +80,7 @@ class Evil:
         (npy(np.array([Evil()], dtype=object)), "objects never"),
         (b"", "numpy.save"),
         (b"\x93NUMPY\x01\x00\xff\xff{", "numpy.save"),
+        (b"\x93NUMPY\x01\x00\x0e\x00{'descr': (((\n", "numpy.save"),
         (npy(np.arange(4))[:-1], "32 bytes; 31 are there"),
         (npy(np.arange(4)).replace(b"(4,)", b"(9,)"), "72 bytes; 32 are there"),
         (npy(np.zeros(2, [("a", "i4")])), "arrays of numbers"),

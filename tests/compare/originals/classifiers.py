@@ -111,7 +111,7 @@ def _pipelines() -> tuple[Case, ...]:
            "ResNet50_vd", "ShuffleNetV2_x1_0")  # fmt: skip
     found = [(name, "classifier:image>prediction", f"{name}/ppcls_model") for name in own]
     for name, feed, fetch in (
-        ("ResNet50_vd_FPGM", "inputs", f"{SCALE}.tmp_1"),
+        ("ResNet50_vd_FPGM", "image", f"{SCALE}.tmp_1"),
         ("ResNet50_vd_KL", "inputs", f"{SCALE}.tmp_0"),
         ("ResNet50_vd_PACT", "inputs", f"{SCALE}.tmp_1"),
     ):

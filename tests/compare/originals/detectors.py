@@ -20,7 +20,7 @@ def _detectors() -> tuple[Case, ...]:
         made.append(
             Case(
                 group="C", folder=f"C++/PaddleDetection/{name}", script=f"python3 test_client.py {picture}", expects="",
-                writes=("output/bbox.json", f"output/{picture}"),
+                writes=() if name.startswith("ttfnet") else ("output/bbox.json", f"output/{picture}"),
                 models=((f"detector:{','.join(inputs)}>{SCALE}.tmp_1", "serving_server", "serving_client"),),
                 servers=((f"{SERVE} --model serving_server --port {port}", (port,)),),
             )

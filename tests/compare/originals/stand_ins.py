@@ -1,5 +1,6 @@
 """Models in the place of those whose addresses are gone: the same inputs and outputs, saved by our `save_model`."""
 
+import contextlib
 import functools
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,7 +18,8 @@ CLASSES, DAISY, DECOY = 1000, 985, 0
 DAISY_COLOUR = np.array([1.0625, 1.2422, 1.3200], np.float32)
 """The mean of each channel of daisy.jpg, red first, after the scripts' `Normalize`."""
 SENTIMENT_WORDS = 8
-_ROOT = Path(__file__).resolve().parents[3]
+_OF_OCR = "save_infer_model/scale_0.tmp_1"
+_SERVED = Path(__file__).resolve().parents[3] / "serving_model"
 
 
 def uci(server: Path, client: Path) -> None:
@@ -76,7 +78,7 @@ def detector(inputs: Sequence[str], fetch: str, server: Path, client: Path) -> N
     def layers(paddle: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         image = paddle.static.data("image", [-1, 3, -1, -1], "float32")
         others = {name: paddle.static.data(name, [-1, 2], "float32") for name in inputs}
-        unused = sum((paddle.sum(other) for other in others.values()), paddle.sum(image)) * 0
+        unused = sum((paddle.mean(other) for other in others.values()), paddle.mean(image)) * 0
         rows = _constant(paddle, np.array([[0, 0.9, 10, 20, 110, 220], [2, 0.6, 5, 5, 50, 60]], np.float32)) + unused
         block = paddle.static.default_main_program().global_block()
         boxes = block.create_var(name="boxes", dtype="float32", shape=[-1, 6], lod_level=1)
@@ -88,30 +90,44 @@ def detector(inputs: Sequence[str], fetch: str, server: Path, client: Path) -> N
 
 def text_detector(server: Path, client: Path) -> None:
     """PP-OCRv4 as `convert/ppocr.py` made it, with the output's name of the model that the example had."""
-    _of_ppocr("ppocr_det", server, client)
-
-
-def text_reader(server: Path, client: Path) -> None:
-    """PP-OCRv4, likewise; it reads lines of 48 pixels, and the examples give it lines of 32."""
-    _of_ppocr("ppocr_rec", server, client)
-
-
-def characters() -> bytes:
-    """The characters that `text_reader` reads, one in each line."""
-    return (_ROOT / "serving_model" / "ppocr_rec" / "ppocr_keys_v1.txt").read_bytes()
-
-
-def _of_ppocr(name: str, server: Path, client: Path) -> None:
-    source = _ROOT / "serving_model" / name
+    source = _SERVED / "ppocr_det"
     server.mkdir(parents=True)
     for suffix in (".pdmodel", ".pdiparams"):
         shutil.copy(source / f"inference{suffix}", server)
     spec = model_config.read(source)
     (image,), (seen,) = spec.feeds, spec.fetches
     feed = Variable(image.name, "x", image.elem_type, (3, -1, -1), image.is_lod)
-    fetch = Variable(seen.name, "save_infer_model/scale_0.tmp_1", seen.elem_type, seen.shape, seen.is_lod)
+    fetch = Variable(seen.name, _OF_OCR, seen.elem_type, seen.shape, seen.is_lod)
     models.write_configs(server, ModelSpec((feed,), (fetch,)))
     _split(server, client)
+
+
+def text_reader(server: Path, client: Path) -> None:
+    """PP-OCRv4, likewise; it reads lines of 48 pixels, so those of 32 that the examples give it are enlarged first."""
+    with contextlib.ExitStack() as stack:
+        paddle = stack.enter_context(models.quiet_paddle())
+        stack.enter_context(paddle.pir_utils.OldIrGuard())
+        stack.enter_context(paddle.static.scope_guard(paddle.static.Scope()))
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        path = str(_SERVED / "ppocr_rec" / "inference")
+        program, (taken,), (seen,) = paddle.static.load_inference_model(path, executor)
+        block = program.global_block()
+        low = block.create_var(name="low", shape=[-1, 3, 32, -1], dtype="float32", is_data=True)
+        first = next(place for place, op in enumerate(block.ops) if op.type != "feed")
+        block._insert_op(
+            first,
+            type="bilinear_interp_v2",
+            inputs={"X": [low]},
+            outputs={"Out": [block.var(taken)]},
+            attrs={"scale": [1.5, 1.5], "align_corners": False, "out_d": -1, "out_h": -1, "out_w": -1},
+        )
+        stack.enter_context(paddle.static.program_guard(program))
+        _write(server, client, {"x": low}, {_OF_OCR: seen}, program)
+
+
+def characters() -> bytes:
+    """The characters that `text_reader` reads, one in each line."""
+    return (_SERVED / "ppocr_rec" / "ppocr_keys_v1.txt").read_bytes()
 
 
 def _constant(paddle: Any, value: models.F32) -> Any:
@@ -132,7 +148,11 @@ def _save(server: Path, client: Path, layers: Callable[[Any], tuple[dict[str, An
         with scope, paddle.static.program_guard(main, startup), paddle.base.unique_name.guard():
             feeds, fetches = layers(paddle)
             paddle.static.Executor(paddle.CPUPlace()).run(startup)
-            save_model(server, client, feeds, fetches, main, model_filename="__model__", params_filename="__params__")
+            _write(server, client, feeds, fetches, main)
+
+
+def _write(server: Path, client: Path, feeds: dict[str, Any], fetches: dict[str, Any], program: Any) -> None:
+    save_model(server, client, feeds, fetches, program, model_filename="__model__", params_filename="__params__")
 
 
 @functools.cache
