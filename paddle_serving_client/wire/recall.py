@@ -75,7 +75,7 @@ def remember(message: memoryview, request: WireRequest) -> None:
         tensor.array.size,
         tensor.array.shape,
         LITTLE[row.code],
-        replace(request, tensors=(replace(tensor, array=tensor.array[:0].copy()),)),
+        replace(request, tensors=(replace(tensor, array=np.empty(0, tensor.array.dtype)),)),
     )
     candidates = _known.setdefault(len(message), [])
     candidates.append(layout)

@@ -105,7 +105,7 @@ class Evil:
             header(b"{'descr': '<f4', 'fortran_order': False, 'shape': (0, %d), }" % 10**19),
             "application/x-npy",
             "",
-            "empty",
+            "cannot be",
         ),
         (npy(HOUSE[None].astype(np.float64)), "application/x-npy", "", "float32"),
         (npy(HOUSE), "application/x-npy", "", "axes"),

@@ -128,7 +128,7 @@ class HttpStream:
         """The peer is gone: nobody waits for the answer."""
         self._deaf = True
         self._whole.clear()
-        self._body, self._large = [], None  # the parser and this hold each other for a while
+        self._expect_head()  # lets half a body go: the parser and this hold each other for a while
         if self._task is not None:
             self._task.cancel()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +11,7 @@ from paddle_serving_client.wire import general_model, recall
 from paddle_serving_client.wire.protobuf import bytes_field, number_field, pack_few
 from paddle_serving_client.wire.tensors import WireRequest
 
-FLOATS = np.arange(4, dtype=np.float32).tobytes()
-NAMES = st.sampled_from(["x", "y", "xy"])
+NAMES = st.sampled_from(["x", "y"])
 
 
 def joined(*parts: object) -> bytes:
@@ -21,34 +19,41 @@ def joined(*parts: object) -> bytes:
 
 
 @st.composite
-def tensors(draw: st.DrawFn) -> bytes:
-    """One tensor, its fields in any order, its values in one run, several, or in the field of another type."""
-    values = draw(st.sampled_from([FLOATS, FLOATS[:8], FLOATS * 2]))
-    carrier = draw(st.sampled_from([2, 2, 2, 1, 3, 9]))
-    fields = [
-        joined(*bytes_field(carrier, values)),
-        joined(number_field(10, draw(st.sampled_from([1, 1, 1, 0, 2, 7])))),
-        joined(*bytes_field(11, pack_few(draw(st.sampled_from([[4], [2, 2], [1, 4], [2], [8], [16]]))))),
-        joined(*bytes_field(13, draw(NAMES).encode())),
-    ]
-    for extra in (bytes_field(carrier, FLOATS[:8]), bytes_field(14, draw(NAMES).encode()), bytes_field(12, b"\0\4")):
-        if draw(st.integers(0, 5)) == 0:
-            fields.append(joined(*extra))
-    return b"".join(draw(st.permutations(fields)))
-
-
-@st.composite
 def calls(draw: st.DrawFn) -> list[bytes]:
-    """One message, and others of its length: a byte or two changed, anywhere."""
-    fields = [joined(*bytes_field(1, tensor)) for tensor in draw(st.lists(tensors(), min_size=1, max_size=2))]
-    fields += [joined(*bytes_field(2, draw(NAMES).encode()))] * draw(st.integers(0, 2))
-    fields += [joined(number_field(4, 5))] * draw(st.integers(0, 1))
-    first = b"".join(draw(st.permutations(fields)))
-    changes = st.dictionaries(st.integers(0, len(first) - 1), st.integers(0, 255), min_size=1, max_size=2)
-    return [
-        first,
-        *(bytes(changed.get(k, byte) for k, byte in enumerate(first)) for changed in draw(st.lists(changes))),
-    ]
+    """Messages with the same fields in the same order, and what differs between calls drawn for each; most are valid.
+
+    Some have two tensors, values in two runs, or a byte that is anything.
+    """
+    order = draw(st.permutations(range(5)))
+    message_order = draw(st.permutations(range(4)))
+    has_two, has_runs, has_lod = (draw(st.integers(0, 5)) == 0 for _ in range(3))
+
+    def tensor(carrier: int, code: int) -> bytes:
+        shape = draw(st.sampled_from([[4], [2, 2], [1, 4], [4, 1], [2], [8]]))
+        values = draw(st.binary(min_size=16, max_size=16))
+        runs = [values[:8], values[8:]] if has_runs else [values]
+        fields = [
+            joined(*(part for run in runs for part in bytes_field(carrier, run))),
+            joined(number_field(10, code)),
+            joined(*bytes_field(11, pack_few(shape))),
+            joined(*bytes_field(13, draw(NAMES).encode())),
+            joined(*bytes_field(12, b"\0\4")) if has_lod else joined(*bytes_field(14, draw(NAMES).encode())),
+        ]
+        return joined(*bytes_field(1, b"".join(fields[k] for k in order)))
+
+    def message() -> bytes:
+        carrier, code = draw(st.sampled_from([(2, 1), (2, 1), (2, 1), (2, 2), (3, 2), (15, 7), (15, 8)]))
+        fields = [
+            tensor(carrier, code),
+            tensor(carrier, code) if has_two else b"",
+            joined(*bytes_field(2, draw(NAMES).encode())),
+            joined(number_field(4, draw(st.integers(1, 2)))),
+        ]
+        return b"".join(fields[k] for k in message_order)
+
+    messages = [message() for _ in range(draw(st.integers(2, 6)))]
+    at, byte = draw(st.integers(0, len(messages[0]) - 1)), draw(st.integers(0, 255))
+    return [*messages, messages[0][:at] + bytes([byte]) + messages[0][at + 1 :]]
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +77,8 @@ def said(request: WireRequest) -> object:
     return found, request.fetch, request.profile_server, request.log_id
 
 
-@given(st.lists(calls(), min_size=1, max_size=3))
-def test_what_is_recalled_is_what_would_have_been_read(several: list[list[bytes]]) -> None:
-    messages = [message for messages in several for message in messages]
+@given(calls())
+def test_what_is_recalled_is_what_would_have_been_read(messages: list[bytes]) -> None:
     recall._known.clear()
     with_memory = [read(message) for message in messages]
     for message, found in zip(messages, with_memory, strict=True):
@@ -83,9 +87,9 @@ def test_what_is_recalled_is_what_would_have_been_read(several: list[list[bytes]
 
 
 def test_the_values_of_the_first_message_are_not_kept() -> None:
-    tensor = (*bytes_field(2, FLOATS), number_field(10, 1), *bytes_field(11, b"\4"), *bytes_field(13, b"x"))
+    tensor = (*bytes_field(2, bytes(16)), number_field(10, 1), *bytes_field(11, b"\4"), *bytes_field(13, b"x"))
     message = joined(*bytes_field(1, joined(*tensor)))
-    around = memoryview(bytearray(message + bytes(1 << 20)))
-    general_model.decode_request(around[: len(message)])
+    received = bytearray(message)
+    general_model.decode_request(received)
     assert recall.recalled(memoryview(message)) is not None
-    around.obj.clear()  # refused while anything is a view of it
+    received.clear()  # refused while anything is a view of it

@@ -1,5 +1,6 @@
 """Group B: classifiers of 1000 classes, and segmentation, behind `serve` and as pipelines."""
 
+import shutil
 from pathlib import Path
 
 from tests.compare.originals.case import SCALE, SERVE, Case, on_cpu
@@ -10,6 +11,12 @@ def _pictures(folder: Path) -> None:
     (folder / "image_data" / "n01440764").mkdir(parents=True)
     for number in range(1000):
         (folder / "image_data" / "n01440764" / f"{number}.jpg").symlink_to(folder / "daisy.jpg")
+
+
+def _labelled(folder: Path) -> None:
+    """The names of the classes, which this folder lacks, from the one beside it; and the config without its GPU."""
+    shutil.copy(folder.parent / "imagenet" / "imagenet.label", folder)
+    on_cpu(folder)
 
 
 def _classifier(folder: str, script: str, model: tuple[str, str, str | None], server: str, **more: object) -> Case:
@@ -116,7 +123,6 @@ def _pipelines() -> tuple[Case, ...]:
         ("ResNet50_vd_PACT", "inputs", f"{SCALE}.tmp_1"),
     ):
         found.append((name, f"classifier:{feed}>{fetch}", f"{name}/ppcls_model"))
-    found.append(("ResNet_V2_50", "classifier:image>score", "resnet_v2_50_imagenet_model"))
     made = [
         Case(
             group="B", folder=f"Pipeline/PaddleClas/{name}", models=((kind, model, None),), prepare=on_cpu,
@@ -126,6 +132,16 @@ def _pipelines() -> tuple[Case, ...]:
         for name, kind, model in found
         for script in ("pipeline_http_client.py", "pipeline_rpc_client.py")
     ]  # fmt: skip
+    made += [
+        Case(
+            group="B", folder="Pipeline/PaddleClas/ResNet_V2_50", prepare=_labelled,
+            models=(("classifier:image>score", "resnet_v2_50_imagenet_model", None),),
+            beside=("Pipeline/PaddleClas/imagenet",), server_stubs=("numpy_1",),
+            servers=(("python3 resnet50_web_service.py", (18080, 9993)),), script=f"python3 {script}", expects="daisy",
+            supplied="`device_type: 0`; `numpy.fromstring`; imagenet.label",
+        )
+        for script in ("pipeline_http_client.py", "pipeline_rpc_client.py")
+    ]  # fmt: skip
     made.append(
         Case(
             group="B", folder="Pipeline/PaddleClas/imagenet", prepare=on_cpu,
@@ -133,6 +149,21 @@ def _pipelines() -> tuple[Case, ...]:
             servers=(("python3 resnet50_web_service.py", (18082, 9999)),), server_stubs=("numpy_1",),
             script="python3 pipeline_rpc_client.py", expects="daisy",
             supplied="`device_type: 0`; `numpy.fromstring`",
+        )
+    )  # fmt: skip
+    made.append(
+        Case(
+            group="E", folder="Pipeline/PaddleClas/DarkNet53-encryption",
+            models=((f"classifier:image>{SCALE}.tmp_0", "DarkNet53/ppcls_model", None),),
+            before=("python3 encrypt.py",), server_stubs=("numpy_1",),
+            servers=(
+                (
+                    f"{SERVE} --model encrypt_server/ --port 9400  --encryption_rpc_port 9401  --use_encryption_model",
+                    (9400,),
+                ),
+                ("python3 web_service.py", (18080, 9993)),
+            ),
+            script="python3 http_client.py", expects="daisy", supplied="`numpy.fromstring`",
         )
     )  # fmt: skip
     return tuple(made)

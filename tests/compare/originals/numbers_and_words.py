@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.compare.originals.case import SERVE, Case
+from tests.compare.originals.case import SERVE, Case, on_cpu
 
 UCI = "0.0137, -0.1136, 0.2553, -0.0692, 0.0582, -0.0727, -0.1583, -0.0584, 0.6283, 0.4919, 0.1856, 0.0795, -0.0332"
 PRICE = r"18\.901"
@@ -14,6 +14,14 @@ def _vocabulary(folder: Path) -> None:
     (folder / "imdb.vocab").write_text("".join(f"{word}\n" for word in words))
     (folder / "test_data").mkdir()
     (folder / "test_data" / "part-0").write_text(REVIEWS * 8)
+
+
+def _sentences(folder: Path) -> None:
+    """A vocabulary of characters, sentences of them, and the config without its GPU."""
+    words = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", *"我爱北京天安门")
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words))
+    (folder / "data-c.txt").write_text("我爱北京\n天安门\n")
+    on_cpu(folder)
 
 
 _HOUSES = (("uci", "uci_housing_model", "uci_housing_client"),)
@@ -139,5 +147,10 @@ CASES = (
     Case(
         group="A", folder="Pipeline/imdb_model_ensemble", script="python3 analyse.py profile.txt trace.json",
         expects="", fails="`Analyst` is not there", original=False,
+    ),
+    Case(
+        group="D", folder="Pipeline/PaddleNLP/bert", models=(("bert", "bert_seq128_model", None),), prepare=_sentences,
+        servers=(("python3 web_service.py", (18082, 9998)),), script="python3 pipeline_rpc_client.py",
+        expects=r'value: "\[\[0\.2109375 0\.078125', supplied="a vocabulary, sentences; `device_type: 0`",
     ),
 )  # fmt: skip

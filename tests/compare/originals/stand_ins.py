@@ -88,6 +88,19 @@ def detector(inputs: Sequence[str], fetch: str, server: Path, client: Path) -> N
     _save(server, client, layers)
 
 
+def bert(server: Path, client: Path) -> None:
+    """Four inputs int64[128, 1] -> pooled_output[4], their means, and sequence_output[128, 1], the first of them."""
+
+    def layers(paddle: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        names = ("input_ids", "position_ids", "segment_ids", "input_mask")
+        inputs = {name: paddle.static.data(name, [-1, 128, 1], "int64") for name in names}
+        numbers = [each.astype("float32") for each in inputs.values()]
+        pooled = paddle.concat([paddle.mean(each, 1) for each in numbers], 1)
+        return inputs, {"pooled_output": pooled, "sequence_output": numbers[0] + 0}
+
+    _save(server, client, layers)
+
+
 def text_detector(server: Path, client: Path) -> None:
     """PP-OCRv4 as `convert/ppocr.py` made it, with the output's name of the model that the example had."""
     source = _SERVED / "ppocr_det"
@@ -165,4 +178,6 @@ def of(kind: str) -> Callable[[Path, Path], None]:
     if name == "detector":
         inputs, fetch = taken.split(">")
         return functools.partial(detector, tuple(inputs.split(",")) if inputs else (), fetch)
-    return {"uci": uci, "imdb": imdb, "segmenter": segmenter, "det": text_detector, "rec": text_reader}[name]
+    return {"uci": uci, "imdb": imdb, "bert": bert, "segmenter": segmenter, "det": text_detector, "rec": text_reader}[
+        name
+    ]

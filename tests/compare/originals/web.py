@@ -6,26 +6,33 @@ In network and mount namespaces of our own: the address is put on the loopback i
 import datetime
 import functools
 import http.server
-import ipaddress
+import re
 import socket
 import ssl
 import subprocess
 import threading
 from pathlib import Path
 
-HOST, ADDRESS = "paddle-serving.bj.bcebos.com", "198.41.0.4"
+ADDRESS = "198.41.0.4"
+"""A public one, since `URL2Image` asks no others."""
 
 
 def answer(pictures: Path, work: Path) -> dict[str, str]:
-    """Serve the files of a folder, by their last names, as `https://HOST/...`, for as long as this process lives.
+    """Serve the files of a folder, by their last names, for as long as this process lives.
+
+    Args:
+        pictures: the folder; a script in it names the host.
+        work: where the certificate is written.
 
     Returns:
         The variables that make programs trust it.
     """
     certificate, key = work / "host.pem", work / "host.key"
-    _certify(certificate, key)
+    script = (pictures / "resnet50_rpc_client.py").read_text()
+    (host,) = set(re.findall(r"https://([^/\s]+)/", script))
+    _certify(host, certificate, key)
     hosts = work / "hosts"
-    hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{ADDRESS} {HOST}\n")
+    hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{ADDRESS} {host}\n")
     subprocess.run(["ip", "address", "add", f"{ADDRESS}/32", "dev", "lo"], check=True)
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -56,13 +63,13 @@ class _Files(http.server.BaseHTTPRequestHandler):
         """Nothing: the table is what is printed."""
 
 
-def _certify(certificate: Path, key: Path) -> None:
+def _certify(host: str, certificate: Path, key: Path) -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
@@ -72,9 +79,7 @@ def _certify(certificate: Path, key: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address(ADDRESS))]), False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(private, hashes.SHA256())
     )
