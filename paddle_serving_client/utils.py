@@ -48,13 +48,13 @@ class MultiThreadRunner:
         """Call `thread_func(k, global_resource)` for k = 1 to `thread_num`, all at once, and join what they return.
 
         Args:
-            thread_func: returns a list of lists, as long in every call, or nothing. May be any callable, also a closure.
+            thread_func: returns a list of lists, as long in every call, or None. May be any callable, also a closure.
             thread_num: how many calls.
             global_resource: the same object for all of them: what one changes, the others see.
 
         Returns:
-            The first lists of all calls as one, the second lists as one, and so on, in the order of k; None where no call
-            returned anything.
+            The first lists of all calls as one, the second lists as one, and so on, in the order of k; None if no call
+            returned any.
 
         Raises:
             ValueError: `thread_num` is below 1, or the calls returned different numbers of lists.

@@ -7,6 +7,7 @@ there is nothing that a header could do but be refused.
 import math
 import re
 import struct
+import sys
 from typing import Final
 
 import numpy as np
@@ -43,6 +44,8 @@ def view(data: bytes | memoryview, what: str, kinds: str = "biuf") -> Array:
     count, rest = math.prod(shape), len(data) - at
     if count * kind.itemsize != rest:
         raise BadPacket(f"{what} says shape {shape}, {count * kind.itemsize} bytes; {rest} are there")
+    if kind.kind == "U" and (np.frombuffer(data, f"{kind.byteorder}u4", offset=at) > sys.maxunicode).any():
+        raise BadPacket(f"{what} has text that is not Unicode")
     try:
         return np.ndarray(shape, kind, data, at, order="F" if is_fortran else "C")
     except ValueError as exc:  # there is an axis of length 0, and another one that nothing could be as long as

@@ -79,7 +79,10 @@ class PipelineTensor:
             reason = f"cannot reshape array of size {count} into shape {self.shape}"
             raise BadPacket(f"{reason}: tensor {self.name!r}, values in {carrier}")
         if values is None:
-            return np.empty(self.shape, wanted)
+            try:
+                return np.empty(self.shape, wanted)
+            except ValueError as exc:  # one axis is 0, and the others are more than numpy can count
+                raise BadPacket(f"tensor {self.name!r}: there can be no shape {self.shape}") from exc
         return _narrowed(self.name, carrier, values, np.dtype(wanted)).reshape(self.shape)
 
 

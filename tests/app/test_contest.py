@@ -61,9 +61,9 @@ def test_the_fastest_that_is_right(among: Among) -> None:
         "unwilling": "reads nothing",
     }
     times = {(m.candidate.backend, m.candidate.threads, m.rows): m.ms for m in plan.table}
-    assert times["quick", 2, 1] == pytest.approx(3.0, rel=0.3)
-    assert times["quick", 1, 1] == pytest.approx(6.0, rel=0.3)
-    assert times["honest", 2, 1] == pytest.approx(8.0, rel=0.3)
+    assert 2.9 < times["quick", 2, 1] < 5.0  # it sleeps 3 ms; a busy machine wakes it late
+    assert 5.9 < times["quick", 1, 1] < 8.0
+    assert 7.9 < times["honest", 2, 1] < 11.0
     assert ("honest", 2, 2) not in times  # too slow to be worth it
     assert [m.note for m in plan.table if m.rows == 4 and m.candidate == plan.candidate] == ["chosen"]
     assert plan.why.startswith(f"{times['quick', 2, 1]:.3g} ms for one row, ")
@@ -76,7 +76,7 @@ def test_who_hangs_is_left_behind(among: Among) -> None:
     assert plan is not None
     assert plan.candidate.backend == "quick"
     assert [skipped.reason for skipped in plan.skipped] == ["not loaded within 3 s"]
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 15  # of the whole minute that it hangs
     assert children() == []
 
 

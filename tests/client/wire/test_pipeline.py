@@ -84,6 +84,7 @@ class Evil:
         (npy(np.arange(4))[:-1], "32 bytes; 31 are there"),
         (npy(np.arange(4)).replace(b"(4,)", b"(9,)"), "72 bytes; 32 are there"),
         (npy(np.zeros(2, [("a", "i4")])), "numpy.save"),
+        (npy(np.array(["a"]))[:-4] + b"\xff" * 4, "not Unicode"),
     ],
 )
 def test_a_numpy_stream_is_never_trusted(data: bytes, words: str) -> None:
@@ -100,6 +101,7 @@ def test_a_numpy_stream_is_never_trusted(data: bytes, words: str) -> None:
         ({"elem_type": 1, "shape": [-1], "float_data": [1]}, "reshape"),
         ({"elem_type": 1, "shape": [2], "int64_data": [1, 2]}, "size 0"),
         ({"elem_type": 20, "shape": [1]}, "elem_type:20 error"),
+        ({"elem_type": 1, "shape": [0, 2**31 - 1, 2**31 - 1, 2**31 - 1]}, "there can be no shape"),
     ],
 )
 def test_a_tensor_that_cannot_be_is_named(tensor: dict[str, Any], words: str) -> None:

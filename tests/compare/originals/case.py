@@ -35,7 +35,7 @@ class Case:
     original: bool = True
     """Whether a client with the original packages is to be run, too."""
     fails: str = ""
-    """Why the script is known to fail."""
+    """Why the script is known to fail; its output contains `expects` even so."""
     before: tuple[str, ...] = ()
     """Commands that come first."""
     beside: tuple[str, ...] = ()

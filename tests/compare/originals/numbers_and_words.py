@@ -146,7 +146,7 @@ CASES = (
     ),
     Case(
         group="A", folder="Pipeline/imdb_model_ensemble", script="python3 analyse.py profile.txt trace.json",
-        expects="", fails="`Analyst` is not there", original=False,
+        expects="cannot import name 'Analyst'", fails="`Analyst` is not there", original=False,
     ),
     Case(
         group="D", folder="Pipeline/PaddleNLP/bert", models=(("bert", "bert_seq128_model", None),), prepare=_sentences,
