@@ -75,7 +75,7 @@ class ServerConfig:
     """For models of service files, where these do not say otherwise."""
     max_rows: int = 0
     """Largest batch, in rows; 0: what measured best."""
-    tune_s: float = 30.0
+    tune_s: float = 20.0
     """How long to measure which library runs a new model fastest, in seconds; 0: not at all."""
     max_wait_ms: float = 0.0
     """Longest time a request waits for company."""

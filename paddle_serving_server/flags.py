@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     add("--fronts", type=int, default=1, help="processes that accept connections (default 1)")
     add("--backend", default="", help="paddle, onnxruntime or openvino; auto (default): what measures fastest")
     add("--tune", default="load", help="load (default): measure a new model at its first load; off: never")
-    add("--tune_s", type=float, default=30.0, help="how long to measure, in seconds (default 30)")
+    add("--tune_s", type=float, default=20.0, help="how long to measure, in seconds (default 20)")
     add("--engine_threads", type=int, default=0, help="computing threads of an engine (default: what measures best)")
     add("--cpu_math_thread_num", type=int, default=0, help="the same, for scripts of 0.9")
     add("--gpu_ids", nargs="+", default=[], metavar="ID", help="GPU of each model, -1 for CPU (default: CPU)")

@@ -328,7 +328,7 @@ class _Contest:
         )
         return Plan(
             candidate=chosen.candidate,
-            max_rows=chosen.rows,
+            max_rows=chosen.rows if len(chosen.ms) > 1 else 0,  # where batches were not tried, nobody knows
             engines=self._best_engines(chosen) if self._effort.is_thorough else None,
             why=_why(chosen, others, reference),
             table=table,

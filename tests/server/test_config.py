@@ -112,7 +112,7 @@ def test_stop_takes_a_port_or_none() -> None:
 
 def test_what_decides_how_a_model_is_run(folder: str) -> None:
     said = config("--model", folder)
-    assert (said.options.backend, said.max_rows, said.tune_s) == ("", 0, 30.0)
+    assert (said.options.backend, said.max_rows, said.tune_s) == ("", 0, 20.0)
     assert config("--model", folder, "--backend", "auto") == said
     said = config("--model", folder, "--backend", "openvino", "--batch_infer_size", "4", "--tune", "off")
     assert (said.options.backend, said.max_rows, said.tune_s) == ("openvino", 4, 0.0)
