@@ -57,7 +57,12 @@ class Choice:
     rapidocr_python: str = ""
 
 
-FLAGS: Mapping[str, Sequence[str]] = {"w1": ("--fronts 2", ""), "w1b": ("--fronts 2",), "w3": ("--fronts 2", "")}
+FLAGS: Mapping[str, Sequence[str]] = {
+    "w1": ("--fronts 2", ""),
+    "w1b": ("--fronts 2",),
+    "w2": ("--fronts 2", ""),
+    "w3": ("--fronts 2", ""),
+}
 """Flags for `serve`, where a work has better ones than none; the first are held to the bars."""
 
 
