@@ -15,7 +15,7 @@ from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged, Input
 from paddle_serving_client import dtype, model_config
 from paddle_serving_client.encryption import read_key
-from paddle_serving_client.errors import BadInput, BadModel, MissingLibrary
+from paddle_serving_client.errors import BadInput, BadModel
 from paddle_serving_client.message import Array, Lod
 
 Feed: TypeAlias = Mapping[str, Any]
@@ -83,15 +83,15 @@ class LocalPredictor:
             mem_optim: either way memory is saved.
             ir_optim: either way the graph is optimised.
             use_trt: TensorRT, on GPU.
-            use_lite: not served: an error.
-            use_xpu: not served: an error.
+            use_lite: without effect, as with `serve`.
+            use_xpu: without effect, as with `serve`.
             precision: fp32, fp16, int8 or bf16, in upper or lower case; anything else means fp32, with a warning.
             use_mkldnn: either way oneDNN is used where it helps and works.
             mkldnn_cache_capacity: without effect; it is always bounded.
             mkldnn_op_list: without effect.
             mkldnn_bf16_op_list: without effect.
             use_feed_fetch_ops: without effect.
-            use_ascend_cl: not served: an error.
+            use_ascend_cl: without effect, as with `serve`.
             min_subgraph_size: without effect.
             dynamic_shape_info: without effect.
             use_calib: without effect.
@@ -103,12 +103,12 @@ class LocalPredictor:
 
         Raises:
             BadModel: the folder is no model folder, or damaged; BadConfig: its config or the key cannot be read.
-            MissingLibrary: no inference library for it is installed, or there is no such device.
+            MissingLibrary: no inference library for it is installed, or there is no such GPU.
         """
-        for asked, device in ((use_lite, "Paddle Lite"), (use_xpu, "a Kunlun XPU"), (use_ascend_cl, "an Ascend NPU")):
-            if asked:
-                raise MissingLibrary(f"{device} is not supported; use_gpu=True or the CPU are")
         _warn_of(
+            use_lite=use_lite,
+            use_xpu=use_xpu,
+            use_ascend_cl=use_ascend_cl,
             use_profile=use_profile,
             mkldnn_cache_capacity=mkldnn_cache_capacity > 0,
             mkldnn_op_list=mkldnn_op_list,

@@ -92,10 +92,8 @@ GROUP_B = (
         "--model resnet_v2_50_imagenet_model --port 9393 --use_lite --use_xpu --ir_optim", expects=_ARRAY,
     ),
     Case(
-        group="B", folder="C++/xpu/resnet_v2_50_xpu", models=(_V2,), original=False,
-        expects="Paddle Lite is not supported",
+        group="B", folder="C++/xpu/resnet_v2_50_xpu", models=(_V2,), original=False, expects=_ARRAY,
         script="python3 localpredict.py resnet_v2_50_imagenet_model",
-        fails="`LocalPredictor` refuses `use_lite` and `use_xpu`",
     ),
     _classifier(
         "xpu/vgg19", "vgg19_client.py", (f"classifier:image>{SCALE}", "serving_server", "serving_client"),
