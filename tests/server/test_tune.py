@@ -33,7 +33,9 @@ def test_the_server_follows_what_was_tuned(folder: Path, tmp_path: Path, capsys:
         (model,) = service["models"]
         assert (model["name"], service["backend"]) == ("uci", kept["candidate"]["backend"])
         plan = model["plan"]
-        assert (plan["threads"], plan["max_rows"]) == (kept["candidate"]["threads"], kept["max_rows"])
+        assert plan["threads"] == kept["candidate"]["threads"]
+        if kept["max_rows"]:  # 0: the time was too short to try batches
+            assert plan["max_rows"] == kept["max_rows"]
         assert len(plan["table"]) == len(kept["table"]) + len(kept["skipped"])
         assert kept["why"] in server.log
         assert "measuring" not in server.log

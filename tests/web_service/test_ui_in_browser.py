@@ -96,6 +96,7 @@ def test_timing_code_and_json(url: str, page_server: Server, visit: Visit, photo
     page = visit(f"{url}/#reader")
     upload(page, photo)
     expect(page.locator("#timing h2")).to_have_text("Where the time went")
+    page.locator("#timing tbody tr").first.wait_for()
     assert page.locator("#timing tbody tr").count() >= 3
     in_server, in_all = re.findall(r"([\d.]+) ms", page.locator("#timing .sum").inner_text())
     assert 0 < float(in_server) <= float(in_all)
