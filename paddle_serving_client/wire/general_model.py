@@ -119,8 +119,8 @@ def decode_request(payload: bytes | bytearray | memoryview) -> WireRequest:
     request = WireRequest(
         tensors=_decode_tensors(got),
         fetch=tuple(_text(name, "fetch_var_names") for name in fetch),
-        profile_server=_number(got, "profile_server") != 0,
-        log_id=_number(got, "log_id"),
+        profile_server=protobuf.last_number(got, "profile_server") != 0,
+        log_id=protobuf.last_number(got, "log_id"),
     )
     if len(view) <= recall.MAX_BYTES:
         recall.remember(view, request)
@@ -151,9 +151,9 @@ def decode_response(payload: bytes | memoryview) -> WireResponse:
     return WireResponse(
         outputs=tuple(map(_decode_output, outputs)),
         profile_time=tuple(_int64s(got, "profile_time", MAX_PROFILE_TIMES)),
-        profile_server=_number(got, "profile_server") != 0,
-        log_id=_number(got, "log_id"),
-        err_no=protobuf.signed(_number(got, "err_no")),
+        profile_server=protobuf.last_number(got, "profile_server") != 0,
+        log_id=protobuf.last_number(got, "log_id"),
+        err_no=protobuf.signed(protobuf.last_number(got, "err_no")),
         err_msg=_last_text(got, "err_msg"),
     )
 
@@ -192,7 +192,7 @@ def _decode_tensor(message: memoryview) -> WireTensor:
     got = _TENSOR.read(message)
     name, alias = _last_text(got, "name"), _last_text(got, "alias_name")
     label = label_of(name, alias)
-    elem_type = protobuf.signed(_number(got, "elem_type"))
+    elem_type = protobuf.signed(protobuf.last_number(got, "elem_type"))
     filled = [key for key in got if key in CARRIERS and (key == "data" or any(map(len, got[key])))]
     row = checked_type(label, elem_type, filled)
     lod = lod_levels(label, _int64s(got, "lod", MAX_LOD))
@@ -200,7 +200,7 @@ def _decode_tensor(message: memoryview) -> WireTensor:
     if row.code == dtype.STRING:
         return string_tensor(name, tuple(map(bytes, got.get("data", ()))), alias, lod)
     elements = checked_elements(label, shape)
-    packed = _joined(got.get(row.carrier, ()))
+    packed = protobuf.joined(got.get(row.carrier, ()))
     if row.carrier in VARINT_CARRIERS:
         refuse_miscount(label, shape, elements, row.carrier, protobuf.count_varints(packed))
         array = narrowed(label, protobuf.unpack_varints(packed), row)
@@ -225,13 +225,13 @@ def _encode_tensors(tensors: Sequence[WireTensor]) -> list[Part]:
 def _encode_tensor(tensor: WireTensor) -> list[Part]:
     """The fields of a Tensor by number; those with nothing in them are left out."""
     if tensor.lod or tensor.strings or not tensor.array.size:
-        return _tensor_parts(tensor)
+        return _tensor_parts(tensor, row_of(tensor))
     key = (tensor.name, tensor.alias, tensor.array.dtype.char, tensor.array.shape)
     if (frame := _frames.get(key)) is not None:
         row, before, after = frame
         return [before, _packed(tensor.array, row), after]
     row = row_of(tensor)
-    parts = _tensor_parts(tensor)
+    parts = _tensor_parts(tensor, row)
     if row.carrier not in VARINT_CARRIERS:  # how long integers are depends on their values
         if len(_frames) >= _REMEMBERED_FRAMES:
             _frames.clear()
@@ -240,8 +240,7 @@ def _encode_tensor(tensor: WireTensor) -> list[Part]:
     return parts
 
 
-def _tensor_parts(tensor: WireTensor) -> list[Part]:
-    row = row_of(tensor)
+def _tensor_parts(tensor: WireTensor, row: ElemType) -> list[Part]:
     shape = shape_of(tensor)
     values: list[Part] = []
     if tensor.strings:
@@ -267,22 +266,13 @@ def _packed(array: Array, row: ElemType) -> Part:
     return np.ascontiguousarray(array, LITTLE[row.code]).reshape(-1).view(np.uint8).data
 
 
-def _joined(runs: Sequence[memoryview]) -> memoryview:
-    """The runs of one packed field as one; nearly always there is only one."""
-    return runs[0] if len(runs) == 1 else memoryview(b"".join(runs))
-
-
 def _int64s(got: _Fields, name: str, limit: int) -> list[int]:
     if name not in got:
         return []
-    packed = _joined(got[name])
+    packed = protobuf.joined(got[name])
     if len(packed) > limit:
         refuse_over(name, protobuf.count_varints(packed), limit)
     return protobuf.unpack_few(packed)
-
-
-def _number(got: _Fields, name: str) -> int:
-    return protobuf.read_varint(got[name][-1])[0] if name in got else 0
 
 
 def _last_text(got: _Fields, name: str) -> str:

@@ -53,7 +53,7 @@ def decode_response(message: bytes | memoryview) -> Health:
         BadPacket: not such a message.
     """
     got = _RESPONSE.read(memoryview(message))
-    status = protobuf.read_varint(got["status"][-1])[0] if "status" in got else 0
+    status = protobuf.last_number(got, "status")
     return Health(status) if status in tuple(Health) else Health.UNKNOWN
 
 

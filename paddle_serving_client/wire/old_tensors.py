@@ -112,7 +112,7 @@ class OldTensor:
         carrier = "data" if is_raw else row.carrier
         shape = _few(got, "shape", MAX_RANK)
         elements = checked_elements(label, shape)
-        packed = _joined(got.get(carrier, ()))
+        packed = protobuf.joined(got.get(carrier, ()))
         if carrier in VARINT_CARRIERS:
             refuse_miscount(label, shape, elements, carrier, protobuf.count_varints(packed))
             array = narrowed(label, protobuf.unpack_varints(packed), row)
@@ -210,7 +210,7 @@ def names(got: Fields, field: str) -> tuple[str, ...]:
 
 def number(got: Fields, field: str) -> int:
     """The number of a field, or 0."""
-    return protobuf.read_varint(got[field][-1])[0] if field in got else 0
+    return protobuf.last_number(got, field)
 
 
 def _decode_instance(message: memoryview) -> Instance:
@@ -281,10 +281,6 @@ def _encode_tensor(tensor: WireTensor, is_raw: bool) -> list[Part]:
 def _few(got: Fields, name: str, limit: int) -> list[int]:
     if name not in got:
         return []
-    packed = _joined(got[name])
+    packed = protobuf.joined(got[name])
     refuse_over(name, protobuf.count_varints(packed), limit)
     return protobuf.unpack_few(packed)
-
-
-def _joined(runs: Sequence[memoryview]) -> memoryview:
-    return runs[0] if len(runs) == 1 else memoryview(b"".join(runs))

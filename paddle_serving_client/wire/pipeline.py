@@ -132,7 +132,7 @@ def decode_request(payload: bytes | memoryview) -> PipelineRequest:
         tensors=tuple(map(_decode_tensor, tensors)),
         name=_last_text(got, "name"),
         method=_last_text(got, "method"),
-        log_id=protobuf.signed(_number(got, "logid")),
+        log_id=protobuf.signed(protobuf.last_number(got, "logid")),
         client_ip=_last_text(got, "clientip"),
     )
 
@@ -154,7 +154,7 @@ def decode_response(payload: bytes | memoryview) -> PipelineResponse:
     tensors = got.get("tensors", [])
     _refuse_over("tensors", tensors, MAX_TENSORS)
     return PipelineResponse(
-        err_no=protobuf.signed(_number(got, "err_no")),
+        err_no=protobuf.signed(protobuf.last_number(got, "err_no")),
         err_msg=_text(got["err_msg"][-1], "err_msg") if "err_msg" in got else "",
         key=tuple(_text(key, "key") for key in got.get("key", ())),
         value=tuple(_text(value, "value") for value in got.get("value", ())),
@@ -186,17 +186,17 @@ def _decode_tensor(message: memoryview) -> PipelineTensor:
     numbers: dict[str, Array] = {}
     for name in _VARINTS:
         if name in got:
-            numbers[name] = protobuf.unpack_varints(_joined(got[name]))
+            numbers[name] = protobuf.unpack_varints(protobuf.joined(got[name]))
     for name, kind in _FIXED.items():
         if name in got:
-            packed = _joined(got[name])
+            packed = protobuf.joined(got[name])
             size = np.dtype(kind).itemsize
             if len(packed) % size:
                 raise BadPacket(f"{name} has {len(packed)} bytes, not a multiple of {size}")
             numbers[name] = np.frombuffer(packed, kind)
     return PipelineTensor(
         name=_last_text(got, "name"),
-        elem_type=protobuf.signed(_number(got, "elem_type")),
+        elem_type=protobuf.signed(protobuf.last_number(got, "elem_type")),
         shape=tuple(_few(got, "shape", MAX_RANK)),
         lod=tuple(_few(got, "lod", MAX_LOD)),
         numbers=numbers,
@@ -240,21 +240,13 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _joined(runs: Sequence[memoryview]) -> memoryview:
-    return runs[0] if len(runs) == 1 else memoryview(b"".join(runs))
-
-
 def _few(got: _Fields, name: str, limit: int) -> list[int]:
     if name not in got:
         return []
-    packed = _joined(got[name])
+    packed = protobuf.joined(got[name])
     if len(packed) > limit:
         _refuse_over(name, protobuf.count_varints(packed), limit)
     return protobuf.unpack_few(packed)
-
-
-def _number(got: _Fields, name: str) -> int:
-    return protobuf.read_varint(got[name][-1])[0] if name in got else 0
 
 
 def _last_text(got: _Fields, name: str) -> str:

@@ -7,7 +7,7 @@ Format: https://protobuf.dev/programming-guides/encoding/
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -156,6 +156,16 @@ def unpack_varints(packed: memoryview) -> npt.NDArray[np.int64]:
         values[done : done + len(decoded)] = decoded
         at, done = at + len(piece), done + len(decoded)
     return values.view(np.int64)
+
+
+def joined(runs: Sequence[memoryview]) -> memoryview:
+    """The runs of one packed field as one; nearly always there is only one."""
+    return runs[0] if len(runs) == 1 else memoryview(b"".join(runs))
+
+
+def last_number(fields: Mapping[str, Sequence[memoryview]], name: str) -> int:
+    """A field that is one varint: the last one that came, as protobuf has it; 0 where none did."""
+    return read_varint(fields[name][-1])[0] if name in fields else 0
 
 
 def unpack_few(packed: memoryview) -> list[int]:
