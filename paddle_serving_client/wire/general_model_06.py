@@ -70,8 +70,8 @@ def decode_request(payload: bytes | bytearray | memoryview) -> OldRequest:
     return OldRequest(
         instances=instances,
         fetch=old_tensors.names(got, "fetch_var_names"),
-        profile_server=old_tensors.number(got, "profile_server") != 0,
-        log_id=old_tensors.number(got, "log_id"),
+        profile_server=protobuf.last_number(got, "profile_server") != 0,
+        log_id=protobuf.last_number(got, "log_id"),
     )
 
 

@@ -77,8 +77,8 @@ def decode_request(payload: bytes | memoryview) -> MultiLangRequest:
         instances=instances,
         feed_names=old_tensors.names(got, "feed_var_names"),
         fetch=old_tensors.names(got, "fetch_var_names"),
-        is_python=old_tensors.number(got, "is_python") != 0,
-        log_id=old_tensors.number(got, "log_id"),
+        is_python=protobuf.last_number(got, "is_python") != 0,
+        log_id=protobuf.last_number(got, "log_id"),
     )
 
 
@@ -104,7 +104,7 @@ def decode_timeout_ms(payload: bytes | memoryview) -> int:
     got = _TIMEOUT.read(memoryview(payload))
     if "timeout_ms" not in got:
         raise BadPacket("SetTimeoutRequest has no timeout_ms")
-    timeout_ms = protobuf.signed(old_tensors.number(got, "timeout_ms"))
+    timeout_ms = protobuf.signed(protobuf.last_number(got, "timeout_ms"))
     if timeout_ms <= 0:
         raise BadInput(f"timeout_ms must be more than 0, got {timeout_ms}")
     return timeout_ms

@@ -101,7 +101,7 @@ class OldTensor:
             BadDType, BadInput, TooLarge: a tensor that cannot be; the text names it.
         """
         got, label = self.got, f"tensor {of.alias!r}"
-        code = number(got, "elem_type") if "elem_type" in got else of.elem_type
+        code = protobuf.last_number(got, "elem_type") if "elem_type" in got else of.elem_type
         if code == STRING and "data" in got and not is_raw:
             code = dtype.STRING
         lod = lod_levels(label, _few(got, "lod", MAX_LOD))
@@ -206,11 +206,6 @@ def names(got: Fields, field: str) -> tuple[str, ...]:
         return tuple(str(text, "utf-8") for text in texts)
     except UnicodeDecodeError as exc:
         raise BadPacket(f"{field} is not UTF-8") from exc
-
-
-def number(got: Fields, field: str) -> int:
-    """The number of a field, or 0."""
-    return protobuf.last_number(got, field)
 
 
 def _decode_instance(message: memoryview) -> Instance:
