@@ -13,6 +13,7 @@ from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.engine.shadow import ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
 from paddle_serving_server.meter import Meter
+from paddle_serving_server.recalled_calls import RecalledCalls
 from paddle_serving_server.web_service import WebService
 
 
@@ -93,6 +94,11 @@ class Catalogue:
         """Who answers calls of GeneralModelService, which name no service: the first that takes tensors."""
         services = self._services.values()
         return next((service for service in services if not service.is_pipeline), next(iter(services)))
+
+    @functools.cached_property
+    def recalled_calls(self) -> RecalledCalls:
+        """Those calls of GeneralModelService that are like earlier ones."""
+        return RecalledCalls(self.tensor_service)
 
     def describe(self) -> Mapping[str, object]:
         """What is served, for `GET /services`."""

@@ -91,8 +91,8 @@ class Series:
         self._second = values[_STAMP]
         self._window = _window_at(self._second)
 
-    def add(self, us: int, now: float, bytes_in: int = 0, bytes_out: int = 0) -> None:
-        """Count a call that was answered.
+    def add(self, us: int, now: float, bytes_in: int = 0, bytes_out: int = 0, calls: int = 1) -> None:
+        """Count a call that was answered, or several that took the same time.
 
         Args:
             us: how long it took, in microseconds.
@@ -102,10 +102,10 @@ class Series:
         v, second = self._v, int(now)
         if second != self._second:
             self._roll(second)
-        v[_RING + second % _SECONDS] += 1
+        v[_RING + second % _SECONDS] += calls
         window = self._window
-        v[window + bisect_left(BOUNDS_US, us)] += 1
-        v[window + _WINDOW_SUM] += us
+        v[window + bisect_left(BOUNDS_US, us)] += calls
+        v[window + _WINDOW_SUM] += us * calls
         if us > v[window + _WINDOW_MAX]:
             v[window + _WINDOW_MAX] = us
         if bytes_in:
@@ -121,30 +121,30 @@ class Series:
         v[_FAILED] += 1
         v[_BYTES_IN] += bytes_in
 
-    def enter(self) -> None:
+    def enter(self, calls: int = 1) -> None:
         """A call is inside until it leaves or fails."""
-        self._v[_INSIDE] += 1
+        self._v[_INSIDE] += calls
 
-    def leave(self, us: int, now: float, queue_ms: float, run_ms: float, rows: int) -> None:
-        """Count a call that was answered after it has entered, and where the time went.
+    def leave(self, us: int, now: float, queue_ms: float, run_ms: float, rows: int, calls: int = 1) -> None:
+        """Count a call that was answered after it has entered, and where the time went; or several, as one run.
 
         Args:
             us, now: see `add`.
             queue_ms, run_ms: what it waited for its batch, and what that took, in milliseconds.
             rows: those of the batch; 0 for a call that needed no run.
         """
-        self.add(us, now)
+        self.add(us, now, calls=calls)
         v = self._v
-        v[_INSIDE] -= 1
+        v[_INSIDE] -= calls
         if rows:
-            v[_RUNS] += 1
-            v[_QUEUE_US] += int(queue_ms * 1000)
-            v[_RUN_US] += int(run_ms * 1000)
-            v[_ROWS] += rows
+            v[_RUNS] += calls
+            v[_QUEUE_US] += int(queue_ms * 1000) * calls
+            v[_RUN_US] += int(run_ms * 1000) * calls
+            v[_ROWS] += rows * calls
 
-    def leave_unanswered(self) -> None:
+    def leave_unanswered(self, calls: int = 1) -> None:
         """A call that has entered is gone."""
-        self._v[_INSIDE] -= 1
+        self._v[_INSIDE] -= calls
 
     def _roll(self, second: int) -> None:
         """Begin a second: what is as old as the rings are long makes room, latencies by joining the older ones."""

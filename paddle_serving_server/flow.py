@@ -35,6 +35,11 @@ class Flow:
         self._writable.set()
         self.release("peer")
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the peer takes what is written."""
+        return self._writable.is_set()
+
     async def writable(self) -> None:
         """Wait until the peer takes what is written."""
         if not self._writable.is_set():

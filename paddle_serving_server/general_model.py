@@ -16,6 +16,8 @@ from paddle_serving_server.engine import choice
 FULL_SERVICE: Final = brpc.SERVICE
 SERVICE: Final = FULL_SERVICE.rpartition(".")[2]
 METHODS: Final = ("inference", "debug")
+CALLS: Final = frozenset((service, method) for service in (SERVICE, FULL_SERVICE) for method in METHODS)
+"""Names of a service and a method that are answered."""
 
 
 def check_names(service: str, method: str) -> None:

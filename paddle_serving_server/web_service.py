@@ -22,6 +22,7 @@ from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput, Ser
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server import hosting
 from paddle_serving_server.engine.interface import Engine, answer
+from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.engine.live import one_version
 from paddle_serving_server.feed import as_json, as_tensors, named_inputs, outputs_of, stacked, unpacked
 from paddle_serving_server.pipeline.op import Op as Op
@@ -104,6 +105,8 @@ class WebService(PipelineService):
         self._options = ModelOptions()
         self._engines: Mapping[str, Engine] = {}
         self._executor: Executor | None = None
+        self.lane: Lane | None = None
+        """The way for small calls whose tensors go to the main model as they are; None: there is none."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._has_default_steps = False
 
@@ -283,6 +286,9 @@ class WebService(PipelineService):
             return
         steps = ("preprocess", "postprocess")
         self._has_default_steps = all(getattr(type(self), step) is getattr(WebService, step) for step in steps)
+        ways = ("infer", "infer_models")
+        if self._engines and all(getattr(type(self), way) is getattr(WebService, way) for way in ways):
+            self.lane = Lane.beside(self._engine())
         self.init_service()
 
     @property

@@ -5,6 +5,7 @@
 Lengths are big-endian. Every length is checked against its limit before anything of that length is kept.
 """
 
+import functools
 import struct
 import zlib
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from paddle_serving_client.errors import BadPacket, TooLarge
+from paddle_serving_client.wire import protobuf
 from paddle_serving_client.wire.proto.baidu_rpc_meta_pb2 import RpcMeta, RpcRequestMeta, RpcResponseMeta
 
 MAGIC = b"PRPC"
@@ -279,8 +281,17 @@ def response_frame(correlation_id: int, payload: bytes | memoryview, compress_ty
 
 def response_head(correlation_id: int, payload_bytes: int, compress_type: int = Compression.NONE) -> bytes:
     """What stands before the payload of a successful reply."""
-    response = RpcResponseMeta(error_code=0)
-    return _head(RpcMeta(response=response, compress_type=compress_type, correlation_id=correlation_id), payload_bytes)
+    before = _response_meta(compress_type)
+    number = protobuf.varint(correlation_id & 0xFFFFFFFFFFFFFFFF)
+    meta_bytes = len(before) + len(number)
+    return b"".join((_HEAD.pack(MAGIC, meta_bytes + payload_bytes, meta_bytes), before, number))
+
+
+@functools.lru_cache(8)
+def _response_meta(compress_type: int) -> bytes:
+    """The meta of a successful reply up to the value of its last field, `correlation_id`."""
+    meta = RpcMeta(response=RpcResponseMeta(error_code=0), compress_type=compress_type, correlation_id=0)
+    return meta.SerializeToString().removesuffix(b"\0")
 
 
 def error_frame(correlation_id: int, code: int, text: str) -> bytes:

@@ -166,10 +166,7 @@ def encode_response(response: WireResponse) -> bytes:
     """
     parts: list[Part] = []
     for output in response.outputs:
-        inner = _encode_tensors(output.tensors)
-        if output.engine_name:
-            inner += bytes_field(2, output.engine_name.encode())
-        parts += bytes_field(1, *inner)
+        parts += _output_parts(output)
     if response.profile_time:
         parts += bytes_field(2, protobuf.pack_few(response.profile_time))
     for number, value in ((3, response.profile_server), (4, response.log_id), (5, response.err_no)):
@@ -178,6 +175,40 @@ def encode_response(response: WireResponse) -> bytes:
     if response.err_msg:
         parts += bytes_field(6, response.err_msg.encode())
     return b"".join(parts)
+
+
+def around_values(output: ModelOutput) -> tuple[bytes, bytes] | None:
+    """What stands before and after the values of an output in a `Response`.
+
+    Returns:
+        The same for all outputs that differ in values only; None where there are several tensors, or none with values
+        of a fixed width.
+    """
+    if len(output.tensors) != 1:
+        return None
+    (tensor,) = output.tensors
+    if tensor.lod or tensor.strings or not tensor.array.size or row_of(tensor).carrier in VARINT_CARRIERS:
+        return None
+    parts = _output_parts(output)
+    values = next(k for k, part in enumerate(parts) if isinstance(part, memoryview))
+    return b"".join(parts[:values]), b"".join(parts[values + 1 :])
+
+
+def profile_times(*times: int) -> bytes:
+    """The field of a `Response` with the moments at which its steps began and ended, in microseconds."""
+    return b"".join(bytes_field(2, protobuf.pack_few(times)))
+
+
+def log_id_field(log_id: int) -> bytes:
+    """The field of a `Response` that says which request it answers; empty for 0."""
+    return number_field(4, log_id) if log_id else b""
+
+
+def _output_parts(output: ModelOutput) -> list[Part]:
+    inner = _encode_tensors(output.tensors)
+    if output.engine_name:
+        inner += bytes_field(2, output.engine_name.encode())
+    return bytes_field(1, *inner)
 
 
 def _decode_tensors(got: _Fields) -> tuple[WireTensor, ...]:

@@ -19,8 +19,8 @@ _MAX_PER_LENGTH = 4
 _MAX_LENGTHS = 64
 
 
-@dataclass(slots=True)
-class _Known:
+@dataclass(slots=True, eq=False)
+class Known:
     """One message without its values."""
 
     before: bytes
@@ -32,29 +32,35 @@ class _Known:
     request: WireRequest
     """With no values in its tensor: they would keep the memory they came in."""
 
+    def values(self, message: memoryview) -> memoryview:
+        """The bytes of the values in a message of this kind."""
+        return message[self.start : len(message) - len(self.after)]
 
-_known: dict[int, list[_Known]] = {}
+
+_known: dict[int, list[Known]] = {}
 """By the length of the message."""
+
+
+def match(message: memoryview) -> Known | None:
+    """The earlier message that differs from this one in nothing but the values."""
+    for known in _known.get(len(message), ()):
+        if message[: known.start] == known.before and message[len(message) - len(known.after) :] == known.after:
+            return known
+    return None
 
 
 def recalled(message: memoryview) -> WireRequest | None:
     """The request in a message, if only the values of its tensor are new."""
-    candidates = _known.get(len(message))
-    if candidates is None:
+    if (known := match(message)) is None:
         return None
-    for known in candidates:
-        start = known.start
-        if message[:start] == known.before and message[len(message) - len(known.after) :] == known.after:
-            array: Array = np.frombuffer(message, known.type, known.count, start).reshape(known.shape)
-            (tensor,) = known.request.tensors
-            request = known.request
-            return WireRequest(
-                tensors=(WireTensor(name=tensor.name, alias=tensor.alias, array=array, lod=tensor.lod),),
-                fetch=request.fetch,
-                profile_server=request.profile_server,
-                log_id=request.log_id,
-            )
-    return None
+    array: Array = np.frombuffer(message, known.type, known.count, known.start).reshape(known.shape)
+    request, (tensor,) = known.request, known.request.tensors
+    return WireRequest(
+        tensors=(WireTensor(name=tensor.name, alias=tensor.alias, array=array, lod=tensor.lod),),
+        fetch=request.fetch,
+        profile_server=request.profile_server,
+        log_id=request.log_id,
+    )
 
 
 def remember(message: memoryview, request: WireRequest) -> None:
@@ -68,7 +74,7 @@ def remember(message: memoryview, request: WireRequest) -> None:
         return
     if len(_known) >= _MAX_LENGTHS:
         _known.clear()
-    layout = _Known(
+    layout = Known(
         bytes(message[:start]),
         bytes(message[end:]),
         start,

@@ -19,7 +19,7 @@ from paddle_serving_server.engine.interface import Reply
 logger = logging.getLogger(__name__)
 
 TRIES = 2
-"""How often a request is given to an engine before its death is the answer."""
+"""How often a request is given to an engine before its death is the answer; several that were joined: once."""
 _RECONNECT_S = 0.05
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)
 _MAX_SHARED_BYTES = 2 << 30
@@ -36,6 +36,8 @@ class _Pending:
     outputs: tuple[int, ...]
     deadline: float
     future: "asyncio.Future[Reply]"
+    calls: int = 1
+    """How many requests its rows are of."""
     tries: int = 0
     sent: float = 0.0
     segment: segments.Segment | None = None
@@ -64,6 +66,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._pool = segments.SegmentPool(_MAX_SHARED_BYTES)
         self._pending: dict[int, _Pending] = {}
+        self._waiting = 0
         self._last_id = 0
         self._suspects: deque[int] = deque()
         """Requests that were inside when an engine died, tried again one at a time: one of them may be the cause."""
@@ -80,7 +83,7 @@ class Channel:
     @property
     def waiting(self) -> int:
         """Requests whose answer is still out."""
-        return len(self._pending)
+        return self._waiting
 
     @property
     def is_connected(self) -> bool:
@@ -93,25 +96,34 @@ class Channel:
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""
-        if self._closed:
-            raise Stopping("the server is stopping")
-        if len(self._pending) >= self._max_waiting:
-            raise Busy(f"{self._max_waiting} requests wait for this model already; try again later")
-        self._last_id += 1
-        number = self._last_id
-        pending = _Pending(arranged, tuple(outputs), deadline, self._loop.create_future())
-        self._place(pending)
-        self._pending[number] = pending
-        if self._ready.is_set():
-            self._submit(number, pending)
-        if deadline < self._next_alarm:
-            self._set_alarm(deadline)
+        number, pending = self._begin(arranged, outputs, deadline, 1)
         try:
             return await pending.future
         except asyncio.CancelledError:
             if number in self._pending:
                 self._abandon(number, pending)
             raise
+
+    def begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> "asyncio.Future[Reply]":
+        """As `run`, for who waits by a callback and never calls it off; the rows are those of so many calls."""
+        return self._begin(arranged, outputs, deadline, calls)[1].future
+
+    def _begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> tuple[int, _Pending]:
+        if self._closed:
+            raise Stopping("the server is stopping")
+        if self._waiting >= self._max_waiting:
+            raise Busy(f"{self._max_waiting} requests wait for this model already; try again later")
+        self._last_id += 1
+        number = self._last_id
+        pending = _Pending(arranged, tuple(outputs), deadline, self._loop.create_future(), calls)
+        self._place(pending)
+        self._pending[number] = pending
+        self._waiting += calls
+        if self._ready.is_set():
+            self._submit(number, pending)
+        if deadline < self._next_alarm:
+            self._set_alarm(deadline)
+        return number, pending
 
     async def close(self) -> None:
         """Close the line; requests still out fail."""
@@ -123,6 +135,7 @@ class Channel:
         for pending in self._pending.values():
             self._fail(pending, Stopping("the server is stopping"))
         self._pending.clear()
+        self._waiting = 0
         self._pool.close()
 
     # -- the way out
@@ -160,7 +173,7 @@ class Channel:
             arranged.lods,
         )
         if len(packet) > messages.MAX_MESSAGE_BYTES:
-            del self._pending[number]
+            self._remove(number)
             self._release(pending)
             self._fail(pending, BadInput("the sequence offsets (LoD) of this request are too many"))
             return
@@ -226,7 +239,7 @@ class Channel:
             self.signature, self.backend_name, self.plan = messages.read_hello(packet)
             self._resubmit()
             return
-        pending = self._pending.pop(number)
+        pending = self._remove(number)
         if kind == messages.DONE:
             reply = self._read_reply(messages.read_done(packet), pending, fds)
             if not pending.future.done():
@@ -255,6 +268,11 @@ class Channel:
         if recording.now is not None:
             recording.now.ran(self._title, reply)
         return reply
+
+    def _remove(self, number: int) -> _Pending:
+        pending = self._pending.pop(number)
+        self._waiting -= pending.calls
+        return pending
 
     def _release(self, pending: _Pending) -> None:
         if pending.segment is not None:
@@ -300,7 +318,7 @@ class Channel:
     def _abandon(self, number: int, pending: _Pending) -> None:
         """Nobody waits for this any more; the segment stays taken until the engine has let go of it."""
         if pending.tries == 0:
-            del self._pending[number]
+            self._remove(number)
             self._release(pending)
         elif self._socket is not None:
             self._send(messages.cancel(number), None)
@@ -344,8 +362,8 @@ class Channel:
         if inside:
             logger.warning("an engine died with %d request(s) inside", len(inside))
         for number, pending in inside:
-            if pending.tries >= TRIES or pending.future.done():
-                del self._pending[number]
+            if pending.tries >= TRIES or pending.calls > 1 or pending.future.done():
+                self._remove(number)
                 self._release(pending)
                 self._fail(pending, EngineLost("the engine process died while it worked on this request, twice"))
         self._suspects = deque(number for number, p in self._pending.items() if p.tries > 0)

@@ -28,20 +28,36 @@ class CountedEngine(Wrapper):
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""
-        series = self._series
         started = time.monotonic()
-        series.enter()
+        self.count_entered()
         try:
             reply = await self.inner.run(arranged, outputs, deadline)
         except ServingError as exc:
-            series.leave_unanswered()
-            series.add_failure(time.monotonic())
-            self._counters.count(MODEL_FAILURE, **self._labels, err_no=str(int(exc.err_no))).add()
+            self.count_left()
+            self.count_failure(exc)
             raise
         except BaseException:  # called off: nobody waits for the answer any more
-            series.leave_unanswered()
+            self.count_left()
             raise
+        self.count_answer(reply, started)
+        return reply
+
+    def count_entered(self, calls: int = 1) -> None:
+        """So many calls are inside until they are answered or have left."""
+        self._series.enter(calls)
+
+    def count_answer(self, reply: Reply, started: float, calls: int = 1) -> None:
+        """So many calls that were inside are answered by one reply."""
         now = time.monotonic()
         rows = 0 if reply.is_cached else reply.rows
-        series.leave(int((now - started) * 1e6), now, reply.queue_ms, reply.run_ms, rows)
-        return reply
+        self._series.leave(int((now - started) * 1e6), now, reply.queue_ms, reply.run_ms, rows, calls)
+
+    def count_left(self, calls: int = 1) -> None:
+        """So many calls that were inside are gone without an answer."""
+        self._series.leave_unanswered(calls)
+
+    def count_failure(self, error: ServingError, calls: int = 1) -> None:
+        """So many calls that are not inside have failed."""
+        for _ in range(calls):
+            self._series.add_failure(time.monotonic())
+        self._counters.count(MODEL_FAILURE, **self._labels, err_no=str(int(error.err_no))).add(calls)

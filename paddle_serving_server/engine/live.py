@@ -107,6 +107,15 @@ class Live:
         """See `interface.Engine.run`."""
         return await self._version().replicas.run(arranged, outputs, deadline)
 
+    @property
+    def current(self) -> Version | None:
+        """The version that answers whoever has asked none before; None when the server stops."""
+        return self._current
+
+    def begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> "asyncio.Future[Reply]":
+        """See `Channel.begin`."""
+        return self._version().replicas.begin(arranged, outputs, deadline, calls)
+
     async def switch(self, number: int, replicas: Replicas, source: str = "") -> Version | None:
         """Give all further requests to these instances, once they are ready; returns the version before."""
         async with self._switching:  # in the order in which they came

@@ -1,5 +1,6 @@
 """Several instances of one model as one engine: each request goes to the instance with the fewest waiting."""
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 
@@ -30,6 +31,11 @@ class Replicas:
         return {**self._channels[0].plan, "instances": len(self._channels)}
 
     @property
+    def count(self) -> int:
+        """How many instances there are."""
+        return len(self._channels)
+
+    @property
     def waiting(self) -> int:
         """Requests whose answer is still out."""
         return sum(channel.waiting for channel in self._channels)
@@ -42,6 +48,10 @@ class Replicas:
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""
         return await self._idlest().run(arranged, outputs, deadline)
+
+    def begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> "asyncio.Future[Reply]":
+        """See `Channel.begin`."""
+        return self._idlest().begin(arranged, outputs, deadline, calls)
 
     async def close(self) -> None:
         """Close the lines."""
