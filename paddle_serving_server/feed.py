@@ -75,6 +75,31 @@ def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
+class OneRow:
+    """Reads feeds of one instance for a model whose inputs have no open axis but the batch: most small requests."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._aliases = {i.alias for i in signature.inputs}
+        self._inputs = [(i, i.shape[1:], dtype.numpy_of(i.elem_type)) for i in signature.inputs]
+        self.is_possible = all(i.shape[:1] == (-1,) and -1 not in i.shape[1:] for i in signature.inputs)
+
+    def read(self, feed: Sequence[Instance]) -> list[Array] | None:
+        """The inputs without the batch axis, in order; None for what `stacked` and `arrange` must look at.
+
+        Raises:
+            BadInput: values that do not fit the input's type.
+        """
+        if not self.is_possible or len(feed) != 1 or feed[0].keys() != self._aliases:
+            return None
+        values = []
+        for spec, shape, target in self._inputs:
+            array = np.asarray(feed[0][spec.alias])
+            if array.shape != shape or not array.size:
+                return None
+            values.append(_cast(spec, array) if array.dtype != target else array)
+        return values
+
+
 def as_json(outputs: Mapping[str, Array]) -> dict[str, object]:
     """Outputs as the JSON writer takes them: numbers with the digits of a double, large arrays without lists."""
     return {name: array.tolist() if array.size <= _FEW else _widened(array) for name, array in outputs.items()}

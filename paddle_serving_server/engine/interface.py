@@ -83,11 +83,11 @@ async def answer(engine: Engine, request: Request) -> Response:
     return Response(
         tensors=dict(zip(aliases, reply.arrays, strict=True)),
         lods={aliases[k]: lod for k, lod in reply.lods.items() if signature.outputs[outputs[k]].is_lod},
-        stages=_stages(reply, asked, came),
+        stages=stages_of(reply, asked, came),
     )
 
 
-def _stages(reply: Reply, asked: float, came: float) -> tuple[Stage, ...]:
+def stages_of(reply: Reply, asked: float, came: float) -> tuple[Stage, ...]:
     """From the moment an engine was asked to the moment its answer was here, without a gap."""
     if reply.is_cached:
         return (Stage("cache", reply.run_ms, asked, came),)

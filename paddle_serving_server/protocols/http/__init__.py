@@ -5,6 +5,7 @@ import asyncio
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow
+from paddle_serving_server.protocols.http.lane import Predictions
 from paddle_serving_server.protocols.http.routes import Routes
 from paddle_serving_server.protocols.http.stream import HttpStream
 
@@ -20,4 +21,4 @@ def claims(head: bytes) -> bool | None:
 
 def open_stream(transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> HttpStream:
     """Serve HTTP on a connection."""
-    return HttpStream(transport, flow, Routes(catalogue, limits).answer, limits)
+    return HttpStream(transport, flow, Routes(catalogue, limits).answer, Predictions(catalogue, limits).take, limits)

@@ -15,7 +15,8 @@ from paddle_serving_server.protocols.http.message import Body, HttpRequest
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 100 << 10
 MAX_PART_HEAD_BYTES = 8 << 10
-_JSON = ("application/json", "text/json")
+JSON = ("application/json", "text/json")
+"""Content types of JSON."""
 
 
 def plain(request: HttpRequest, max_bytes: int) -> Body:
@@ -48,8 +49,8 @@ def instances(
     """
     kind = request.content_type
     wanted = fetched(request)
-    if kind in _JSON:
-        feed, fetch = _json_feed(body, as_arrays)
+    if kind in JSON:
+        feed, fetch = json_feed(body, as_arrays)
         return feed, fetch or wanted
     if not body:
         raise BadInput("the request has no body")
@@ -78,7 +79,8 @@ def fetched(request: HttpRequest) -> list[str]:
     return _names(",".join(request.query.get("fetch", ()))) if request.query_string else []
 
 
-def _json_feed(body: Body, as_arrays: bool) -> tuple[list[Instance], list[str]]:
+def json_feed(body: Body, as_arrays: bool) -> tuple[list[Instance], list[str]]:
+    """The feed and the fetch of a JSON body, as `instances` gives them."""
     said = parse_json(body, json_numbers.loads if as_arrays else orjson.loads)
     if not isinstance(said, dict):
         raise BadInput('the body must be an object: {"feed": [{...}], "fetch": [...]}')

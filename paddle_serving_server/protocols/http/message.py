@@ -1,17 +1,19 @@
 """An HTTP request and response as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qs
 
 Body: TypeAlias = bytes | memoryview
 """What came, not to be changed: a large body is a view of where it was received."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class HttpRequest(NamedTuple):
     """A whole request; names of headers are lower case."""
 
     method: str
@@ -33,14 +35,13 @@ class HttpRequest:
         return parse_qs(self.query_string, max_num_fields=64)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(NamedTuple):
     """What goes back; length and connection headers are added by the stream."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     close: bool = False
     """Whether the connection cannot be used any more."""
 

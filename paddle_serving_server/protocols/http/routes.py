@@ -1,11 +1,9 @@
 """What is found under which path, and what an error looks like in HTTP."""
 
 import asyncio
-import gzip
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 
@@ -15,33 +13,27 @@ from paddle_serving_client import __version__, errors
 from paddle_serving_client.errors import ErrNo, NoService, ServingError
 from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_client.wire import general_model_json
-from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_server import general_model, timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.feed import as_json, outputs_of
 from paddle_serving_server.general_model import FULL_SERVICE, SERVICE, check_names, infer
 from paddle_serving_server.meter import UNKNOWN_SERVICE
-from paddle_serving_server.protocols.http import body, management, pages, pipeline, tensor_body, trace, variants
+from paddle_serving_server.protocols.http import (
+    body,
+    encoding,
+    management,
+    pages,
+    pipeline,
+    tensor_body,
+    trace,
+    variants,
+)
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
 
-MIN_GZIP_BYTES = 512
 _PROTOBUF = ("application/proto", "application/x-protobuf")
-_STATUS: tuple[tuple[type[ServingError], int, RpcError], ...] = (
-    (errors.NoService, 404, RpcError.NO_SERVICE),
-    (errors.NoMethod, 404, RpcError.NO_METHOD),
-    (errors.TooLarge, 413, RpcError.BAD_REQUEST),
-    (errors.UnsupportedMedia, 415, RpcError.BAD_REQUEST),
-    (errors.BadInput, 400, RpcError.BAD_REQUEST),
-    (errors.BadPacket, 400, RpcError.BAD_REQUEST),
-    (errors.Busy, 503, RpcError.LIMIT),
-    (errors.Stopping, 503, RpcError.LOGGED_OFF),
-    (errors.DeadlineExceeded, 504, RpcError.TIMED_OUT),
-    (errors.EngineLost, 503, RpcError.OP_FAILED),
-    (errors.BackendFailed, 500, RpcError.OP_FAILED),
-)
 
 
 class Routes:
@@ -70,11 +62,13 @@ class Routes:
             if request.method in ("GET", "HEAD") and (page := pages.answer(self._catalogue, request)) is not None:
                 return page
             if request.path == trace.PATH:
-                return await _compressed(request, await trace.answer(self._catalogue, request))
+                return await encoding.compressed(request, await trace.answer(self._catalogue, request))
             if management.is_asked_for(parts):
                 return await management.answer(self._catalogue, request, parts[1], parts[2])
             if pipeline.is_for_a_pipeline(self._catalogue, parts):
-                return await _compressed(request, await pipeline.answer(self._catalogue, self._limits, request, *parts))
+                return await encoding.compressed(
+                    request, await pipeline.answer(self._catalogue, self._limits, request, *parts)
+                )
             if len(parts) == 2 and parts[1] == "prediction":
                 if (refusal := _only(request, ("POST",))) is not None:
                     return refusal
@@ -85,13 +79,13 @@ class Routes:
         except ServingError as exc:
             logger.info("refused %s %s: %s", request.method, request.path, exc)
             self._count_failure(request, parts, exc)
-            return _refusal(exc, as_text=is_general_model)
+            return refusal.response(exc, as_text=is_general_model)
         except asyncio.CancelledError:
             raise
         except Exception:
             logger.exception("failed %s %s", request.method, request.path)
             self._count_failure(request, parts, ServingError("internal error"))
-            return _refusal(ServingError("internal error"), as_text=is_general_model)
+            return refusal.response(ServingError("internal error"), as_text=is_general_model)
 
     async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
         service, began = self._catalogue[name], time.monotonic()
@@ -120,7 +114,7 @@ class Routes:
         timing.note(stages, response.inside)
         headers = {timing.HEADER: timing.text(stages)} | variants.headers(wanted)
         answer = HttpResponse(200, said, media_type, headers)
-        return answer if media_type == tensor_body.NPY else await _compressed(request, answer)
+        return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
 
     async def _general_model(self, request: HttpRequest) -> HttpResponse:
         raw = body.plain(request, self._limits.max_body_bytes)
@@ -136,8 +130,8 @@ class Routes:
             answer = HttpResponse(200, said, headers=variants.headers(wanted))
         if request.headers.get(timing.ASK) == "1":
             stages, _ = timing.noted()
-            answer = replace(answer, headers={**answer.headers, timing.HEADER: timing.text(stages)})
-        return await _compressed(request, answer)
+            answer = answer._replace(headers={**answer.headers, timing.HEADER: timing.text(stages)})
+        return await encoding.compressed(request, answer)
 
     def _counted(self, request: HttpRequest, parts: list[str], started: float, response: HttpResponse) -> HttpResponse:
         sizes = len(request.body), len(response.body)
@@ -191,31 +185,3 @@ def _only(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse | None
     text = f"{request.method} is not answered here, {' and '.join(methods)} is"
     said = orjson.dumps({"err_no": int(ErrNo.NOT_IMPLEMENTED), "err_msg": text})
     return HttpResponse(HTTPStatus.METHOD_NOT_ALLOWED, said, headers={"Allow": ", ".join(methods)})
-
-
-def _refusal(error: ServingError, as_text: bool) -> HttpResponse:
-    """An error as the caller's protocol expects it: brpc's text, or the JSON of a service.
-
-    "result" carries the text as well, for scripts of Paddle Serving that look for it there.
-    """
-    status, code = next(((s, c) for cls, s, c in _STATUS if isinstance(error, cls)), (500, RpcError.INTERNAL))
-    headers = {"Retry-After": "1"} if status == 503 else {}
-    if as_text:
-        return HttpResponse(status, str(error).encode(), "text/plain", headers | {"x-bd-error-code": str(int(code))})
-    said = {"err_no": int(error.err_no), "err_msg": str(error), "result": str(error)}
-    return HttpResponse(status, orjson.dumps(said), headers=headers)
-
-
-async def _compressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """As gzip, where the caller takes that and it is worth it."""
-    if len(response.body) < MIN_GZIP_BYTES:
-        return response
-    takes_gzip = any(
-        coding.partition(";")[0].strip().lower() == "gzip" and "q=0" not in coding.replace(" ", "").split(";")
-        for coding in request.headers.get("accept-encoding", "").split(",")
-    )
-    if not takes_gzip:
-        return response
-    packed = await asyncio.to_thread(gzip.compress, response.body, 1)
-    headers = {**response.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    return HttpResponse(response.status, packed, response.content_type, headers)

@@ -37,6 +37,8 @@ _LARGE_BYTES = 64 << 10
 _HOST = re.compile(rb"[A-Za-z0-9._~%\[\]:-]*\Z")
 _TARGET = re.compile(rb"[\x21-\x7e]+\Z")
 Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
+Take = Callable[[HttpRequest, Callable[[HttpResponse | None], None]], bool]
+"""Has a request answered without a task, if it can: by a call; of None if `Answer` is to answer it after all."""
 
 
 class _Refused(Exception):
@@ -50,12 +52,15 @@ class _Refused(Exception):
 class HttpStream:
     """One connection. Requests are answered in order, one at a time."""
 
-    def __init__(self, transport: asyncio.Transport, flow: Flow, answer: Answer, limits: Limits) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: Flow, answer: Answer, take: Take, limits: Limits) -> None:
         self.transport = transport
         self.deadline = time.monotonic() + limits.head_s
         self._peer = str((transport.get_extra_info("peername") or [""])[0])
         self._flow = flow
         self._answer = answer
+        self._take = take
+        self._taken: tuple[HttpRequest, bool] | None = None
+        """The request that is answered without a task, and whether the connection stays."""
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
         self._whole: deque[tuple[HttpRequest, bool]] = deque()
@@ -70,7 +75,11 @@ class HttpStream:
     @property
     def is_idle(self) -> bool:
         """Whether every request is answered."""
-        return self._task is None and not self._whole
+        return not self._is_busy and not self._whole
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._task is not None or self._taken is not None
 
     # -- from the listener
 
@@ -110,7 +119,7 @@ class HttpStream:
 
     def expire(self) -> None:
         """The peer was too slow: say so in the middle of a request, close quietly between two."""
-        if self._task is not None or self._whole:
+        if not self.is_idle:
             self.deadline = time.monotonic() + 1.0
         elif self._head_bytes or not self._in_head:
             self._refuse(408, "the request did not arrive in time")
@@ -233,25 +242,54 @@ class HttpStream:
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self._expect_head()
         self.deadline = float("inf")
+        if self.is_idle and self._flow.is_writable:
+            self._taken = request, keep_alive
+            if self._take(request, self._respond):
+                return
+            self._taken = None
         self._whole.append((request, keep_alive))
         if len(self._whole) >= MAX_PIPELINED:
             self._flow.hold(_PIPELINE)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._answer_all())
+        self._go_on()
 
     # -- the way back
+
+    def _go_on(self) -> None:
+        if not self._is_busy:
+            self._task = asyncio.get_running_loop().create_task(self._answer_all())
 
     async def _answer_all(self) -> None:
         while self._whole:
             await self._flow.writable()
             request, keep_alive = self._whole.popleft()
-            response = await self._answer(request)
-            keep_alive = keep_alive and not response.close and not (self._draining and not self._whole)
-            self._write(response, request, keep_alive)
-            if not keep_alive:
-                self._deaf = True
-                self._whole.clear()
+            self._send(await self._answer(request), request, keep_alive)
         self._task = None
+        self._rest()
+
+    def _respond(self, response: HttpResponse | None) -> None:
+        """The answer to the request that was taken."""
+        assert self._taken is not None
+        (request, keep_alive), self._taken = self._taken, None
+        if self.transport.is_closing():
+            return
+        if response is None:
+            self._whole.appendleft((request, keep_alive))
+        else:
+            self._send(response, request, keep_alive)
+        if self._whole:
+            self._go_on()
+        else:
+            self._rest()
+
+    def _send(self, response: HttpResponse, request: HttpRequest, keep_alive: bool) -> None:
+        keep_alive = keep_alive and not response.close and not (self._draining and not self._whole)
+        self._write(response, request, keep_alive)
+        if not keep_alive:
+            self._deaf = True
+            self._whole.clear()
+
+    def _rest(self) -> None:
+        """Everything that came is answered."""
         self._flow.release(_PIPELINE)
         self.deadline = time.monotonic() + (self._limits.head_s if self._head_bytes else self._limits.idle_s)
         if self._deaf or (self._draining and not self._head_bytes):
@@ -283,7 +321,7 @@ class HttpStream:
         head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nContent-Type: application/json\r\n"
         self._last_words = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
         self._deaf = True
-        if self._task is None:
+        if not self._is_busy:
             self._close()
 
     def _too_large(self) -> str:

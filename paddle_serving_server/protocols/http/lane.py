@@ -1,0 +1,198 @@
+"""Small predictions in JSON: from the body to the lane, from rows to the answer, without a task of their own.
+
+Only what is in order goes this way. Whatever is wrong or unusual is left to `routes`, which knows what to say.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import orjson
+
+from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_client.errors import ServingError
+from paddle_serving_client.message import Array, Instance
+from paddle_serving_server import recording, timing
+from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.config import Limits
+from paddle_serving_server.engine import lane
+from paddle_serving_server.engine.interface import Reply, stages_of
+from paddle_serving_server.engine.lane import Kind, Lane
+from paddle_serving_server.feed import OneRow, as_json, named_inputs, stacked
+from paddle_serving_server.meter import Meter
+from paddle_serving_server.protocols.http import body, encoding, refusal, tensor_body
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+
+Respond = Callable[[HttpResponse | None], None]
+"""Takes the answer; None: answer in the ordinary way."""
+_MAX_FETCHES: Final = 256
+_TIMING = "read;dur=%.3f, preprocess;dur=%.3f, queue;dur=%.3f, %s, postprocess;dur=%.3f, write;dur=%.3f"
+"""As `timing.text` writes it; what all calls of a run have in common is written once."""
+
+
+class _Outputs(NamedTuple):
+    """What callers who fetch the same get."""
+
+    kind: Kind
+    aliases: list[str]
+
+
+class _Run(NamedTuple):
+    """What the calls that came back with one reply have in common."""
+
+    reply: Reply | None
+    started: float = 0.0
+    came: float = 0.0
+    stages: str = ""
+
+
+class _Service:
+    """One service whose instances go to the model as they are."""
+
+    def __init__(self, name: str, way: Lane, meter: Meter) -> None:
+        self.name = name
+        self.way = way
+        self.meter = meter
+        self._version: object = None
+        self._signature = Signature((), ())
+        self._one_row = OneRow(self._signature)
+        self._fetches: dict[tuple[str, ...], _Outputs] = {}
+        self._last_run = _Run(None)
+
+    def prepare(self, feed: Sequence[Instance], fetch: tuple[str, ...]) -> tuple[_Outputs, Sequence[Array]] | None:
+        """What a call is and its values; None for one that is not joined with others.
+
+        Raises:
+            ServingError: as in the ordinary way, which is asked again for the words.
+        """
+        way = self.way
+        if way.version is not self._version or len(self._fetches) > _MAX_FETCHES:
+            self._version, self._signature = way.version, way.signature
+            self._one_row = OneRow(self._signature)
+            self._fetches.clear()
+        if (values := self._one_row.read(feed)) is not None:
+            if (known := self._fetches.get(fetch)) is None:
+                known = self._outputs(Arranged(tuple(value[None] for value in values), {}), fetch)
+                if known is None:
+                    return None
+                self._fetches[fetch] = known
+            return known, values
+        signature = self._signature
+        arranged = signature.arrange({i.alias: stacked(i, feed) for i in named_inputs(signature, feed)})
+        outputs = self._outputs(arranged, fetch)
+        return None if outputs is None else (outputs, arranged.arrays)
+
+    def run_of(self, reply: Reply) -> _Run:
+        """What this call has in common with those that came back with it."""
+        if reply is not self._last_run.reply:
+            came = time.monotonic()
+            queue, *stages = stages_of(reply, reply.sent, came)
+            self._last_run = _Run(reply, queue.ended, came, timing.text(stages))
+        return self._last_run
+
+    def _outputs(self, arranged: Arranged, fetch: tuple[str, ...]) -> _Outputs | None:
+        kind = self.way.kind(arranged, self._signature.select(fetch))
+        return None if kind is None else _Outputs(kind, [self._signature.outputs[k].alias for k in kind.outputs])
+
+
+class Predictions:
+    """Those of one server."""
+
+    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self._request_s = limits.request_s
+        self._services = {
+            f"/{name}/prediction": _Service(name, service.lane, catalogue.meter)
+            for name, service in ((name, catalogue[name]) for name in catalogue.names)
+            if service.lane is not None and service.takes_tensors
+        }
+
+    def take(self, request: HttpRequest, respond: Respond) -> bool:
+        """Have a request answered, if it is of this sort.
+
+        Args:
+            request: any request.
+            respond: called later, once, if this returns True.
+        """
+        service = self._services.get(request.path)
+        if service is None or request.method != "POST" or len(request.body) > lane.MAX_BYTES:
+            return False
+        if request.query_string or recording.now is not None or not _is_ordinary(request.headers):
+            return False
+        began = time.monotonic()
+        if not service.way.is_open:
+            return False
+        try:
+            feed, fetch = body.json_feed(request.body, True)
+            read = time.monotonic()
+            prepared = service.prepare(feed, tuple(fetch))
+        except ServingError:
+            return False
+        if prepared is None:
+            return False
+        outputs, values = prepared
+        call = _Call(service, request, respond, outputs.aliases, (began, read, time.monotonic()))
+        outputs.kind.submit(call, values, began + self._request_s)
+        return True
+
+
+class _Call:
+    """A request in a lane: see `lane.Caller`."""
+
+    __slots__ = ("_aliases", "_moments", "_request", "_respond", "_service")
+
+    def __init__(
+        self,
+        service: _Service,
+        request: HttpRequest,
+        respond: Respond,
+        aliases: Sequence[str],
+        moments: tuple[float, float, float],
+    ) -> None:
+        self._service = service
+        self._request = request
+        self._respond = respond
+        self._aliases = aliases
+        self._moments = moments
+        """When it was there, read, and ready for the model."""
+
+    def answered(self, outputs: Sequence[Array], reply: Reply) -> None:
+        run = self._service.run_of(reply)
+        result = as_json(dict(zip(self._aliases, outputs, strict=True)))
+        made = time.monotonic()
+        said = orjson.dumps({"result": result}, option=orjson.OPT_SERIALIZE_NUMPY)
+        began, read, ready = self._moments
+        before = (read - began) * 1000, (ready - read) * 1000, max(0.0, run.started - ready) * 1000
+        after = (made - run.came) * 1000, (time.monotonic() - made) * 1000
+        response = HttpResponse(200, said, headers={timing.HEADER: _TIMING % (*before, run.stages, *after)})
+        if len(said) >= encoding.MIN_GZIP_BYTES and encoding.is_worth_it(self._request, response):
+            task = asyncio.ensure_future(encoding.compressed(self._request, response))
+            task.add_done_callback(lambda done: self._send(done.result()))
+        else:
+            self._send(response)
+
+    def failed(self, error: ServingError) -> None:
+        self._service.meter.failed(self._service.name, "http", error, len(self._request.body))
+        self._respond(refusal.response(error))
+
+    def again(self) -> None:
+        self._respond(None)
+
+    def _send(self, response: HttpResponse) -> None:
+        sizes = len(self._request.body), len(response.body)
+        self._service.meter.answered(self._service.name, "http", self._moments[0], *sizes)
+        self._respond(response)
+
+
+def _is_ordinary(headers: Mapping[str, str]) -> bool:
+    """Whether headers say JSON, and nothing that only `routes` knows."""
+    if "content-encoding" in headers or "x-variant" in headers:
+        return False
+    return _is_json_for_json(headers.get("content-type", ""), headers.get("accept", ""))
+
+
+@functools.lru_cache(256)
+def _is_json_for_json(content_type: str, accept: str) -> bool:
+    request = HttpRequest("POST", "", "", {"content-type": content_type, "accept": accept}, b"")
+    return request.content_type in body.JSON and not tensor_body.wants_npy(request)
