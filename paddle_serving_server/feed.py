@@ -87,7 +87,7 @@ class OneRow:
         """The inputs without the batch axis, in order; None for what `stacked` and `arrange` must look at.
 
         Raises:
-            BadInput: values that do not fit the input's type.
+            BadInput: values that do not fit the input's type. ValueError: lists of different lengths.
         """
         if not self.is_possible or len(feed) != 1 or feed[0].keys() != self._aliases:
             return None

@@ -1,6 +1,28 @@
-"""Back pressure on one connection: who wants reading to rest, and whether the peer takes what is written."""
+"""Writing, and back pressure on one connection: who wants reading to rest, and whether the peer takes what is written.
+
+Answers that are ready in one turn of the event loop leave one right after the other at its end. A peer that waits for
+several of them is woken once; woken by each, it would take the processor from those that are still being written.
+"""
 
 import asyncio
+
+_due: list[tuple[asyncio.Transport, bytes]] = []
+
+
+def write_soon(transport: asyncio.Transport, data: bytes) -> None:
+    """Write when this turn is over. Who closes a connection calls `write_due` first."""
+    if not _due:
+        asyncio.get_running_loop().call_soon(write_due)
+    _due.append((transport, data))
+
+
+def write_due() -> None:
+    """Write what is due."""
+    due = _due.copy()
+    _due.clear()
+    for transport, data in due:
+        if not transport.is_closing():
+            transport.write(data)
 
 
 class Flow:

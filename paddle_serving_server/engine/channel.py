@@ -111,7 +111,7 @@ class Channel:
     def _begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> tuple[int, _Pending]:
         if self._closed:
             raise Stopping("the server is stopping")
-        if self._waiting >= self._max_waiting:
+        if self._waiting + calls > self._max_waiting:
             raise Busy(f"{self._max_waiting} requests wait for this model already; try again later")
         self._last_id += 1
         number = self._last_id

@@ -11,6 +11,7 @@ got them anyway, and nothing is around the engine but its counter. What fails to
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -19,16 +20,18 @@ from typing import Final, Protocol
 import numpy as np
 
 from paddle_serving_app.signature import Arranged, Signature
-from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError, Stopping
+from paddle_serving_client.errors import DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine.counted import CountedEngine
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.live import Live, Version
 
+logger = logging.getLogger(__name__)
+
 MAX_BYTES: Final = 4096
 """Messages up to this are small."""
 _MAX_KINDS = 256
-_OF_ALL = (Busy, DeadlineExceeded, Stopping)
+_OF_ALL = (DeadlineExceeded, Stopping)
 """Errors that say nothing about one call: the same for each of those that were joined."""
 Values = bytes | memoryview | Array
 """One input of one call: C-contiguous, in native byte order."""
@@ -176,9 +179,7 @@ class Lane:
         try:
             future = self._live.begin(arranged, kind.outputs, kind.deadline, count)
         except ServingError as exc:
-            self._engine.count_failure(exc, count)
-            for caller in callers:
-                caller.failed(exc)
+            self._give_back(callers, exc)
             return
         self._engine.count_entered(count)
         future.add_done_callback(lambda done: self._finish(kind, callers, started, done))
@@ -193,15 +194,23 @@ class Lane:
                 self._hand_out(callers, reply, rows)
                 return
         self._engine.count_left(count)
-        for caller in callers:
-            if isinstance(error, _OF_ALL) or (count == 1 and isinstance(error, ServingError)):
+        self._give_back(callers, error)
+
+    def _give_back(self, callers: list[Caller], error: BaseException | None) -> None:
+        """There is no answer: say so, where that is true of each caller by himself."""
+        if isinstance(error, _OF_ALL) or (len(callers) == 1 and isinstance(error, ServingError)):
+            self._engine.count_failure(error, len(callers))
+            for caller in callers:
                 caller.failed(error)
-            else:
+        else:
+            for caller in callers:
                 caller.again()
 
     def _hand_out(self, callers: list[Caller], reply: Reply, rows: int) -> None:
-        if len(callers) == 1:
-            callers[0].answered(reply.arrays, reply)
-            return
         for at, caller in zip(range(0, rows * len(callers), rows), callers, strict=True):
-            caller.answered([array[at : at + rows] for array in reply.arrays], reply)
+            arrays = reply.arrays if len(callers) == 1 else [array[at : at + rows] for array in reply.arrays]
+            try:
+                caller.answered(arrays, reply)
+            except Exception:  # one caller's trouble is not that of the others
+                logger.exception("an answer could not be written")
+                caller.again()

@@ -15,7 +15,7 @@ from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.compression import gzipped
 from paddle_serving_server.config import Limits
 from paddle_serving_server.engine.interface import Reply
-from paddle_serving_server.flow import Flow
+from paddle_serving_server.flow import Flow, write_due, write_soon
 from paddle_serving_server.general_model import check_names
 from paddle_serving_server.recalled_calls import RecalledCall
 
@@ -173,7 +173,7 @@ class BrpcStream:
         meter.answered(service, "brpc", started, len(frame.payload), len(answer))
         head = brpc.response_head(meta.correlation_id, len(answer), compression)
         if len(answer) <= _JOINED_BYTES:
-            self.transport.write(head + answer)  # one call of the system, one packet
+            write_soon(self.transport, head + answer)  # one call of the system, one packet
         else:
             self.transport.write(head)
             self.transport.write(answer)
@@ -211,6 +211,7 @@ class BrpcStream:
 
     def _close_when_idle(self) -> None:
         if not self._in_work and (self._deaf or self._last_frames or not self._reader.buffered_bytes):
+            write_due()
             self.transport.close()
 
 
@@ -226,8 +227,9 @@ class _LaneCall:
         self._started = started
 
     def answered(self, outputs: Sequence[Array], reply: Reply) -> None:
+        response = self._call.response(outputs, reply)
         self._stream.leave_lane()
-        self._stream.write(self._frame, self._call.response(outputs, reply), self._started)
+        self._stream.write(self._frame, response, self._started)
         self._stream.move_on()
 
     def failed(self, error: ServingError) -> None:

@@ -26,7 +26,7 @@ from paddle_serving_server import flags
 from paddle_serving_server.monitor import __main__ as monitor
 from paddle_serving_server.protocols import brpc
 from paddle_serving_server.protocols.grpc import methods
-from paddle_serving_server.protocols.http import routes
+from paddle_serving_server.protocols.http import refusal
 from paddle_serving_server.web_service import WebService
 from tests.house import documents
 from tests.house.documents import LINK, Block, blocks_of, same_output, without_blocks
@@ -184,7 +184,7 @@ def test_every_error_is_in_the_table_with_its_numbers() -> None:
     for cls in CLASSES:
         said = [cell.strip() for cell in rows[cls.__name__].split("|")]
         code = next((code for known, code in brpc._CODES if issubclass(cls, known)), RpcError.INTERNAL)
-        status = routes._refusal(cls("x"), as_text=False).status
+        status = refusal.response(cls("x")).status
         over_grpc = methods.refusal(cls("x")).status.name
         answered = ["–"] * 3 if cls in ONLY_AT_THE_CALLER else [str(int(status)), str(int(code)), over_grpc]
         assert said[:4] == [str(int(cls.err_no)), *answered], cls
@@ -196,8 +196,8 @@ def test_every_number_of_an_error_is_explained() -> None:
 
 
 def test_every_status_is_explained() -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in Path(str(routes.__file__)).parent.glob("*.py"))
-    statuses = {*re.findall(r"_Refused\((\d{3})", source), *(str(status) for _, status, _ in routes._STATUS), "405"}
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(str(refusal.__file__)).parent.glob("*.py"))
+    statuses = {*re.findall(r"_Refused\((\d{3})", source), *(str(status) for _, status, _ in refusal._STATUS), "405"}
     explained = set(re.findall(r"^\| (\d{3}) \|", text_of("serve.md"), re.MULTILINE))
     assert statuses - explained == set()
 

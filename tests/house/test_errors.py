@@ -88,6 +88,6 @@ def test_all_protocols_give_an_error_the_same_code() -> None:
 @pytest.mark.parametrize("cls", CLASSES)
 def test_an_error_over_http_carries_its_number_and_its_words(cls: type[ServingError]) -> None:
     response = refusal.response(cls("the words"))
-    assert json.loads(refusal.body) == {"err_no": int(cls.err_no), "err_msg": "the words", "result": "the words"}
-    assert refusal.status >= 400
-    assert ("Retry-After" in refusal.headers) == (refusal.status == 503)
+    assert json.loads(response.body) == {"err_no": int(cls.err_no), "err_msg": "the words", "result": "the words"}
+    assert response.status >= 400
+    assert ("Retry-After" in response.headers) == (response.status == 503)

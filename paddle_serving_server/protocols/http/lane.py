@@ -62,11 +62,7 @@ class _Service:
         self._last_run = _Run(None)
 
     def prepare(self, feed: Sequence[Instance], fetch: tuple[str, ...]) -> tuple[_Outputs, Sequence[Array]] | None:
-        """What a call is and its values; None for one that is not joined with others.
-
-        Raises:
-            ServingError: as in the ordinary way, which is asked again for the words.
-        """
+        """What a call is and its values; None for one that is not joined. Raises where anything is wrong."""
         way = self.way
         if way.version is not self._version or len(self._fetches) > _MAX_FETCHES:
             self._version, self._signature = way.version, way.signature
@@ -127,7 +123,7 @@ class Predictions:
             feed, fetch = body.json_feed(request.body, True)
             read = time.monotonic()
             prepared = service.prepare(feed, tuple(fetch))
-        except ServingError:
+        except Exception:  # whatever it is: it comes again in the ordinary way, which answers and logs it
             return False
         if prepared is None:
             return False

@@ -25,6 +25,7 @@ from paddle_serving_server.protocols.http import (
     management,
     pages,
     pipeline,
+    refusal,
     tensor_body,
     trace,
     variants,
@@ -70,8 +71,8 @@ class Routes:
                     request, await pipeline.answer(self._catalogue, self._limits, request, *parts)
                 )
             if len(parts) == 2 and parts[1] == "prediction":
-                if (refusal := _only(request, ("POST",))) is not None:
-                    return refusal
+                if (not_allowed := _only(request, ("POST",))) is not None:
+                    return not_allowed
                 return self._counted(request, parts, started, await self._prediction(request, parts[0]))
             if self._catalogue.has_only_pipelines:
                 return pipeline.not_found(self._paths())

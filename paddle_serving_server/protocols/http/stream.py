@@ -18,7 +18,8 @@ import orjson
 
 from paddle_serving_client.errors import ErrNo
 from paddle_serving_server.config import Limits
-from paddle_serving_server.flow import Flow
+from paddle_serving_server.flow import Flow, write_due, write_soon
+from paddle_serving_server.protocols.http import heads
 from paddle_serving_server.protocols.http.message import REASONS, Body, HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class HttpStream:
         """Whether what still comes is ignored: the framing is lost, or this was the last request."""
         self._last_words = b""
         self._head_bytes = 0
+        self._chunk = b""
+        """What came last, if a request begins with it."""
         self._expect_head()
 
     @property
@@ -87,7 +90,13 @@ class HttpStream:
         """Take bytes from the peer."""
         if self._deaf:
             return
+        self._chunk = b""
         if self._in_head:
+            if not self._head_bytes:
+                if (known := heads.recalled(data)) is not None:
+                    self._accept(known.request_with(data, self._peer), known.keep_alive)
+                    return
+                self._chunk = data
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -124,14 +133,14 @@ class HttpStream:
         elif self._head_bytes or not self._in_head:
             self._refuse(408, "the request did not arrive in time")
         else:
-            self.transport.close()
+            self._close()
 
     def drain(self, peer_is_done: bool = False) -> None:
         """Close after what was accepted is answered."""
         self._draining = True
         self._deaf |= peer_is_done
         if self.is_idle and self._in_head and not self._head_bytes:
-            self.transport.close()
+            self._close()
 
     def connection_lost(self) -> None:
         """The peer is gone: nobody waits for the answer."""
@@ -209,7 +218,7 @@ class HttpStream:
         if expect is not None:
             if expect.lower() != "100-continue":
                 raise _Refused(417, "the only expectation understood is 100-continue")
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            write_soon(self.transport, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_chunk_header(self) -> None:
         """One chunk of a chunked body begins."""
@@ -240,7 +249,12 @@ class HttpStream:
             body = self._large.toreadonly()
         request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body, self._peer)
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
+        if self._chunk and not self._parser.should_upgrade():
+            heads.remember(self._chunk, request, keep_alive)
         self._expect_head()
+        self._accept(request, keep_alive)
+
+    def _accept(self, request: HttpRequest, keep_alive: bool) -> None:
         self.deadline = float("inf")
         if self.is_idle and self._flow.is_writable:
             self._taken = request, keep_alive
@@ -296,6 +310,7 @@ class HttpStream:
             self._close()
 
     def _close(self) -> None:
+        write_due()
         if self._last_words:
             self.transport.write(self._last_words)
         self.transport.close()
@@ -312,7 +327,12 @@ class HttpStream:
         elif request.headers.get("connection", "").lower() == "keep-alive":
             head.append("Connection: keep-alive")
         raw = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
-        self.transport.write(raw if request.method == "HEAD" else raw + response.body)
+        whole = raw if request.method == "HEAD" else raw + response.body
+        if len(whole) < _LARGE_BYTES:
+            write_soon(self.transport, whole)
+        else:
+            write_due()
+            self.transport.write(whole)
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer a framing error, after what was accepted before it, and close."""

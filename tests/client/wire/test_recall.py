@@ -1,15 +1,21 @@
 """What is recalled is what would have been read."""
 
+import random
+import struct
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from paddle_serving_client.errors import ServingError
-from paddle_serving_client.wire import general_model, recall
+from paddle_serving_client.message import Array
+from paddle_serving_client.wire import brpc, general_model, recall
+from paddle_serving_client.wire.proto.baidu_rpc_meta_pb2 import RpcMeta, RpcResponseMeta
 from paddle_serving_client.wire.protobuf import bytes_field, number_field, pack_few
-from paddle_serving_client.wire.tensors import WireRequest
+from paddle_serving_client.wire.tensors import ModelOutput, WireRequest, WireResponse, WireTensor
 
 NAMES = st.sampled_from(["x", "y"])
 
@@ -93,3 +99,36 @@ def test_the_values_of_the_first_message_are_not_kept() -> None:
     general_model.decode_request(received)
     assert recall.recalled(memoryview(message)) is not None
     received.clear()  # refused while anything is a view of it
+
+
+ARRAYS = st.sampled_from([np.float32, np.float64, np.int32, np.int64, np.float16, np.uint8, np.bool_]).flatmap(
+    lambda kind: hnp.arrays(kind, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
+)
+
+
+@given(array=ARRAYS, other=st.randoms(use_true_random=False), log_id=st.integers(0, 2**63 - 1))
+def test_what_stands_around_the_values_is_the_same_for_other_values(
+    array: Array, other: random.Random, log_id: int
+) -> None:
+    def response(values: Array) -> WireResponse:
+        tensor = WireTensor(name="fc_0.tmp_1", alias="price", array=values)
+        output = ModelOutput(tensors=(tensor,), engine_name="GeneralInferOp_0")
+        return WireResponse(outputs=(output,), profile_time=(1 << 50, 1 << 51), log_id=log_id)
+
+    around = general_model.around_values(response(array).outputs[0])
+    if around is None:
+        assert not array.size or array.dtype in (np.int32, np.int64, np.bool_)
+        return
+    values = np.frombuffer(other.randbytes(array.nbytes), array.dtype).reshape(array.shape)
+    before, after = around
+    times, number = general_model.profile_times(1 << 50, 1 << 51), general_model.log_id_field(log_id)
+    assert before + values.tobytes() + after + times + number == general_model.encode_response(response(values))
+
+
+@given(number=st.integers(-(2**63), 2**63 - 1), size=st.integers(0, 2**31 - 1), compression=st.sampled_from([0, 2, 3]))
+def test_the_head_of_a_reply_is_what_protobuf_writes(number: int, size: int, compression: int) -> None:
+    meta = RpcMeta(response=RpcResponseMeta(error_code=0), compress_type=compression, correlation_id=number)
+    raw = meta.SerializeToString()
+    assert (
+        brpc.response_head(number, size, compression) == struct.pack(">4sII", b"PRPC", len(raw) + size, len(raw)) + raw
+    )

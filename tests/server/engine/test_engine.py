@@ -4,58 +4,22 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client.errors import BadInput, Busy, DeadlineExceeded, EngineLost, ServingError
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
-from paddle_serving_server.engine.settings import EngineConfig
 from tests import models
 from tests.server.engine.mortal_worker import DEADLY, SLEEPY
-from tests.serving import ROOT
-
-
-class EngineProcess:
-    """What the supervisor does: a listening socket that survives, and a worker behind it."""
-
-    def __init__(self, folder: Path, path: str) -> None:
-        self.path = path
-        self._config = EngineConfig(folder=str(folder), options=ModelOptions(threads=1))
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(path)
-        self._listener.listen()
-        self.start()
-
-    def start(self) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fds = (self._listener.fileno(), theirs.fileno())
-        command = [sys.executable, "-m", "tests.server.engine.mortal_worker", *map(str, fds)]
-        self.process = subprocess.Popen(command, pass_fds=fds, cwd=ROOT)
-        theirs.close()
-        self.control.send(self._config.to_json().encode())
-
-    def restart_when_dead(self) -> None:
-        self.process.wait(20)
-        self.control.close()
-        self.start()
-
-    def close(self) -> None:
-        self.control.close()
-        self.process.wait(20)
-        self._listener.close()
+from tests.server.engine.processes import EngineProcess, assert_own, connected, rows
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +30,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     process.close()
 
 
-@contextlib.asynccontextmanager
-async def connected(engine: EngineProcess, max_waiting: int = 1000) -> AsyncIterator[tuple[Channel, list[bool]]]:
-    hung: list[bool] = []
-    channel = Channel(engine.path, max_waiting, lambda: hung.append(True), hung_s=1.0)
-    await asyncio.wait_for(channel.ready(), 30)
-    try:
-        yield channel, hung
-    finally:
-        await channel.close()
-
-
 def against(engine: EngineProcess, scene: Callable[[Channel, list[bool]], Awaitable[Any]], **options: int) -> Any:
     async def play() -> Any:
         async with connected(engine, **options) as (channel, hung):
@@ -85,19 +38,8 @@ def against(engine: EngineProcess, scene: Callable[[Channel, list[bool]], Awaita
     return asyncio.run(play())
 
 
-def rows(count: int, seed: int, first: float | None = None) -> Array:
-    x = np.random.default_rng(seed).normal(size=(count, 13)).astype(np.float32)
-    if first is not None:
-        x[0, 0] = first
-    return x
-
-
 async def price(channel: Channel, x: Array, deadline_s: float = 60.0) -> Reply:
     return await channel.run(channel.signature.arrange({"x": x}), (0,), time.monotonic() + deadline_s)
-
-
-def assert_own(reply: Reply, x: Array) -> None:
-    np.testing.assert_allclose(reply.arrays[0], x @ models.UCI_W[:, None] + models.UCI_B, rtol=1e-3, atol=1e-3)
 
 
 CALLS = st.lists(

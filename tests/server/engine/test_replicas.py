@@ -9,7 +9,7 @@ from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.replicas import Replicas
 from tests import models
 from tests.server.engine.mortal_worker import SLEEPY
-from tests.server.engine.test_engine import EngineProcess, assert_own, rows
+from tests.server.engine.processes import EngineProcess, assert_own, rows
 
 
 def test_a_request_goes_where_the_fewest_wait_and_never_to_the_dead(tmp_path: Path) -> None:
