@@ -26,7 +26,7 @@ from typing import Any
 import uvloop
 
 from paddle_serving_client.errors import Busy, ServingError
-from paddle_serving_server import chrome_trace, hosting, log, recording
+from paddle_serving_server import chrome_trace, heap, hosting, log, recording
 from paddle_serving_server.assembly import Assembly
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.chain_service import ChainService
@@ -248,6 +248,7 @@ def main(argv: Iterable[str]) -> int:
     """Serve what the supervisor's config says."""
     for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
+    heap.keep_freed_memory()
     *listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
     raw_config = control.recv(MAX_MESSAGE_BYTES)
     log.configure(json.loads(raw_config)["log_level"], "front")

@@ -25,7 +25,7 @@ from paddle_serving_app.signature import Arranged
 from paddle_serving_client.encryption import key_from_text
 from paddle_serving_client.errors import BackendFailed, DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array, Lod
-from paddle_serving_server import log
+from paddle_serving_server import heap, log
 from paddle_serving_server.engine import batch, messages, segments
 from paddle_serving_server.engine.origin import Unchanged, taken
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
@@ -300,6 +300,7 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     """Load what the supervisor asks for, say so, and serve."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they reach the whole group; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
+    heap.keep_freed_memory()
     listener, control = (socket.socket(fileno=int(fd)) for fd in argv)
     config = EngineConfig.from_json(control.recv(MAX_MESSAGE_BYTES))
     log.configure(config.log_level, f"engine {Path(config.folder).name}")
