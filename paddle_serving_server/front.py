@@ -25,6 +25,7 @@ from typing import Any
 
 import uvloop
 
+from paddle_serving_app.ops.arrays import put_inputs_in
 from paddle_serving_client.errors import Busy, ServingError
 from paddle_serving_server import chrome_trace, heap, hosting, log, recording
 from paddle_serving_server.assembly import Assembly
@@ -35,6 +36,7 @@ from paddle_serving_server.counters import Counters
 from paddle_serving_server.engine.channel import HUNG_S, Channel
 from paddle_serving_server.engine.live import Live
 from paddle_serving_server.engine.replicas import Replicas
+from paddle_serving_server.engine.segments import SegmentPool
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
 from paddle_serving_server.listener import Listener
 from paddle_serving_server.meter import Meter
@@ -60,6 +62,8 @@ class Front:
         self._stop = asyncio.Event()
         self._grace_s = config.grace_s
         self._counters = Counters(config.counters)
+        self._pool = SegmentPool()
+        put_inputs_in(self._pool.empty)
         self._wrappers = Wrappers(config, self._counters)
         self._assembly = Assembly(config, self._live, self._wrappers)
         self._weights: dict[str, Mapping[str, object]] = {}
@@ -129,7 +133,7 @@ class Front:
         room = math.ceil(limits.max_waiting / len(paths))
         model = f"{Path(EngineConfig.from_json(key).folder).name}, version {number}"
         channels = [
-            Channel(path, room, partial(self._tell, {"hung": path}), hung_s, f"{model}, instance {k}")
+            Channel(path, room, partial(self._tell, {"hung": path}), self._pool, hung_s, f"{model}, instance {k}")
             for k, path in enumerate(paths, 1)
         ]
         before = await live.switch(number, Replicas(channels), Path(source).name)

@@ -39,7 +39,7 @@ class Classify(WebService):
 
     def preprocess(self, feed: list[Any] = [], fetch: list[str] = []) -> tuple[Any, ...]:  # noqa: B006
         """Pictures to the model's input."""
-        return {"image": np.stack([self.to_input(instance["image"]) for instance in feed])}, ["score"], True
+        return {"image": self.to_input.batch(instance["image"] for instance in feed)}, ["score"], True
 
     def postprocess(
         self,

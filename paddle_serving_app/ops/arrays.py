@@ -1,9 +1,10 @@
 """The arrays that operations take and give, and the checks and limits they share."""
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from paddle_serving_client.errors import BadInput, TooLarge
 from paddle_serving_client.message import Array, describe
@@ -21,6 +22,24 @@ MAX_SIDE = 16_384
 """Pixels. libwebp ends at 16,383; longer sides are panoramas, or somebody trying."""
 MAX_ASPECT = 200
 """Longest side over shortest."""
+
+
+def new_input(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+    """Memory for what a model will read, not filled: where it reads it, if somebody has said where that is."""
+    return _new_input(shape, kind)
+
+
+def put_inputs_in(memory: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]) -> None:
+    """Say where what is made for a model is put from now on, in this process: a server puts it where its engines read.
+
+    Args:
+        memory: called as `numpy.empty(shape, dtype)`, from any thread.
+    """
+    global _new_input
+    _new_input = memory
+
+
+_new_input: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]] = np.empty
 
 
 def require_hwc(image: Array, what: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from paddle_serving_app.ops.arrays import Float32
+from paddle_serving_app.ops.arrays import Float32, ImageU8, new_input
 from paddle_serving_client.message import Array
 
 Step = Callable[[Any], Any]
@@ -38,13 +38,22 @@ class LookedUp:
         self._order = (2, 1, 0) if swaps else (0, 1, 2)
 
     def __call__(self, img: Any) -> Array:
-        is_array = isinstance(img, np.ndarray)
-        if not is_array or img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3 or not img.size:
+        if not takes(img):
             for step in self._steps:
                 img = step(img)
             return img  # type: ignore[no-any-return]
-        result = np.empty((3, *img.shape[:2]), np.float32)
+        result = new_input((3, *img.shape[:2]), np.float32)
+        self.into(result, img)
+        return result
+
+    def into(self, result: Array, img: ImageU8) -> None:
+        """Look up a picture, one that `takes` accepts, into an array of its shape, (3, H, W)."""
         planes = cv2.split(img)
         for k, (table, channel) in enumerate(zip(self._tables, self._order, strict=True)):
             cv2.LUT(planes[channel], table, dst=result[k])
-        return result
+
+
+def takes(img: Any) -> bool:
+    """Whether something is a picture that can be looked up."""
+    is_picture = isinstance(img, np.ndarray) and img.dtype == np.uint8 and img.ndim == 3
+    return is_picture and img.shape[2] == 3 and img.size > 0

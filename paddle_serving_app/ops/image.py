@@ -1,12 +1,12 @@
 """Colour, arithmetic and layout of pictures, one step each, and `Sequential` to join them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from paddle_serving_app.ops.arrays import Float32, require_hwc
-from paddle_serving_app.ops.fused import LookedUp
+from paddle_serving_app.ops.arrays import Float32, new_input, require_hwc
+from paddle_serving_app.ops.fused import LookedUp, takes
 from paddle_serving_client.errors import BadConfig, BadInput
 from paddle_serving_client.message import Array, describe
 
@@ -29,12 +29,42 @@ class Sequential:
         self._joined: list[Callable[[Any], Any]] = []
 
     def __call__(self, img: Any) -> Any:
+        for step in self._steps():
+            img = step(img)
+        return img
+
+    def batch(self, items: Iterable[Any]) -> Array:
+        """The results of several items as one array, on a new axis 0: as `numpy.stack`, without its copy.
+
+        Args:
+            items: one or more, each as for a call.
+
+        Raises:
+            BadInput: there are none, or their results differ in shape.
+        """
+        steps = self._steps()
+        last = steps[-1] if steps and isinstance(steps[-1], LookedUp) else None
+        results = []
+        for item in items:
+            for step in steps[:-1] if last is not None else steps:
+                item = step(item)
+            results.append(item)
+        if last is not None and results and all(map(takes, results)) and len({r.shape for r in results}) == 1:
+            whole: Array = new_input((len(results), 3, *results[0].shape[:2]), np.float32)
+            for into, picture in zip(whole, results, strict=True):
+                last.into(into, picture)
+            return whole
+        arrays = [np.asarray(result if last is None else last(result)) for result in results]
+        if len({array.shape for array in arrays}) != 1:
+            shapes = " and ".join(sorted({str(list(array.shape)) for array in arrays})[:4]) or "nothing"
+            raise BadInput(f"a batch needs results of one shape, got {shapes}")
+        return np.stack(arrays)
+
+    def _steps(self) -> list[Callable[[Any], Any]]:
         steps = tuple(self.transforms)
         if steps != self._joined_from:  # scripts may add to the list at any time
             self._joined, self._joined_from = _joined(steps), steps
-        for step in self._joined:
-            img = step(img)
-        return img
+        return self._joined
 
     def __repr__(self) -> str:
         return "Sequential(\n" + "".join(f"    {t}\n" for t in self.transforms) + ")"

@@ -22,7 +22,6 @@ TRIES = 2
 """How often a request is given to an engine before its death is the answer; several that were joined: once."""
 _RECONNECT_S = 0.05
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)
-_MAX_SHARED_BYTES = 2 << 30
 _MESSAGES_AT_ONCE = 8
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
@@ -41,6 +40,8 @@ class _Pending:
     tries: int = 0
     sent: float = 0.0
     segment: segments.Segment | None = None
+    lent: segments.Lent | None = None
+    """Where the segment is one that user code has filled: it stays as long as the array, which is in `arranged`."""
     offsets: list[int] = field(default_factory=list)
     end: int = 0
 
@@ -54,9 +55,15 @@ class Channel:
     version = "1"
 
     def __init__(
-        self, path: str, max_waiting: int, on_hung: Callable[[], None], hung_s: float = HUNG_S, title: str = ""
+        self,
+        path: str,
+        max_waiting: int,
+        on_hung: Callable[[], None],
+        pool: segments.SegmentPool,
+        hung_s: float = HUNG_S,
+        title: str = "",
     ) -> None:
-        """`title` is what people call this engine."""
+        """`pool` is that of the front; `title` is what people call this engine."""
         self._path = path
         self._title = title or path
         self._hung_s = hung_s
@@ -64,7 +71,7 @@ class Channel:
         self._max_waiting = max_waiting
         self._on_hung = on_hung
         self._loop = asyncio.get_running_loop()
-        self._pool = segments.SegmentPool(_MAX_SHARED_BYTES)
+        self._pool = pool
         self._pending: dict[int, _Pending] = {}
         self._waiting = 0
         self._last_id = 0
@@ -136,13 +143,18 @@ class Channel:
             self._fail(pending, Stopping("the server is stopping"))
         self._pending.clear()
         self._waiting = 0
-        self._pool.close()
 
     # -- the way out
 
     def _place(self, pending: _Pending) -> None:
-        """Put the tensors where the engine will read them: this is the copy in."""
+        """Put the tensors where the engine will read them: this is the copy in, unless they were made there."""
         arrays = pending.arranged.arrays
+        if len(arrays) == 1 and (found := self._pool.lent(arrays[0])) is not None:
+            pending.lent, offset = found
+            pending.lent.is_in_use = True
+            pending.segment = pending.lent.segment
+            pending.offsets, pending.end = [offset], offset + arrays[0].nbytes
+            return
         pending.offsets, pending.end = segments.layout(arrays)
         if pending.end <= messages.INLINE_BYTES:
             return
@@ -275,7 +287,10 @@ class Channel:
         return pending
 
     def _release(self, pending: _Pending) -> None:
-        if pending.segment is not None:
+        if pending.lent is not None:
+            pending.lent.is_in_use = False
+            pending.lent = pending.segment = None
+        elif pending.segment is not None:
             self._pool.give_back(pending.segment)
             pending.segment = None
 

@@ -4,18 +4,29 @@ A front owns its segments. The engine maps each once and writes outputs behind t
 a crash on either side leaves nothing behind: the kernel frees a segment when the last process that maps it is gone.
 """
 
+import math
 import mmap
 import os
+import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from paddle_serving_client.errors import Busy
 from paddle_serving_client.message import Array
 
 ALIGN = 64
 """Tensors start at multiples of this, a cache line and the width of the widest vector unit."""
+MAX_BYTES = 2 << 30
+"""Of one front, for all its engines."""
+LEAST_LENT_BYTES = 48 << 10
+"""Smaller arrays travel inside a message."""
+_ROOM_FOR_OUTPUTS = 4096
+"""Behind what user code fills, for outputs of the size of a list of scores."""
+_MOST_LENT = 64
 _SMALLEST = 1 << 18
 _KEPT_FREE_BYTES = 256 << 20
 """Free segments beyond this are given back to the system."""
@@ -69,14 +80,31 @@ def discard(segment: Segment) -> None:
     os.close(segment.fd)
 
 
-class SegmentPool:
-    """The segments of one front towards one engine."""
+@dataclass(slots=True, eq=False)
+class Lent:
+    """A segment behind an array that user code fills."""
 
-    def __init__(self, max_bytes: int) -> None:
+    segment: Segment
+    address: int
+    is_in_use: bool = False
+    """Whether an engine reads it, and may write outputs behind what it reads: then for nobody else."""
+
+
+class SegmentPool:
+    """The segments of one front. Who takes one gives it back; who was lent one lets go of the array.
+
+    Arrays are lent to threads that run user code; everything else happens on the front's event loop.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._total = 0
         self._free: list[Segment] = []
         self._made = 0
+        self._lent: dict[int, Lent] = {}
+        """By the id of the array that holds a segment."""
+        self._lock = threading.RLock()
+        """One that its thread may take again: an array may be let go of anywhere."""
 
     def take(self, size: int) -> Segment:
         """A segment of at least `size` bytes that nobody else uses.
@@ -84,30 +112,68 @@ class SegmentPool:
         Raises:
             Busy: the segments in use fill the memory allowed.
         """
-        for k, segment in enumerate(self._free):
-            if segment.size >= size:
-                return self._free.pop(k)
-        rounded = max(_SMALLEST, 1 << (size - 1).bit_length())
-        while self._free and self._total + rounded > self._max_bytes:
-            self._forget(self._free.pop())
-        if self._total + rounded > self._max_bytes:
-            raise Busy(f"requests in work fill the {self._max_bytes >> 20} MiB of shared memory; try again later")
-        self._made += 1
-        self._total += rounded
-        return create(self._made, rounded)
+        with self._lock:
+            for k, segment in enumerate(self._free):
+                if segment.size >= size:
+                    return self._free.pop(k)
+            rounded = max(_SMALLEST, 1 << (size - 1).bit_length())
+            while self._free and self._total + rounded > self._max_bytes:
+                self._forget(self._free.pop())
+            if self._total + rounded > self._max_bytes:
+                raise Busy(f"requests in work fill the {self._max_bytes >> 20} MiB of shared memory; try again later")
+            self._made += 1
+            self._total += rounded
+            return create(self._made, rounded)
 
     def give_back(self, segment: Segment) -> None:
         """Make a segment free for the next request."""
-        self._free.append(segment)
-        self._free.sort(key=lambda s: s.size)
-        while sum(s.size for s in self._free) > _KEPT_FREE_BYTES:
-            self._forget(self._free.pop())
+        with self._lock:
+            self._free.append(segment)
+            self._free.sort(key=lambda s: s.size)
+            while sum(s.size for s in self._free) > _KEPT_FREE_BYTES:
+                self._forget(self._free.pop())
+
+    def empty(self, shape: tuple[int, ...], kind: DTypeLike) -> Array:
+        """As `numpy.empty`, in a segment where that is worth it and there is room: an engine reads it there."""
+        size = math.prod(shape) * np.dtype(kind).itemsize
+        if not LEAST_LENT_BYTES <= size <= self._max_bytes >> 4:
+            return np.empty(shape, kind)
+        with self._lock:
+            if len(self._lent) >= _MOST_LENT:
+                return np.empty(shape, kind)
+            try:
+                segment = self.take(aligned(size) + _ROOM_FOR_OUTPUTS)
+            except Busy:
+                return np.empty(shape, kind)
+            whole = np.frombuffer(segment.memory, np.uint8)
+            self._lent[id(whole)] = Lent(segment, _address(whole))
+            weakref.finalize(whole, self._returned, id(whole)).atexit = False
+        array: Array = whole[:size].view(kind).reshape(shape)
+        return array
+
+    def lent(self, array: Array) -> tuple[Lent, int] | None:
+        """The segment that an array lies in, and where; None if it lies elsewhere, or an engine reads there already."""
+        owner: object = array
+        while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        found = self._lent.get(id(owner))
+        return None if found is None or found.is_in_use else (found, _address(array) - found.address)
 
     def close(self) -> None:
         """Let go of the free segments."""
-        while self._free:
-            self._forget(self._free.pop())
+        with self._lock:
+            while self._free:
+                self._forget(self._free.pop())
+
+    def _returned(self, owner: int) -> None:
+        with self._lock:
+            self.give_back(self._lent.pop(owner).segment)
 
     def _forget(self, segment: Segment) -> None:
         self._total -= segment.size
         discard(segment)
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -14,6 +14,7 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
+from paddle_serving_server.engine.segments import SegmentPool
 from paddle_serving_server.engine.settings import EngineConfig
 from tests import models
 from tests.serving import ROOT
@@ -52,7 +53,7 @@ class EngineProcess:
 @contextlib.asynccontextmanager
 async def connected(engine: EngineProcess, max_waiting: int = 1000) -> AsyncIterator[tuple[Channel, list[bool]]]:
     hung: list[bool] = []
-    channel = Channel(engine.path, max_waiting, lambda: hung.append(True), hung_s=1.0)
+    channel = Channel(engine.path, max_waiting, lambda: hung.append(True), SegmentPool(), hung_s=1.0)
     await asyncio.wait_for(channel.ready(), 30)
     try:
         yield channel, hung

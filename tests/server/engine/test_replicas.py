@@ -7,6 +7,7 @@ from pathlib import Path
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.replicas import Replicas
+from paddle_serving_server.engine.segments import SegmentPool
 from tests import models
 from tests.server.engine.mortal_worker import SLEEPY
 from tests.server.engine.processes import EngineProcess, assert_own, rows
@@ -17,7 +18,7 @@ def test_a_request_goes_where_the_fewest_wait_and_never_to_the_dead(tmp_path: Pa
     processes = [EngineProcess(folder, str(tmp_path / f"{k}.sock")) for k in range(2)]
 
     async def scene() -> None:
-        replicas = Replicas([Channel(process.path, 100, lambda: None) for process in processes])
+        replicas = Replicas([Channel(process.path, 100, lambda: None, SegmentPool()) for process in processes])
         await asyncio.wait_for(replicas.ready(), 30)
 
         async def price(seed: int, first: float | None = None) -> Reply:
