@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 Report = Mapping[str, object]
 """What became of an attempt to load a new version: state, reason, at."""
 _GRACE_WITHOUT_SUPERVISOR_S = 1.0
+_LONGEST_TURN_S = 0.0005
+"""How long user code in a thread may keep the interpreter while the event loop waits for it; Python's own is 5 ms."""
 
 
 class Front:
@@ -253,6 +255,7 @@ def main(argv: Iterable[str]) -> int:
     for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
     heap.keep_freed_memory()
+    sys.setswitchinterval(_LONGEST_TURN_S)
     *listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
     raw_config = control.recv(MAX_MESSAGE_BYTES)
     log.configure(json.loads(raw_config)["log_level"], "front")

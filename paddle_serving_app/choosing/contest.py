@@ -48,6 +48,8 @@ _LONGEST_TURN_S = 0.5
 """Of a slow model; one run is always made."""
 _MANY = 10_000
 _HOPELESSLY_SLOWER = 6.0
+_SECOND_LOOK_PART = 0.05
+"""Part of the time that is left for whom the first look made seem hopeless."""
 _CLEARLY_SLOWER = 2.5
 """Who takes so many times as long is not timed any further: at first, and once there were some turns."""
 _STILL_A_CHANCE = 1.6
@@ -240,6 +242,8 @@ class _Contest:
 
     def _race(self, rivals: Sequence[Contestant]) -> None:
         """Let them take turns until the order is clear, or the time is up."""
+        for rival in rivals:
+            self._look_again(rival, min(other.time() for other in rivals))
         for number in range(self._effort.rounds):
             best = min((rival.time() for rival in rivals if rival.is_in), default=math.inf)
             too_slow = best * (_HOPELESSLY_SLOWER if number < _LEAST_ROUNDS - 1 else _CLEARLY_SLOWER)
@@ -249,6 +253,14 @@ class _Contest:
             for rival in running:
                 if self._turn(rival, 1) is None and time.monotonic() > self._until:
                     return
+
+    def _look_again(self, rival: Contestant, best: float) -> None:
+        """Who seems hopeless may have been disturbed: one more run, where that costs little."""
+        seconds = rival.first_ms / 1000
+        is_hopeless = rival.is_in and not rival.ms and rival.time() > _HOPELESSLY_SLOWER * best
+        if is_hopeless and seconds < _SECOND_LOOK_PART * (self._until - time.monotonic()):
+            ms = self._run(rival, 1, 1.0 + 10 * seconds, runs=2, seconds=seconds)
+            rival.first_ms = min(rival.first_ms, math.inf if ms is None else ms)
 
     def _turn(self, rival: Contestant, rows: int) -> float | None:
         """A few runs of one candidate, in milliseconds each; None when the time is up, or the candidate is out."""

@@ -27,6 +27,8 @@ LEAST_LENT_BYTES = 48 << 10
 _ROOM_FOR_OUTPUTS = 4096
 """Behind what user code fills, for outputs of the size of a list of scores."""
 _MOST_LENT = 64
+_PART_THAT_IS_LENT = 4
+"""One part in so many may be lent: user code that keeps arrays leaves the rest to requests."""
 _SMALLEST = 1 << 18
 _KEPT_FREE_BYTES = 256 << 20
 """Free segments beyond this are given back to the system."""
@@ -101,6 +103,7 @@ class SegmentPool:
         self._total = 0
         self._free: list[Segment] = []
         self._made = 0
+        self._lent_bytes = 0
         self._lent: dict[int, Lent] = {}
         """By the id of the array that holds a segment."""
         self._lock = threading.RLock()
@@ -136,10 +139,9 @@ class SegmentPool:
     def empty(self, shape: tuple[int, ...], kind: DTypeLike) -> Array:
         """As `numpy.empty`, in a segment where that is worth it and there is room: an engine reads it there."""
         size = math.prod(shape) * np.dtype(kind).itemsize
-        if not LEAST_LENT_BYTES <= size <= self._max_bytes >> 4:
-            return np.empty(shape, kind)
         with self._lock:
-            if len(self._lent) >= _MOST_LENT:
+            is_room = self._lent_bytes + size <= self._max_bytes // _PART_THAT_IS_LENT and len(self._lent) < _MOST_LENT
+            if size < LEAST_LENT_BYTES or not is_room:
                 return np.empty(shape, kind)
             try:
                 segment = self.take(aligned(size) + _ROOM_FOR_OUTPUTS)
@@ -147,6 +149,7 @@ class SegmentPool:
                 return np.empty(shape, kind)
             whole = np.frombuffer(segment.memory, np.uint8)
             self._lent[id(whole)] = Lent(segment, _address(whole))
+            self._lent_bytes += segment.size
             weakref.finalize(whole, self._returned, id(whole)).atexit = False
         array: Array = whole[:size].view(kind).reshape(shape)
         return array
@@ -157,7 +160,9 @@ class SegmentPool:
         while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
             owner = owner.base
         found = self._lent.get(id(owner))
-        return None if found is None or found.is_in_use else (found, _address(array) - found.address)
+        if found is None or found.is_in_use or (offset := _address(array) - found.address) % ALIGN:
+            return None
+        return found, offset
 
     def close(self) -> None:
         """Let go of the free segments."""
@@ -167,7 +172,9 @@ class SegmentPool:
 
     def _returned(self, owner: int) -> None:
         with self._lock:
-            self.give_back(self._lent.pop(owner).segment)
+            segment = self._lent.pop(owner).segment
+            self._lent_bytes -= segment.size
+            self.give_back(segment)
 
     def _forget(self, segment: Segment) -> None:
         self._total -= segment.size

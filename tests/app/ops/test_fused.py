@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_serving_app.ops import fused
+from paddle_serving_app.ops import arrays, fused
 from paddle_serving_app.reader import BGR2RGB, RGB2BGR, CenterCrop, Div, Normalize, Sequential, Transpose
+from paddle_serving_client.errors import BadInput
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 CHAINS: dict[str, list[Callable[[Any], Any]]] = {
@@ -56,3 +57,41 @@ def test_only_what_treats_each_value_alone_is_joined() -> None:
     picture = np.full((4, 4, 3), 100, np.uint8)
     assert Sequential([Halved(2), Transpose((2, 0, 1))])(picture).shape == (3, 2, 4)
     assert fused.LookedUp([Div(2)], False, Transpose((2, 0, 1)))(picture).shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_a_batch_is_its_results_stacked(name: str, kind: type[np.generic]) -> None:
+    random = np.random.default_rng(1)
+    pictures = [random.integers(0, 256, (24, 31, 3)).astype(kind) for _ in range(3)]
+    sequence = Sequential(CHAINS[name])
+    for count in (1, 3):
+        np.testing.assert_array_equal(
+            sequence.batch(iter(pictures[:count])), np.stack([sequence(picture) for picture in pictures[:count]])
+        )
+    np.testing.assert_array_equal(Sequential([Div(2)]).batch(pictures), np.stack(pictures) / 2)
+
+
+def test_a_batch_of_nothing_or_of_several_shapes_is_refused() -> None:
+    sequence = Sequential(CHAINS["without a swap"])
+    for shapes, words in (([], "nothing"), ([(4, 4, 3), (4, 5, 3)], r"\[3, 4, 4\] and \[3, 4, 5\]")):
+        with pytest.raises(BadInput, match=words):
+            sequence.batch(np.zeros(shape, np.uint8) for shape in shapes)
+
+
+def test_what_is_made_for_a_model_is_put_where_somebody_says() -> None:
+    asked = []
+
+    def memory(shape: tuple[int, ...], kind: Any) -> Any:
+        asked.append(shape)
+        return np.empty(shape, kind)
+
+    arrays.put_inputs_in(memory)
+    try:
+        picture = np.zeros((4, 5, 3), np.uint8)
+        sequence = Sequential(CHAINS["without a swap"])
+        sequence.batch([picture, picture])
+        sequence(picture)
+    finally:
+        arrays.put_inputs_in(np.empty)
+    assert asked == [(2, 3, 4, 5), (3, 4, 5)]

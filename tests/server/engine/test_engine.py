@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,35 @@ def test_under_load_requests_are_joined(engine: EngineProcess) -> None:
             assert_own(reply, x)
         assert {reply.rows for reply in replies} == {20}
         assert replies[0].queue_ms > 100
+        await sleeper
+
+    against(engine, scene)
+
+
+def test_arrays_that_lie_where_the_engine_reads_are_answered_in_place(engine: EngineProcess) -> None:
+    """And again while they are read, joined with others, after an engine died, and cancelled."""
+
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        def lent(count: int, seed: int) -> Array:
+            x = channel._pool.empty((count, 13), np.float32)
+            x[...] = rows(count, seed)
+            assert channel._pool.lent(x) is not None
+            return x
+
+        for _ in range(3):
+            xs = [lent(1000 + k, k) for k in range(6)]
+            calls = [price(channel, x) for x in (*xs, xs[0], xs[0][:940], xs[1])]
+            for reply, x in zip(await asyncio.gather(*calls), (*xs, xs[0], xs[0][:940], xs[1]), strict=True):
+                assert_own(reply, x)
+        sleeper = asyncio.ensure_future(price(channel, rows(1, 0, SLEEPY)))
+        await asyncio.sleep(0.05)
+        task = asyncio.ensure_future(price(channel, lent(1500, 8)))
+        dying = asyncio.ensure_future(price(channel, x := lent(1600, 9)))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        engine.process.kill()
+        await asyncio.to_thread(engine.restart_when_dead)
+        assert_own(await dying, x)
         await sleeper
 
     against(engine, scene)
