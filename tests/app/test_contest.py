@@ -70,6 +70,12 @@ def test_the_fastest_that_is_right(among: Among) -> None:
     assert children() == []
 
 
+def test_who_is_slow_at_first_only_is_looked_at_again(among: Among) -> None:
+    plan = among("honest", "stutters")
+    assert plan is not None
+    assert plan.candidate.backend == "stutters"
+
+
 def test_who_hangs_is_left_behind(among: Among) -> None:
     started = time.monotonic()
     plan = among("hangs", "quick")
