@@ -37,6 +37,7 @@ _MAX_LENGTH = 0xFFFFFE
 _MAX_RANK = 16
 _KEPT_BYTES = 16 << 20
 """A parser that has read a longer document is not kept: it holds some ten times that much memory."""
+_PIECE = 1 << 18
 _parsers = threading.local()
 
 
@@ -65,8 +66,9 @@ def loads(text: bytes | bytearray | memoryview) -> Any:
 
 
 def count(text: bytes | bytearray | memoryview, character: bytes) -> int:
-    """How often a character occurs; quick also where it is often."""
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == character[0]))
+    """How often a character occurs; quick also where it is often. In pieces that stay in the processor's cache."""
+    whole, wanted = np.frombuffer(text, np.uint8), character[0]
+    return sum(int(np.count_nonzero(whole[k : k + _PIECE] == wanted)) for k in range(0, len(whole), _PIECE))
 
 
 class _Reader:
