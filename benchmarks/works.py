@@ -61,7 +61,7 @@ FLAGS: Mapping[str, Sequence[str]] = {
     "w1": ("--fronts 2", ""),
     "w1b": ("",),
     "w2": ("--fronts 2", ""),
-    "w3": ("--fronts 2", ""),
+    "w3": ("", "--fronts 2"),
 }
 """Flags for `serve`, where a work has better ones than none; the first are held to the bars."""
 

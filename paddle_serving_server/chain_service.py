@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Executor
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from paddle_serving_server import general_ops
 from paddle_serving_server.engine.chain import Chain
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.feed import named_inputs, outputs_of, stacked
+from paddle_serving_server.threads import Threads
 from paddle_serving_server.web_service import ModelPlan, WebService
 from paddle_serving_server.workflow import Node, Workflow, module_of
 
@@ -41,13 +41,13 @@ class ChainService(WebService):
             for node in self._workflow.nodes
         }
 
-    def bind(self, engines: Mapping[str, Engine], executor: Executor) -> None:
+    def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """See `WebService.bind`; settles how the models feed each other."""
         self._by_node = engines
-        self._ends = {end: self._path_to(end, executor) for end in self._workflow.ends}
+        self._ends = {end: self._path_to(end, threads) for end in self._workflow.ends}
         if not any(i.elem_type == dtype.STRING or i.is_lod for i in self._inputs().inputs):
             self.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits a chain without code
-        super().bind(self._ends, executor)
+        super().bind(self._ends, threads)
 
     @property
     def backends(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class ChainService(WebService):
         said = await asyncio.gather(*calls)
         return {end: (self._ends[end].signature, part) for end, part in zip(self._ends, said, strict=True)}
 
-    def _path_to(self, end: str, executor: Executor) -> Engine:
+    def _path_to(self, end: str, threads: Threads) -> Engine:
         """The engine that runs all nodes up to an end."""
         nodes = {node.name: node for node in self._workflow.nodes}
         path: list[Node] = []
@@ -104,7 +104,7 @@ class ChainService(WebService):
             engine = raw[k]
             assert engine is not None
             op = plugins.load(general_ops, module_of(node.op))
-            made[node.name] = op.make(engine, raw[k + 1], executor)
+            made[node.name] = op.make(engine, raw[k + 1], threads)
         return Chain(made) if len(made) > 1 else made[end]
 
     def _part_for(self, engine: Engine, request: Request) -> Request:

@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from paddle_serving_server.engine.segments import SegmentPool
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
 from paddle_serving_server.listener import Listener
 from paddle_serving_server.meter import Meter
+from paddle_serving_server.threads import Threads
 from paddle_serving_server.web_service import WebService
 from paddle_serving_server.workflow import Workflow
 from paddle_serving_server.wrappers import Wrappers
@@ -89,14 +89,14 @@ class Front:
         catalogue.variants, catalogue.shadows = self._wrappers.variants, self._wrappers.shadows
         catalogue.set_weights = self._set_weights
         catalogue.record = self._record
-        executor = ThreadPoolExecutor(self._config.threads, "user-code")
+        threads = Threads(self._config.threads, "user-code")
         # All are asked for before any is waited for: they load side by side.
         engines = [await self._assembly.engines_of(service) for service in services]
         await self._assembly.ready()
         for name, weights in self._weights.items():
             self._wrappers.variants[name].set_weights(weights)
         for service, its_engines in zip(services, engines, strict=True):
-            service.bind(its_engines, executor)
+            service.bind(its_engines, threads)
         catalogue.is_ready = True
         listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)
         listener.start()
@@ -109,7 +109,7 @@ class Front:
         for switch in self._switches:
             switch.cancel()
         await self._assembly.close()
-        executor.shutdown(wait=False, cancel_futures=True)
+        threads.close()
 
     # -- models
 

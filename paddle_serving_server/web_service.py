@@ -10,9 +10,9 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -28,6 +28,7 @@ from paddle_serving_server.feed import as_json, as_tensors, named_inputs, output
 from paddle_serving_server.pipeline.op import Op as Op
 from paddle_serving_server.pipeline.process import Origin
 from paddle_serving_server.pipeline.service import PipelineService
+from paddle_serving_server.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class WebService(PipelineService):
         self._folders: dict[str, str] = {}
         self._options = ModelOptions()
         self._engines: Mapping[str, Engine] = {}
-        self._executor: Executor | None = None
+        self._threads: Threads | None = None
         self.lane: Lane | None = None
         """The way for small calls whose tensors go to the main model as they are; None: there is none."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -276,13 +277,13 @@ class WebService(PipelineService):
             return {name: ModelPlan(model.folder, model.options) for name, model in self.pipeline.models.items()}
         return {name: ModelPlan(folder, self._options) for name, folder in self._folders.items()}
 
-    def bind(self, engines: Mapping[str, Engine], executor: Executor) -> None:
+    def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """Take the engines for `plans`, and the threads for user code. Call on the event loop."""
         self._engines = engines
-        self._executor = executor
+        self._threads = threads
         self._loop = asyncio.get_running_loop()
         if self.pipeline is not None:
-            self.pipeline.bind(engines, executor, Origin(*self.origin) if self.origin else None)
+            self.pipeline.bind(engines, threads, Origin(*self.origin) if self.origin else None)
             return
         steps = ("preprocess", "postprocess")
         self._has_default_steps = all(getattr(type(self), step) is getattr(WebService, step) for step in steps)
@@ -380,8 +381,8 @@ class WebService(PipelineService):
         """Run a user's step in a thread."""
         try:
             with self.stage(step):
-                assert self._loop is not None
-                return await self._loop.run_in_executor(self._executor, copy_context().run, _contained, call)
+                assert self._threads is not None
+                return await self._threads.run(partial(copy_context().run, _contained, call))
         except ServingError:
             raise
         except ValueError as exc:

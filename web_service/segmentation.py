@@ -90,7 +90,7 @@ class Segmentation(WebService):
                 feed[k] = self.read(instance["image"])  # `postprocess` gets this same list
             except BadInput as exc:
                 raise exc if len(feed) == 1 else type(exc)(f"feed[{k}]: {exc}") from exc
-        return {self.input.alias: np.stack([self.to_input(picture) for picture in feed])}, fetch, True
+        return {self.input.alias: self.to_input.batch(feed)}, fetch, True
 
     def postprocess(
         self,

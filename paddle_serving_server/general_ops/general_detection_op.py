@@ -8,11 +8,10 @@ Source: PaddlePaddle/Serving, core/general-server/op/general_detection_op: the s
 lines in the order in which they were found, from below.
 """
 
-import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,6 +21,7 @@ from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadConfig, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine.interface import Engine, Reply
+from paddle_serving_server.threads import Threads
 
 if TYPE_CHECKING:  # OpenCV is imported when the op is made, and not by who only asks which ops there are
     from paddle_serving_app.ops.arrays import ImageU8
@@ -40,19 +40,19 @@ MAX_VALUES: Final = 64_000_000
 """In the lines of one picture, together: 256 MB."""
 
 
-def make(engine: Engine, following: Engine | None, executor: Executor) -> Engine:
+def make(engine: Engine, following: Engine | None, threads: Threads) -> Engine:
     """See the package.
 
     Raises:
         BadConfig: the model is not a text detector.
     """
-    return TextLines(engine, following, executor)
+    return TextLines(engine, following, threads)
 
 
 class TextLines:
     """A text detector as an engine from pictures to lines."""
 
-    def __init__(self, engine: Engine, following: Engine | None, executor: Executor) -> None:
+    def __init__(self, engine: Engine, following: Engine | None, threads: Threads) -> None:
         from paddle_serving_app.reader import (
             DBPostProcess,
             Div,
@@ -75,7 +75,7 @@ class TextLines:
                 f"this model takes {takes} and gives {gives}"
             )
         self._engine = engine
-        self._executor = executor
+        self._threads = threads
         self._read = ReadImage()
         self._to_input = Sequential(
             [ResizeByFactor(32, MAX_SIDE), Div(255.0), Normalize(MEAN, DEVIATION), Transpose((2, 0, 1))]
@@ -113,14 +113,13 @@ class TextLines:
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""
-        loop = asyncio.get_running_loop()
         started = time.monotonic()
         text = arranged.arrays[0].tobytes()
-        picture, x = await loop.run_in_executor(self._executor, self._opened, text)
+        picture, x = await self._threads.run(partial(self._opened, text))
         detector = self._engine.signature
         feed = detector.arrange({detector.inputs[0].alias: x})
         reply = await self._engine.run(feed, (0,), deadline)
-        lines = await loop.run_in_executor(self._executor, self._lines_of, picture, reply.arrays[0])
+        lines = await self._threads.run(partial(self._lines_of, picture, reply.arrays[0]))
         # Reading the picture and cutting out the lines count as running the model.
         run_ms = (time.monotonic() - started) * 1000 - reply.queue_ms
         return Reply(tuple(lines for _ in outputs), {}, reply.queue_ms, run_ms, batch_ms=reply.batch_ms, sent=started)

@@ -1,11 +1,10 @@
 """GeneralInferOp: a model as it is."""
 
-from concurrent.futures import Executor
-
 from paddle_serving_server.engine.interface import Engine
+from paddle_serving_server.threads import Threads
 
 
-def make(engine: Engine, following: Engine | None, executor: Executor) -> Engine:
+def make(engine: Engine, following: Engine | None, threads: Threads) -> Engine:
     """See the package."""
-    del following, executor
+    del following, threads
     return engine

@@ -7,8 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from paddle_serving_client.errors import BadConfig, DeadlineExceeded, NoMethod, ServingError
@@ -29,6 +29,7 @@ from paddle_serving_server.pipeline.stages import stages_of
 from paddle_serving_server.pipeline.step import Job, Outcome
 from paddle_serving_server.pipeline.tracer import Tracer
 from paddle_serving_server.pipeline.workers import Runner, ThreadRunner, Workers
+from paddle_serving_server.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Pipeline:
             logger.warning("config.yml says op.%s, but no op has that name", unused)
         self._workers: dict[str, Workers] = {}
         self._numbers = itertools.count()
-        self._executor: Executor | None = None
+        self._threads: Threads | None = None
         self._tracer: Tracer | None = None
         self._unpacks_itself = type(self.graph.request).unpack_request_package is not RequestOp.unpack_request_package
         self._packs_itself = type(self.graph.response).pack_response_package is not ResponseOp.pack_response_package
@@ -95,12 +96,12 @@ class Pipeline:
         """The op of a name."""
         return next(op for op in self.graph.ops if op.name == name)
 
-    def bind(self, engines: Mapping[str, Engine], executor: Executor, origin: Origin | None) -> None:
+    def bind(self, engines: Mapping[str, Engine], threads: Threads, origin: Origin | None) -> None:
         """Start the workers. Call on the event loop.
 
         Args:
             engines: by op, for `models`.
-            executor: threads for a RequestOp and a ResponseOp of one's own.
+            threads: for a RequestOp and a ResponseOp of one's own.
             origin: where processes find the service; None: nowhere.
 
         Raises:
@@ -108,7 +109,7 @@ class Pipeline:
             BadModel: an `init_op` failed.
         """
         loop = asyncio.get_running_loop()
-        self._executor = executor
+        self._threads = threads
         if not self.config.is_thread_op and origin is None:
             raise BadConfig("is_thread_op: False needs the service to be in a file")
         for op in self.graph.ops:
@@ -276,7 +277,8 @@ class Pipeline:
         elif result.error_code:
             raise OpFailed(result.error_code, result.error_info)
         elif any(getattr(value, "size", 0) > _LARGE for value in (result.data or {}).values()):
-            answer = await asyncio.get_running_loop().run_in_executor(self._executor, pack, result)
+            assert self._threads is not None
+            answer = await self._threads.run(partial(pack, result))
         else:
             answer = pack(result)
         if isinstance(answer, PipelineResponse):
@@ -285,7 +287,8 @@ class Pipeline:
 
     async def _user_code(self, method: Any, argument: object, log_id: int) -> Any:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, method, argument)
+            assert self._threads is not None
+            return await self._threads.run(partial(method, argument))
         except OpFailed:
             raise
         except Exception as exc:

@@ -5,7 +5,6 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.listener import Listener
+from paddle_serving_server.threads import Threads
 from paddle_serving_server.web_service import WebService
 from tests.data import frames
 
@@ -29,8 +29,8 @@ async def listening(folder: Path) -> AsyncIterator[tuple[Listener, int]]:
     service = WebService("uci")
     service.load_model_config(folder)
     engine = LocalEngine.load(folder, ModelOptions(threads=1))
-    with ThreadPoolExecutor(1) as executor:
-        service.bind({"": engine}, executor)
+    with contextlib.closing(Threads(1, "test")) as threads:
+        service.bind({"": engine}, threads)
         catalogue = Catalogue([service])
         catalogue.is_ready = True
         sock = socket.create_server(("127.0.0.1", 0))

@@ -10,6 +10,7 @@ from paddle_serving_server.protocols.http.message import HttpRequest
 MAX_HEAD_BYTES: Final = 1024
 """Longer heads are read each time."""
 MAX_BODY_BYTES: Final = 4096
+MAX_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES
 _MAX_HEADS: Final = 256
 _END: Final = b"\r\n\r\n"
 _ONE_BY_ONE: Final = ("expect", "transfer-encoding")

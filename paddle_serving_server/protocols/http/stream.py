@@ -72,7 +72,7 @@ class HttpStream:
         self._last_words = b""
         self._head_bytes = 0
         self._chunk = b""
-        """What came last, if a request begins with it."""
+        """What came last, if it is small and a request begins with it."""
         self._expect_head()
 
     @property
@@ -96,7 +96,7 @@ class HttpStream:
                 if (known := heads.recalled(data)) is not None:
                     self._accept(known.request_with(data, self._peer), known.keep_alive)
                     return
-                self._chunk = data
+                self._chunk = data if len(data) <= heads.MAX_BYTES else b""
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)

@@ -1,6 +1,7 @@
 """Chains of real models: how outputs find inputs, and what a request on its way is."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -93,12 +94,11 @@ def test_no_rows_are_answered_without_asking_a_library(tmp_path: Path) -> None:
     async def ask() -> Response:
         empty = LocalEngine.load(models.text_detector(tmp_path / "a"), ModelOptions(backend="paddle"))
         reader = LocalEngine.load(models.line_reader(tmp_path / "b"), ModelOptions(backend="paddle"))
-        from concurrent.futures import ThreadPoolExecutor
-
         from paddle_serving_server.general_ops import general_detection_op
+        from paddle_serving_server.threads import Threads
         from tests.server.general_ops.pictures import encoded
 
-        with ThreadPoolExecutor(1) as threads:
+        with contextlib.closing(Threads(1, "test")) as threads:
             chain = Chain({"det": general_detection_op.make(empty, reader, threads), "rec": reader})
             text = np.frombuffer(encoded(np.zeros((64, 64, 3), np.uint8)), np.uint8)
             try:

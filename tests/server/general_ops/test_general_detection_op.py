@@ -1,7 +1,7 @@
 """GeneralDetectionOp: pictures to lines, with a detector that finds what is bright; the real models where they are."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from paddle_serving_server.engine.chain import Chain
 from paddle_serving_server.engine.interface import answer
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.general_ops import general_detection_op
+from paddle_serving_server.threads import Threads
 from tests import models
 from tests.server.general_ops.pictures import bars, encoded
 from tests.serving import ROOT
@@ -28,7 +29,7 @@ def read(text: bytes, detector: Path, reader: Path | None) -> Array:
     async def ask() -> Array:
         engine = LocalEngine.load(detector, PADDLE)
         following = LocalEngine.load(reader, PADDLE) if reader else None
-        with ThreadPoolExecutor(1) as threads:
+        with contextlib.closing(Threads(1, "test")) as threads:
             op = general_detection_op.make(engine, following, threads)
             whole = Chain({"det": op, "rec": following}) if following else op
             try:
