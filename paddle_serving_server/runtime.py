@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_PORT_IN_USE = 98
 _EXTRA_GRACE_S = 2.0
+_LONGEST_FOLDER = 60
 _ENGINE_GRACE_S = 5.0
 _FALSE_STARTS = 3
 """How often a process may die before it was ever ready, until the server gives up."""
@@ -88,7 +89,7 @@ class Supervisor:
                 self._watcher.start()
             self._around = Surroundings(
                 selector=self._selector,
-                sockets=Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="paddle-serving-"))),
+                sockets=Path(folders.enter_context(_short_folder())),
                 copies=folders.enter_context(store.opened()),
                 load_s=config.load_timeout_s,
                 request_s=config.limits.request_s,
@@ -338,6 +339,12 @@ def _signals() -> Any:
             signal.signal(number, handler)
         ours.close()
         theirs.close()
+
+
+def _short_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for sockets: their paths have at most 107 bytes, whatever TMPDIR says."""
+    usual = tempfile.gettempdir()
+    return tempfile.TemporaryDirectory(prefix="paddle-serving-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp")
 
 
 class _Hangup:

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,16 +23,14 @@ def raising(error: BaseException) -> Callable[[], Any]:
 def test_results_and_errors_come_back_and_the_thread_goes_on() -> None:
     async def scene() -> None:
         with contextlib.closing(Threads(2, "test")) as threads:
-            assert await asyncio.gather(*(threads.run(lambda n=n: n * n) for n in range(50))) == [
-                n * n for n in range(50)
-            ]
-            for error, seen in (
-                (ValueError("x"), ValueError),
-                (SystemExit(3), SystemExit),
-                (StopIteration(), RuntimeError),
-            ):
-                with pytest.raises(seen):
-                    await threads.run(raising(error))
+            squares = [threads.run(partial(pow, n, 2)) for n in range(50)]
+            assert await asyncio.gather(*squares) == [n * n for n in range(50)]
+            with pytest.raises(ValueError, match="words"):
+                await threads.run(raising(ValueError("words")))
+            with pytest.raises(SystemExit):
+                await threads.run(raising(SystemExit(3)))
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await threads.run(raising(StopIteration()))
             assert (await threads.run(threading.current_thread)).name.startswith("test ")
 
     asyncio.run(scene())
