@@ -167,7 +167,8 @@ class Lane:
     def _run_due(self) -> None:
         due, self._due = self._due, []
         for kind in due:
-            if not self.is_open or kind.signature is not self.signature:
+            # An engine that was started again says the same in other words: an equal signature.
+            if not self.is_open or (kind.signature is not self.signature and kind.signature != self.signature):
                 for caller in kind.callers:
                     caller.again()
                 kind.callers, kind.values = [], []

@@ -167,10 +167,10 @@ class BrpcStream:
 
     def write(self, frame: brpc.Frame, answer: bytes, started: float, compression: int = Compression.NONE) -> None:
         """Answer a call; `started` is when it was there, on the clock of `time.monotonic`."""
-        if self.transport.is_closing():
-            return
         meta, meter, service = frame.meta, self._catalogue.meter, self._catalogue.tensor_service.name
         meter.answered(service, "brpc", started, len(frame.payload), len(answer))
+        if self.transport.is_closing():
+            return
         head = brpc.response_head(meta.correlation_id, len(answer), compression)
         if len(answer) <= _JOINED_BYTES:
             write_soon(self.transport, head + answer)  # one call of the system, one packet

@@ -137,6 +137,8 @@ def test_what_dies_with_others_is_tried_again_by_itself(engine: EngineProcess) -
             await asyncio.to_thread(engine.restart_when_dead)
         assert isinstance((await alone)[0], EngineLost)
         assert not poison.outputs
+        await asyncio.wait_for(way.ask(asker := Asker(5)), 20)
+        asker.assert_own()
 
     along(engine, scene)
 
