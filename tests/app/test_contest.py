@@ -76,7 +76,7 @@ def test_the_fastest_that_is_right(among: Among) -> None:
 
 
 def test_who_is_slow_at_first_only_is_looked_at_again(among: Among) -> None:
-    plan = among("honest", "stutters")
+    plan = among("honest", "stutters", effort=replace(SHORT, seconds=6.0))
     assert plan is not None
     assert plan.candidate.backend == "stutters"
 

@@ -87,7 +87,7 @@ def test_importing_any_module_has_no_effect(tmp_path: Path) -> None:
         ("import threading, time; threading.Thread(target=time.sleep, args=(9,), daemon=True).start()", "thread"),
         ("import logging; logging.basicConfig()", "log handler"),
         ("import logging; logging.getLogger('a.b').addHandler(logging.StreamHandler())", "log handler"),
-        ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "signal handler"),
+        ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", "signal handler"),
         ("import os; os.environ['MADE'] = '1'", "environment"),
         ("import sys; sys.path.insert(0, '.')", "import path"),
     ],

@@ -4,7 +4,7 @@ import itertools
 
 from tests.app.linear import Linear, Plugin
 
-_FIRST_RUNS = 4
+_FIRST_RUNS = 2
 
 
 def _ms(run: int) -> float:

@@ -161,7 +161,7 @@ def test_who_is_late_hears_it_and_so_does_who_comes_when_all_is_full(engine: Eng
     along(engine, scene, max_waiting=5)
 
 
-def test_a_new_version_in_between_and_an_answer_that_cannot_be_written(engine: EngineProcess) -> None:
+def test_a_new_version_in_between_and_an_answer_that_cannot_be_written(engine: EngineProcess, tmp_path: Path) -> None:
     class Clumsy(Asker):
         def answered(self, outputs: Sequence[Array], reply: Reply) -> None:
             raise TypeError
@@ -172,15 +172,22 @@ def test_a_new_version_in_between_and_an_answer_that_cannot_be_written(engine: E
             asker = Asker(4)
             way.kind(asker).submit(asker, (asker.x,), math.inf)
             await way.live.switch(2, Replicas([channel]))
-            assert await asker.told == "again"
-            await way.ask(asker := Asker(5))
+            assert isinstance(await asker.told, Reply), "it takes the same feeds"
             asker.assert_own()
             await way.live.switch(3, Replicas([channel, channel]))
             assert not way.lane.is_open, "two instances share calls better one by one"
-            current = way.live.current
-            assert current is not None
+            await way.live.switch(4, Replicas([channel]))
+            async with connected(other) as (its_channel, _):
+                asker = Asker(5)
+                way.kind(asker).submit(asker, (asker.x,), math.inf)
+                await way.live.switch(5, Replicas([its_channel]))
+                assert await asker.told == "again", "it takes other feeds"
 
-    along(engine, scene)
+    other = EngineProcess(models.conv(tmp_path / "conv"), str(tmp_path / "engine.sock"))
+    try:
+        along(engine, scene)
+    finally:
+        other.close()
 
 
 def test_where_somebody_looks_at_single_calls_there_is_no_lane(engine: EngineProcess) -> None:
