@@ -48,7 +48,7 @@ _LONGEST_TURN_S = 0.5
 """Of a slow model; one run is always made."""
 _MANY = 10_000
 _HOPELESSLY_SLOWER = 6.0
-_SECOND_LOOK_PART = 0.05
+_SECOND_LOOK_PART = 0.1
 """Part of the time that is left for whom the first look made seem hopeless."""
 _CLEARLY_SLOWER = 2.5
 """Who takes so many times as long is not timed any further: at first, and once there were some turns."""
@@ -255,11 +255,11 @@ class _Contest:
                     return
 
     def _look_again(self, rival: Contestant, best: float) -> None:
-        """Who seems hopeless may have been disturbed: one more run, where that costs little."""
-        seconds = rival.first_ms / 1000
+        """Who seems hopeless may have been disturbed: a few more runs, where that costs little."""
+        seconds = 2 * rival.first_ms / 1000
         is_hopeless = rival.is_in and not rival.ms and rival.time() > _HOPELESSLY_SLOWER * best
         if is_hopeless and seconds < _SECOND_LOOK_PART * (self._until - time.monotonic()):
-            ms = self._run(rival, 1, 1.0 + 10 * seconds, runs=2, seconds=seconds)
+            ms = self._run(rival, 1, 1.0 + 10 * seconds, runs=3, seconds=seconds)
             rival.first_ms = min(rival.first_ms, math.inf if ms is None else ms)
 
     def _turn(self, rival: Contestant, rows: int) -> float | None:

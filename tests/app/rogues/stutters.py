@@ -4,7 +4,7 @@ import itertools
 
 from tests.app.linear import Linear, Plugin
 
-_FIRST_RUNS = 2
+_FIRST_RUNS = 4
 
 
 def _ms(run: int) -> float:
