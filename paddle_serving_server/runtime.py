@@ -9,6 +9,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 EXIT_PORT_IN_USE = 98
 _EXTRA_GRACE_S = 2.0
 _LONGEST_FOLDER = 60
+_FILES = 65_536
 _ENGINE_GRACE_S = 5.0
 _FALSE_STARTS = 3
 """How often a process may die before it was ever ready, until the server gives up."""
@@ -72,6 +74,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal says stop; returns the exit status."""
         config = self._config
+        _allow_many_files()
         listening: list[socket.socket] = []
         for port in (config.port, *config.extra_ports):
             try:
@@ -339,6 +342,14 @@ def _signals() -> Any:
             signal.signal(number, handler)
         ours.close()
         theirs.close()
+
+
+def _allow_many_files() -> None:
+    """Connections and shared memory take a file descriptor each; many systems allow 1024 unless somebody asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _short_folder() -> "tempfile.TemporaryDirectory[str]":

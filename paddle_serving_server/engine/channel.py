@@ -81,6 +81,7 @@ class Channel:
         self._flush_is_due = False
         self._next_alarm = math.inf
         self._attached: set[int] = set()
+        self._known_forgotten = pool.forgotten
         self._reply_bytes = 0
         self._socket: socket.socket | None = None
         self._ready = asyncio.Event()
@@ -293,6 +294,15 @@ class Channel:
         elif pending.segment is not None:
             self._pool.give_back(pending.segment)
             pending.segment = None
+        if self._pool.forgotten != self._known_forgotten:
+            self._detach_forgotten()
+
+    def _detach_forgotten(self) -> None:
+        """Let the engine unmap segments that are gone, or it would keep their memory."""
+        self._known_forgotten = self._pool.forgotten
+        for number in [number for number in self._attached if not self._pool.has(number)]:
+            self._attached.discard(number)
+            self._send(messages.detach(number), None)
 
     def _fail(self, pending: _Pending, error: ServingError) -> None:
         if not pending.future.done():

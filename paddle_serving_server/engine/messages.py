@@ -8,6 +8,7 @@ and written once and remembered.
     front -> engine   RUN      run the model on these tensors
                       CANCEL   nobody waits for that answer any more
                       ATTACH   a new segment; its file descriptor rides along
+                      DETACH   that segment is gone
     engine -> front   HELLO    loaded: signature, backend and plan, as JSON
                       DONE     outputs; a descriptor rides along when they did not fit the request's segment
                       FAILED   an error: its class and its text
@@ -29,7 +30,7 @@ from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server.engine import batch
 
-RUN, CANCEL, ATTACH, HELLO, DONE, FAILED = range(1, 7)
+RUN, CANCEL, ATTACH, DETACH, HELLO, DONE, FAILED = range(1, 8)
 
 INLINE_BYTES = 48 << 10
 """Tensors up to this, together, travel inside the message."""
@@ -214,6 +215,11 @@ def read_attach(packet: bytes) -> tuple[int, int]:
     """The number and size of the segment in an ATTACH packet."""
     _, segment, size = _ATTACH.unpack(packet)
     return segment, size
+
+
+def detach(segment: int) -> bytes:
+    """A DETACH packet."""
+    return _HEAD.pack(DETACH, segment)
 
 
 def cancel(number: int) -> bytes:

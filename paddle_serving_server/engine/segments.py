@@ -31,6 +31,7 @@ _PART_THAT_IS_LENT = 4
 """One part in so many may be lent: user code that keeps arrays leaves the rest to requests."""
 _SMALLEST = 1 << 18
 _KEPT_FREE_BYTES = 256 << 20
+_MOST_KEPT_FREE = 256
 """Free segments beyond this are given back to the system."""
 
 
@@ -103,6 +104,9 @@ class SegmentPool:
         self._total = 0
         self._free: list[Segment] = []
         self._made = 0
+        self._alive: set[int] = set()
+        self.forgotten = 0
+        """How many segments are gone for good: who has handed them on looks whether his are among them."""
         self._lent_bytes = 0
         self._lent: dict[int, Lent] = {}
         """By the id of the array that holds a segment."""
@@ -125,6 +129,7 @@ class SegmentPool:
             if self._total + rounded > self._max_bytes:
                 raise Busy(f"requests in work fill the {self._max_bytes >> 20} MiB of shared memory; try again later")
             self._made += 1
+            self._alive.add(self._made)
             self._total += rounded
             return create(self._made, rounded)
 
@@ -133,7 +138,7 @@ class SegmentPool:
         with self._lock:
             self._free.append(segment)
             self._free.sort(key=lambda s: s.size)
-            while sum(s.size for s in self._free) > _KEPT_FREE_BYTES:
+            while len(self._free) > _MOST_KEPT_FREE or sum(s.size for s in self._free) > _KEPT_FREE_BYTES:
                 self._forget(self._free.pop())
 
     def empty(self, shape: tuple[int, ...], kind: DTypeLike) -> Array:
@@ -164,6 +169,10 @@ class SegmentPool:
             return None
         return found, offset
 
+    def has(self, number: int) -> bool:
+        """Whether a segment of this number is still there."""
+        return number in self._alive
+
     def close(self) -> None:
         """Let go of the free segments."""
         with self._lock:
@@ -178,6 +187,8 @@ class SegmentPool:
 
     def _forget(self, segment: Segment) -> None:
         self._total -= segment.size
+        self._alive.discard(segment.number)
+        self.forgotten += 1
         discard(segment)
 
 

@@ -180,6 +180,8 @@ class Worker:
         elif kind == messages.ATTACH:
             number, size = messages.read_attach(message)
             front.segments[number] = segments.attach(number, size, fds[0])
+        elif kind == messages.DETACH:
+            segments.discard(front.segments.pop(number))
         elif kind == messages.CANCEL:
             self._cancel(front, number)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -256,3 +257,15 @@ def _ask_with(client: Client, config: Path, uci_server: Server) -> None:
             thread.join()
     assert (wrong, callers.wrong) == ([], [])
     assert client.predict({"x": UCI_INPUT}, ["price"])["price"] == pytest.approx(UCI_PRICE, abs=1e-3)
+
+
+def test_processes_may_open_as_many_files_as_the_system_allows(uci_folder: Path, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with serve(tmp_path, "--model", str(uci_folder)) as server:
+            (front,), (worker,) = server.children("front"), server.children("engine.worker")
+            for pid in (front, worker):
+                assert resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] == min(hard, 65_536)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from paddle_serving_client.errors import BadInput, Busy, DeadlineExceeded, EngineLost, ServingError
 from paddle_serving_client.message import Array
+from paddle_serving_server.engine import segments
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
 from tests import models
@@ -121,6 +122,24 @@ def test_arrays_that_lie_where_the_engine_reads_are_answered_in_place(engine: En
         await asyncio.to_thread(engine.restart_when_dead)
         assert_own(await dying, x)
         await sleeper
+
+    against(engine, scene)
+
+
+def test_segments_that_are_gone_are_gone_in_the_engine_too(
+    engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_KEPT_FREE_BYTES", 1 << 20)
+
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        descriptors = []
+        for size in range(12):
+            xs = [rows(12_000 + 2_000 * size, k) for k in range(4)]
+            for reply, x in zip(await asyncio.gather(*(price(channel, x) for x in xs)), xs, strict=True):
+                assert_own(reply, x)
+            assert_own(await price(channel, xs[0]), xs[0])
+            descriptors.append(len(list(Path(f"/proc/{engine.process.pid}/fd").iterdir())))
+        assert max(descriptors[6:]) <= max(descriptors[:6]) + 2
 
     against(engine, scene)
 
