@@ -64,3 +64,9 @@ class Response:
 def describe(array: Array) -> str:
     """An array for a log line or an error: its type and shape, never its values."""
     return f"{np.dtype(array.dtype).name}{list(array.shape)}"
+
+
+def address_of(array: Array) -> int:
+    """Where the first value of an array lies in memory."""
+    address: int = array.__array_interface__["data"][0]
+    return address

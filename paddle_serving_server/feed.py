@@ -80,7 +80,7 @@ class OneRow:
 
     def __init__(self, signature: Signature) -> None:
         self._aliases = {i.alias for i in signature.inputs}
-        self._inputs = [(i, i.shape[1:], dtype.numpy_of(i.elem_type)) for i in signature.inputs]
+        self._inputs = [(i, i.shape[1:]) for i in signature.inputs]
         self.is_possible = all(i.shape[:1] == (-1,) and -1 not in i.shape[1:] for i in signature.inputs)
 
     def read(self, feed: Sequence[Instance]) -> list[Array] | None:
@@ -92,11 +92,11 @@ class OneRow:
         if not self.is_possible or len(feed) != 1 or feed[0].keys() != self._aliases:
             return None
         values = []
-        for spec, shape, target in self._inputs:
+        for spec, shape in self._inputs:
             array = np.asarray(feed[0][spec.alias])
             if array.shape != shape or not array.size:
                 return None
-            values.append(_cast(spec, array) if array.dtype != target else array)
+            values.append(_cast(spec, array))
         return values
 
 

@@ -109,6 +109,7 @@ class Front:
         for switch in self._switches:
             switch.cancel()
         await self._assembly.close()
+        self._pool.close()
         threads.close()
 
     # -- models

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from paddle_serving_client import dtype
-from paddle_serving_client.message import Array
+from paddle_serving_client.message import Array, address_of
 from paddle_serving_client.wire.tensors import LITTLE, VARINT_CARRIERS, WireRequest, WireTensor
 
 MAX_BYTES = 4096
@@ -68,7 +68,7 @@ def remember(message: memoryview, request: WireRequest) -> None:
     if len(request.tensors) != 1 or (tensor := request.tensors[0]).strings or not tensor.array.size:
         return
     row = dtype.ELEM_TYPES[dtype.code_of(tensor.array.dtype)]
-    start = _address(tensor.array) - _address(np.frombuffer(message, np.uint8))
+    start = address_of(tensor.array) - address_of(np.frombuffer(message, np.uint8))
     end = start + tensor.array.nbytes
     if row.carrier in VARINT_CARRIERS or not 0 <= start < end <= len(message):  # the values were put together elsewhere
         return
@@ -86,8 +86,3 @@ def remember(message: memoryview, request: WireRequest) -> None:
     candidates = _known.setdefault(len(message), [])
     candidates.append(layout)
     del candidates[:-_MAX_PER_LENGTH]
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

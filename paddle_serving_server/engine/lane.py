@@ -22,13 +22,14 @@ import numpy as np
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.errors import DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array
+from paddle_serving_client.wire import recall
 from paddle_serving_server.engine.counted import CountedEngine
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.live import Live, Version
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 4096
+MAX_BYTES: Final = recall.MAX_BYTES
 """Messages up to this are small."""
 _MAX_KINDS = 256
 _OF_ALL = (DeadlineExceeded, Stopping)
@@ -173,7 +174,7 @@ class Lane:
                     caller.again()
                 kind.callers, kind.values = [], []
             while kind.callers:
-                self._run(kind, *kind.take(self._max_rows // kind.rows))
+                self._run(kind, *kind.take(max(1, self._max_rows // kind.rows)))
 
     def _run(self, kind: Kind, callers: list[Caller], arranged: Arranged) -> None:
         started, count = time.monotonic(), len(callers)

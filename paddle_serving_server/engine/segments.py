@@ -9,6 +9,7 @@ import mmap
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,14 +17,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from paddle_serving_client.errors import Busy
-from paddle_serving_client.message import Array
+from paddle_serving_client.message import Array, address_of
+from paddle_serving_server.engine.messages import INLINE_BYTES
 
 ALIGN = 64
 """Tensors start at multiples of this, a cache line and the width of the widest vector unit."""
 MAX_BYTES = 2 << 30
 """Of one front, for all its engines."""
-LEAST_LENT_BYTES = 48 << 10
-"""Smaller arrays travel inside a message."""
 _ROOM_FOR_OUTPUTS = 4096
 """Behind what user code fills, for outputs of the size of a list of scores."""
 _MOST_LENT = 64
@@ -110,8 +110,9 @@ class SegmentPool:
         self._lent_bytes = 0
         self._lent: dict[int, Lent] = {}
         """By the id of the array that holds a segment."""
-        self._lock = threading.RLock()
-        """One that its thread may take again: an array may be let go of anywhere."""
+        self._returned: deque[Segment] = deque()
+        """Of arrays that were let go of: that may happen anywhere, in the middle of anything here too."""
+        self._lock = threading.Lock()
 
     def take(self, size: int) -> Segment:
         """A segment of at least `size` bytes that nobody else uses.
@@ -120,42 +121,29 @@ class SegmentPool:
             Busy: the segments in use fill the memory allowed.
         """
         with self._lock:
-            for k, segment in enumerate(self._free):
-                if segment.size >= size:
-                    return self._free.pop(k)
-            rounded = max(_SMALLEST, 1 << (size - 1).bit_length())
-            while self._free and self._total + rounded > self._max_bytes:
-                self._forget(self._free.pop())
-            if self._total + rounded > self._max_bytes:
-                raise Busy(f"requests in work fill the {self._max_bytes >> 20} MiB of shared memory; try again later")
-            self._made += 1
-            self._alive.add(self._made)
-            self._total += rounded
-            return create(self._made, rounded)
+            return self._take(size)
 
     def give_back(self, segment: Segment) -> None:
         """Make a segment free for the next request."""
         with self._lock:
-            self._free.append(segment)
-            self._free.sort(key=lambda s: s.size)
-            while len(self._free) > _MOST_KEPT_FREE or sum(s.size for s in self._free) > _KEPT_FREE_BYTES:
-                self._forget(self._free.pop())
+            self._put_back(segment)
 
     def empty(self, shape: tuple[int, ...], kind: DTypeLike) -> Array:
         """As `numpy.empty`, in a segment where that is worth it and there is room: an engine reads it there."""
         size = math.prod(shape) * np.dtype(kind).itemsize
         with self._lock:
+            self._collect()
             is_room = self._lent_bytes + size <= self._max_bytes // _PART_THAT_IS_LENT and len(self._lent) < _MOST_LENT
-            if size < LEAST_LENT_BYTES or not is_room:
+            if size < INLINE_BYTES or not is_room:
                 return np.empty(shape, kind)
             try:
-                segment = self.take(aligned(size) + _ROOM_FOR_OUTPUTS)
+                segment = self._take(aligned(size) + _ROOM_FOR_OUTPUTS)
             except Busy:
                 return np.empty(shape, kind)
             whole = np.frombuffer(segment.memory, np.uint8)
-            self._lent[id(whole)] = Lent(segment, _address(whole))
+            self._lent[id(whole)] = Lent(segment, address_of(whole))
             self._lent_bytes += segment.size
-            weakref.finalize(whole, self._returned, id(whole)).atexit = False
+            weakref.finalize(whole, self._let_go, id(whole)).atexit = False
         array: Array = whole[:size].view(kind).reshape(shape)
         return array
 
@@ -165,7 +153,7 @@ class SegmentPool:
         while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
             owner = owner.base
         found = self._lent.get(id(owner))
-        if found is None or found.is_in_use or (offset := _address(array) - found.address) % ALIGN:
+        if found is None or found.is_in_use or (offset := address_of(array) - found.address) % ALIGN:
             return None
         return found, offset
 
@@ -179,19 +167,38 @@ class SegmentPool:
             while self._free:
                 self._forget(self._free.pop())
 
-    def _returned(self, owner: int) -> None:
-        with self._lock:
-            segment = self._lent.pop(owner).segment
+    def _let_go(self, owner: int) -> None:
+        self._returned.append(self._lent.pop(owner).segment)
+
+    def _take(self, size: int) -> Segment:
+        self._collect()
+        for k, segment in enumerate(self._free):
+            if segment.size >= size:
+                return self._free.pop(k)
+        rounded = max(_SMALLEST, 1 << (size - 1).bit_length())
+        while self._free and self._total + rounded > self._max_bytes:
+            self._forget(self._free.pop())
+        if self._total + rounded > self._max_bytes:
+            raise Busy(f"requests in work fill the {self._max_bytes >> 20} MiB of shared memory; try again later")
+        self._made += 1
+        self._alive.add(self._made)
+        self._total += rounded
+        return create(self._made, rounded)
+
+    def _collect(self) -> None:
+        while self._returned:
+            segment = self._returned.popleft()
             self._lent_bytes -= segment.size
-            self.give_back(segment)
+            self._put_back(segment)
+
+    def _put_back(self, segment: Segment) -> None:
+        self._free.append(segment)
+        self._free.sort(key=lambda s: s.size)
+        while len(self._free) > _MOST_KEPT_FREE or sum(s.size for s in self._free) > _KEPT_FREE_BYTES:
+            self._forget(self._free.pop())
 
     def _forget(self, segment: Segment) -> None:
         self._total -= segment.size
         self._alive.discard(segment.number)
         self.forgotten += 1
         discard(segment)
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

@@ -5,11 +5,12 @@ What the parser and the checks made of a head holds for every head that equals i
 
 from typing import Final, NamedTuple
 
+from paddle_serving_server.engine import lane
 from paddle_serving_server.protocols.http.message import HttpRequest
 
 MAX_HEAD_BYTES: Final = 1024
 """Longer heads are read each time."""
-MAX_BODY_BYTES: Final = 4096
+MAX_BODY_BYTES: Final = lane.MAX_BYTES
 MAX_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES
 _MAX_HEADS: Final = 256
 _END: Final = b"\r\n\r\n"

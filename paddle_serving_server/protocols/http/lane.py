@@ -162,7 +162,7 @@ class _Call:
         before = (read - began) * 1000, (ready - read) * 1000, max(0.0, run.started - ready) * 1000
         after = (made - run.came) * 1000, (time.monotonic() - made) * 1000
         response = HttpResponse(200, said, headers={timing.HEADER: _TIMING % (*before, run.stages, *after)})
-        if len(said) >= encoding.MIN_GZIP_BYTES and encoding.is_worth_it(self._request, response):
+        if encoding.is_worth_it(self._request, response):
             task = asyncio.ensure_future(encoding.compressed(self._request, response))
             task.add_done_callback(lambda done: self._send(done.result()))
         else:

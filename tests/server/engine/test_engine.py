@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,8 @@ from paddle_serving_client.message import Array
 from paddle_serving_server.engine import segments
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
-from tests import models
 from tests.server.engine.mortal_worker import DEADLY, SLEEPY
 from tests.server.engine.processes import EngineProcess, assert_own, connected, rows
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    folder = tmp_path_factory.mktemp("engine")
-    process = EngineProcess(models.uci(folder / "uci"), str(folder / "engine.sock"))
-    yield process
-    process.close()
 
 
 def against(engine: EngineProcess, scene: Callable[[Channel, list[bool]], Awaitable[Any]], **options: int) -> Any:

@@ -3,12 +3,11 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import Busy, DeadlineExceeded, EngineLost, ServingError
@@ -24,14 +23,6 @@ from paddle_serving_server.engine.replicas import Replicas
 from tests import models
 from tests.server.engine.mortal_worker import DEADLY, SLEEPY
 from tests.server.engine.processes import EngineProcess, connected
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    folder = tmp_path_factory.mktemp("engine")
-    process = EngineProcess(models.uci(folder / "uci"), str(folder / "engine.sock"))
-    yield process
-    process.close()
 
 
 class Asker:

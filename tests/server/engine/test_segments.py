@@ -8,7 +8,8 @@ import pytest
 
 from paddle_serving_client.errors import Busy
 from paddle_serving_client.message import Array
-from paddle_serving_server.engine.segments import ALIGN, LEAST_LENT_BYTES, SegmentPool
+from paddle_serving_server.engine.messages import INLINE_BYTES
+from paddle_serving_server.engine.segments import ALIGN, SegmentPool
 
 SHAPE = (2, 3, 100, 100)
 
@@ -55,7 +56,7 @@ def test_user_code_that_keeps_arrays_leaves_room_for_requests() -> None:
         for _ in range(100):
             segments.append(pool.take(1 << 20))
     assert len(segments) >= 24
-    assert pool.lent(pool.empty((LEAST_LENT_BYTES - 1,), np.uint8)) is None
+    assert pool.lent(pool.empty((INLINE_BYTES - 1,), np.uint8)) is None
 
 
 def test_threads_take_and_let_go() -> None:
