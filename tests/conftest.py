@@ -9,6 +9,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "paddle2onnx: converts a Paddle model to ONNX")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are no name: a gzip holds the time it was packed, and processes that share the tests compare their names."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if importlib.util.find_spec("paddle2onnx") is not None:
         return
