@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ _DEFAULT_OPTIONS = ModelOptions()
 _UINT8_VALUES = 256
 _IMAGE_AXES = 4
 _FINITE_TRIES = 3
+_WARM_UP_S = 1.0
+"""For batches of more than one row; it ends with the run that is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class Model:
         try:
             model = cls(folder, spec, name, backend)
             model._warm_up()
+            model._try_batches(0 if plan is None else plan.max_rows)
         except Exception:
             backend.close()
             raise
@@ -210,6 +214,17 @@ class Model:
             outputs = self.run(self._make_sample(self._fitting, 1, seed))
         if (damaged := self._without_numbers(outputs)) is not None:
             raise BadModel(f"{self._folder}: output {damaged} is not finite: weights are missing or damaged")
+
+    def _try_batches(self, max_rows: int) -> None:
+        """Run each size of batch once: a library prepares itself for a shape when it first meets it."""
+        until = time.monotonic() + _WARM_UP_S
+        if not self.signature.can_join:
+            return
+        for rows in range(2, max_rows + 1):
+            if (arranged := self.sample(rows)) is None or time.monotonic() > until:
+                return
+            with contextlib.suppress(BackendFailed):  # whoever sends such a batch is told
+                self.run(arranged)
 
     def _without_numbers(self, outputs: Outputs) -> str | None:
         """An output that holds NaN, or nothing finite. Some infinities are normal: scores that are masked out."""

@@ -10,7 +10,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes are no name: a gzip holds the time it was packed, and processes that share the tests compare their names."""
+    """Bytes are no name: a gzip holds the time it was packed, and processes that share the tests compare names."""
     return argname if isinstance(val, bytes) and not val.isascii() else None
 
 

@@ -6,6 +6,10 @@ What it does wrong, and what is done about it (all seen with 2026.4):
 - After a run that failed inside (an image smaller than the kernel), the compiled model fails for every later input.
   So it is compiled anew.
 - On CPU it computes int64 in 32 bits and cuts larger values. So those are refused.
+- It pins the threads of every process to the same first processors: two engines of one thread each shared one of two
+  processors, and took twice as long. So it may not.
+- Where the number of rows is open, small models take a tenth longer than where it is fixed, and more where it changes.
+  So for small models each small number of rows is compiled on its own.
 - It keeps what it prepared for 5000 nodes and shapes: PP-OCRv4 recognition came to 1.9 GB over 700 widths. So it may
   keep `_PREPARED_NODES`, which costs a twentieth of the time where shapes alternate, and stays near 0.5 GB.
 """
@@ -29,6 +33,11 @@ from paddle_serving_client.model_config import ModelSpec
 logger = logging.getLogger(__name__)
 
 _PREPARED_NODES = 200
+_ANY_ROWS = 0
+_MOST_FIXED_ROWS = 4
+_FIXED_WEIGHT_BYTES = 32 << 20
+"""Of weights: a larger model takes long enough for the difference not to matter, and every number of rows costs a copy
+of them."""
 _INT32 = np.iinfo(np.int32)
 _CODES = {"i64": 0, "f32": 1, "i32": 2, "f64": 3, "i16": 4, "f16": 5, "bf16": 6, "u8": 7, "i8": 8, "boolean": 9}
 _PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
@@ -86,10 +95,18 @@ class OpenVinoBackend:
         }
         if device == "CPU":
             self._settings["INFERENCE_NUM_THREADS"] = options.threads or processors.available()
+            self._settings["ENABLE_CPU_PINNING"] = False
             self._settings["CPU_RUNTIME_CACHE_CAPACITY"] = _PREPARED_NODES
-        self._compile()
-        self.inputs = tuple(_spec(port) for port in self._compiled.inputs)
-        outputs = tuple(_spec(port) for port in self._compiled.outputs)
+        self._most_fixed_rows = _MOST_FIXED_ROWS if device == "CPU" and _pays_to_fix_rows(graph) else 0
+        self._compiled: dict[int, Any] = {}
+        """By the number of rows that each takes; `_ANY_ROWS` takes all."""
+        try:
+            self._compiled_for(1)
+        except RuntimeError:  # its steps know only some numbers of rows
+            self._most_fixed_rows = 0
+            self._compiled_for(_ANY_ROWS)
+        self.inputs = tuple(_spec(port) for port in graph.inputs)
+        outputs = tuple(_spec(port) for port in graph.outputs)
         names = model.real_names([output.name for output in outputs])
         self.outputs = tuple(TensorSpec(n, o.shape, o.elem_type) for n, o in zip(names, outputs, strict=True))
 
@@ -99,22 +116,47 @@ class OpenVinoBackend:
             for spec, array in zip(self.inputs, arrays, strict=True):
                 if array.dtype == np.int64 and (array.min() < _INT32.min or array.max() > _INT32.max):
                     raise BackendFailed(f"OpenVINO computes int64 in 32 bits; a value of {spec.name!r} is beyond that")
-            request = self._compiled.create_infer_request()
-            for port, array in zip(self._compiled.inputs, arrays, strict=True):
-                request.set_tensor(port, self._openvino.Tensor(array, shared_memory=array.flags.writeable))
+            rows = len(arrays[0]) if self._most_fixed_rows else _ANY_ROWS
+            request = self._compiled_for(rows).create_infer_request()
             try:
+                for k, array in enumerate(arrays):
+                    tensor = self._openvino.Tensor(array, shared_memory=array.flags.writeable)
+                    request.set_input_tensor(k, tensor)
                 request.infer()
             except Exception:
-                self._compile()
+                self._compiled.clear()
                 raise
-            return Outputs(tuple(request.get_tensor(port).data.copy() for port in self._compiled.outputs), {})
+            return Outputs(tuple(request.get_output_tensor(k).data.copy() for k in range(len(self.outputs))), {})
 
     def close(self) -> None:
         """Give the memory back."""
         del self._compiled, self._graph
 
-    def _compile(self) -> None:
-        self._compiled = self._openvino.Core().compile_model(self._graph, self._device, self._settings)
+    def _compiled_for(self, rows: int) -> Any:
+        key = rows if rows <= self._most_fixed_rows else _ANY_ROWS
+        if key not in self._compiled:
+            graph = self._graph
+            if key != _ANY_ROWS:
+                graph = graph.clone()
+                graph.reshape({port: [key, *list(port.partial_shape)[1:]] for port in graph.inputs})
+            self._compiled[key] = self._openvino.Core().compile_model(graph, self._device, self._settings)
+        return self._compiled[key]
+
+
+def _pays_to_fix_rows(graph: Any) -> bool:
+    """Whether the model is small, and the number of rows is all that its inputs leave open."""
+    shapes = [port.partial_shape for port in graph.inputs]
+    if not shapes or not all(_is_open_in_rows(shape) for shape in shapes):
+        return False
+    constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
+    return sum(op.get_byte_size() for op in constants) <= _FIXED_WEIGHT_BYTES
+
+
+def _is_open_in_rows(shape: Any) -> bool:
+    """Whether the first axis is open, and no other."""
+    if shape.rank.is_dynamic or shape.rank.get_length() == 0:
+        return False
+    return shape[0].is_dynamic and all(axis.is_static for axis in list(shape)[1:])
 
 
 def _reads_itself(folder: Path) -> bool:

@@ -59,7 +59,7 @@ _CLEAR_LEAD = 0.9
 _LEAST_ROUNDS = 3
 _MOST_IN_BATCHES = 3
 _GAIN = 0.95
-"""A larger batch has to bring the time of a row down to this part."""
+"""A batch twice as large has to bring the time of a row down to this part."""
 _AS_GOOD = 1.03
 """Within this, fewer threads are better: they leave the processors to pre- and postprocessing."""
 _SHORT_MS = 5.0
@@ -305,7 +305,8 @@ class _Contest:
         while rows <= self._effort.max_rows and misses and self._has_feed(rows):
             for rival in list(misses):
                 is_timed = self._compare(rival, rows)
-                if is_timed and rival.row_time(rows) <= _GAIN * rival.row_time(rival.rows):
+                doublings = math.log2(rows / rival.rows)
+                if is_timed and rival.row_time(rows) <= _GAIN**doublings * rival.row_time(rival.rows):
                     rival.rows, misses[rival] = rows, 0
                     continue
                 misses[rival] += 1

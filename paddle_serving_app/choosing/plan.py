@@ -23,7 +23,7 @@ from paddle_serving_client.errors import BadModel
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 """Of the file, and of the way of measuring: a plan of another one is made again."""
 _MAX_BYTES = 1 << 20
 _CPU = Path("/proc/cpuinfo")

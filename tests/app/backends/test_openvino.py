@@ -25,6 +25,39 @@ def test_a_failed_run_does_not_spoil_the_next(model_folder: Folder) -> None:
         np.testing.assert_allclose(backend.run([x], {}).arrays[0], models.conv_answer(x), atol=1e-6)
 
 
+def test_numbers_of_rows_that_change(model_folder: Folder) -> None:
+    """Small ones are compiled each on its own: none may answer with what another one left."""
+    backend = load(model_folder, "uci")
+    random = np.random.default_rng(0)
+    for rows in (1, 3, 0, 2, 1, 4, 5, 9, 3, 1, 0, 70):
+        x = random.random((rows, 13), dtype=np.float32)
+        answer = backend.run([x], {}).arrays[0]
+        np.testing.assert_allclose(answer, models.uci_answer(x), rtol=1e-5)
+        assert answer.shape == (rows, 1)
+
+
+def test_inputs_of_different_numbers_of_rows(model_folder: Folder) -> None:
+    backend = load(model_folder, "multi")
+    rows = {"f_real": 2, "i64_real": 1, "i32_real": 2}
+    kinds = {"f_real": (3, np.float32), "i64_real": (2, np.int64), "i32_real": (2, np.int32)}
+
+    def run(rows: dict[str, int]) -> None:
+        feed = {name: np.ones((rows[name], width), kind) for name, (width, kind) in kinds.items()}
+        backend.run([feed[spec.name] for spec in backend.inputs], {})
+
+    for _ in range(2):
+        with pytest.raises(BackendFailed):
+            run(rows)
+        run(dict.fromkeys(rows, 2))
+
+
+def test_engines_beside_each_other_use_all_processors(model_folder: Folder) -> None:
+    """Left to itself it pins the threads of each process to the same processors."""
+    backend = load(model_folder, "uci")
+    assert backend.run([models.UCI_INPUT[None]], {}).arrays
+    assert [c.get_property("ENABLE_CPU_PINNING") for c in backend._compiled.values()] == [False]
+
+
 def test_wrong_count_of_arrays(model_folder: Folder) -> None:
     backend = load(model_folder, "multi")
     with pytest.raises(BackendFailed):
