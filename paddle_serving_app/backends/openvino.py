@@ -149,14 +149,15 @@ def _pays_to_fix_rows(graph: Any) -> bool:
     if not shapes or not all(_is_open_in_rows(shape) for shape in shapes):
         return False
     constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
-    return sum(op.get_byte_size() for op in constants) <= _FIXED_WEIGHT_BYTES
+    weights: int = sum(op.get_byte_size() for op in constants)
+    return weights <= _FIXED_WEIGHT_BYTES
 
 
 def _is_open_in_rows(shape: Any) -> bool:
     """Whether the first axis is open, and no other."""
     if shape.rank.is_dynamic or shape.rank.get_length() == 0:
         return False
-    return shape[0].is_dynamic and all(axis.is_static for axis in list(shape)[1:])
+    return bool(shape[0].is_dynamic) and all(axis.is_static for axis in list(shape)[1:])
 
 
 def _reads_itself(folder: Path) -> bool:
