@@ -2,15 +2,18 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Protocol
 
 import numpy as np
 import pytest
 
 from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
+from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client import manifest, model_config, plugins
@@ -46,7 +49,8 @@ class Fake:
         self.closed += 1
 
 
-FakeLoad = Callable[[ModelSpec, Fake], Model]
+class FakeLoad(Protocol):
+    def __call__(self, spec: ModelSpec, fake: Fake, follow: Plan | None = None) -> Model: ...
 
 
 def spec_of(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> ModelSpec:
@@ -67,11 +71,14 @@ def tensor(name: str, shape: tuple[int, ...] = (-1, 2), elem_type: int = 1) -> T
 def fake_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeLoad:
     """Load a folder with that config by a fake backend."""
 
-    def load(spec: ModelSpec, fake: Fake) -> Model:
+    def load(spec: ModelSpec, fake: Fake, follow: Plan | None = None) -> Model:
         (tmp_path / model_config.SERVER_CONFIG).write_text(model_config.to_text(spec))
         plugin = SimpleNamespace(missing=lambda: None, refuses=lambda *_: None, load=lambda *_: fake)
         monkeypatch.setattr(plugins, "load", lambda package, name: plugin)
-        return Model.load(tmp_path, ModelOptions(backend="fake"))
+        if follow is None:
+            return Model.load(tmp_path, ModelOptions(backend="fake"))
+        monkeypatch.setattr(plans, "versions", dict)
+        return Model.load(tmp_path, tune_s=0, follow=follow)
 
     return load
 
@@ -189,6 +196,19 @@ class TestWarmUp:
         with pytest.raises(BadModel, match=r"output 'p' \(float32\[1, 2\]\) is not finite: weights are missing"):
             fake_load(spec_of([var("a")], [var("p")]), fake)
         assert fake.closed == 1
+
+    def test_batches_of_the_plan_are_tried(self, fake_load: FakeLoad) -> None:
+        fake = Fake([tensor("a")], [tensor("p")])
+        fake.refused = {(3, 2)}  # whoever sends such a batch is told
+        plan = Plan(candidate=Candidate("fake", onednn=False, threads=1), max_rows=4, why="")
+        fake_load(spec_of([var("a")], [var("p")]), fake, plan)
+        assert fake.runs == [((1, 2),), ((2, 2),), ((3, 2),), ((4, 2),)]
+
+    def test_batches_of_a_model_that_takes_none(self, fake_load: FakeLoad) -> None:
+        fake = Fake([tensor("a", (2, 13))], [tensor("p")])
+        plan = Plan(candidate=Candidate("fake", onednn=False, threads=1), max_rows=4, why="")
+        fake_load(spec_of([var("a", shape=(2, 13))], [var("p")]), fake, plan)
+        assert fake.runs == [((2, 13),)]
 
     def test_lod_input(self, fake_load: FakeLoad) -> None:
         fake = Fake([tensor("w", (-1, 1), 0)], [tensor("p")])
