@@ -58,7 +58,7 @@ class Choice:
 
 
 FLAGS: Mapping[str, Sequence[str]] = {
-    "w1": ("", "--fronts 2"),
+    "w1": ("--instances 1 --engine_threads 1", "", "--fronts 2"),
     "w1b": ("",),
     "w2": ("--fronts 2", ""),
     "w3": ("", "--fronts 2"),
