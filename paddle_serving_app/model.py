@@ -217,11 +217,11 @@ class Model:
 
     def _try_batches(self, max_rows: int) -> None:
         """Run each size of batch once: a library prepares itself for a shape when it first meets it."""
-        until = time.monotonic() + _WARM_UP_S
         if not self.signature.can_join:
             return
+        until = time.monotonic() + _WARM_UP_S
         for rows in range(2, max_rows + 1):
-            if (arranged := self.sample(rows)) is None or time.monotonic() > until:
+            if time.monotonic() > until or (arranged := self.sample(rows)) is None:
                 return
             with contextlib.suppress(BackendFailed):  # whoever sends such a batch is told
                 self.run(arranged)

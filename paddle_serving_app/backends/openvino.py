@@ -100,10 +100,12 @@ class OpenVinoBackend:
         self._most_fixed_rows = _MOST_FIXED_ROWS if device == "CPU" and _pays_to_fix_rows(graph) else 0
         self._compiled: dict[int, Any] = {}
         """By the number of rows that each takes; `_ANY_ROWS` takes all."""
-        try:
-            self._compiled_for(1)
-        except RuntimeError:  # its steps know only some numbers of rows
-            self._most_fixed_rows = 0
+        if self._most_fixed_rows:
+            try:
+                self._compiled_for(1)
+            except RuntimeError:  # its steps know only some numbers of rows
+                self._most_fixed_rows = 0
+        if not self._most_fixed_rows:
             self._compiled_for(_ANY_ROWS)
         self.inputs = tuple(_spec(port) for port in graph.inputs)
         outputs = tuple(_spec(port) for port in graph.outputs)
@@ -117,6 +119,8 @@ class OpenVinoBackend:
                 if array.dtype == np.int64 and (array.min() < _INT32.min or array.max() > _INT32.max):
                     raise BackendFailed(f"OpenVINO computes int64 in 32 bits; a value of {spec.name!r} is beyond that")
             rows = len(arrays[0]) if self._most_fixed_rows else _ANY_ROWS
+            if rows > self._most_fixed_rows:
+                rows = _ANY_ROWS
             request = self._compiled_for(rows).create_infer_request()
             try:
                 for k, array in enumerate(arrays):
@@ -124,7 +128,7 @@ class OpenVinoBackend:
                     request.set_input_tensor(k, tensor)
                 request.infer()
             except Exception:
-                self._compiled.clear()
+                del self._compiled[rows]
                 raise
             return Outputs(tuple(request.get_output_tensor(k).data.copy() for k in range(len(self.outputs))), {})
 
@@ -133,14 +137,13 @@ class OpenVinoBackend:
         del self._compiled, self._graph
 
     def _compiled_for(self, rows: int) -> Any:
-        key = rows if rows <= self._most_fixed_rows else _ANY_ROWS
-        if key not in self._compiled:
+        if rows not in self._compiled:
             graph = self._graph
-            if key != _ANY_ROWS:
+            if rows != _ANY_ROWS:
                 graph = graph.clone()
-                graph.reshape({port: [key, *list(port.partial_shape)[1:]] for port in graph.inputs})
-            self._compiled[key] = self._openvino.Core().compile_model(graph, self._device, self._settings)
-        return self._compiled[key]
+                graph.reshape({port: [rows, *list(port.partial_shape)[1:]] for port in graph.inputs})
+            self._compiled[rows] = self._openvino.Core().compile_model(graph, self._device, self._settings)
+        return self._compiled[rows]
 
 
 def _pays_to_fix_rows(graph: Any) -> bool:
