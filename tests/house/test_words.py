@@ -17,6 +17,8 @@ UNSAFE_CALLS = {
     "yaml.full_load", "subprocess.getoutput", "subprocess.getstatusoutput",
 }  # fmt: skip
 UNSAFE_ARGUMENTS = {"allow_pickle", "shell"}
+FOLDERS = ["work", "root", "home/somebody", "Users/Somebody", "workspace", "mnt"]
+"""Where machines keep what is theirs."""
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+|workspace|mnt)/")
 REGISTRIES = re.compile(
     r"pypi\.org|pythonhosted\.org|/simple/|--(?:extra-)?index-url|registry\.\w+\.|docker\.io|ghcr\.io|quay\.io"
@@ -102,9 +104,9 @@ def test_no_path_of_one_machine_and_no_registry_is_written_down() -> None:
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [
-        (MACHINE_PATHS, "see /work/main/x"),
-        (MACHINE_PATHS, '"/root/.cache"'),
-        (MACHINE_PATHS, "/home/somebody/x"),
+        *[(MACHINE_PATHS, f"see /{folder}/x") for folder in FOLDERS],
+        *[(MACHINE_PATHS, f'"/{folder}/.cache"') for folder in FOLDERS],
+        *[(MACHINE_PATHS, f"/{folder}/x") for folder in FOLDERS],
         (REGISTRIES, "pip install -i https://pypi.org/simple/"),
         (REGISTRIES, "https://paddle.bcebos.com/x.whl"),
         (REGISTRIES, "FROM ghcr.io/x"),
