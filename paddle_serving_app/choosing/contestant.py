@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from paddle_serving_app import library_error
+from paddle_serving_app import exit_status, library_error
 from paddle_serving_app.choosing.plan import Candidate
 
 COMMAND = (sys.executable, "-m", "paddle_serving_app.choosing.trial")
@@ -127,10 +127,9 @@ class Contestant:
 
     def _last_words(self) -> str:
         status = self._process.wait()
-        ended = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
         self._log.seek(0)
         lines = [line for line in self._log.read(1 << 20).decode(errors="replace").splitlines() if line.strip()]
-        return library_error.text_of(": ".join([f"its process ended with {ended}", *lines[-1:]]))
+        return library_error.text_of(": ".join([f"its process ended with {exit_status.shown(status)}", *lines[-1:]]))
 
 
 def gather(told: Sequence[Contestant], until: float, watch: Callable[[], None]) -> list[Contestant]:
