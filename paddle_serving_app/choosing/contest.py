@@ -156,14 +156,14 @@ class _Contest:
     def hold(self) -> Plan | None:
         """Have them compete."""
         self._start(list(self._candidates()), self._until)
-        # However long loading took, something is left for the race.
-        self._until = max(self._until, time.monotonic() + _RACE_PART * self._effort.seconds)
         if (reference := self._reference()) is None:
             for skipped in self._out():
                 logger.warning("%s: %s cannot be tried: %s", self._folder, skipped.candidate, skipped.reason)
             return None
         for rival in self._inside(but=[reference]):
             self._check(rival, reference)
+        # However long loading and comparing took, something is left for the race.
+        self._until = max(self._until, time.monotonic() + _RACE_PART * self._effort.seconds)
         self._race(self._inside())
         self._try_threads(reference)
         self._try_batches()
