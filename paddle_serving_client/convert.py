@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 
 from paddle_serving_client import dtype, encryption
 from paddle_serving_client.errors import ServingError
@@ -41,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if not args.show_proto:
         sys.stdout.write(_report(done, args.serving_server, args.serving_client))
+        if args.onnx_form and not args.encryption and not done.source.kind.startswith("ONNX"):
+            from paddle_serving_app import onnx_form  # here, since clients convert nothing
+
+            sys.stdout.write(f"{onnx_form.add(Path(args.serving_server))}\n")
     return 0
 
 
@@ -67,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--show_proto", nargs="?", type=_truth, const=True, default=False, help="only print the config, write nothing")
     add("--feed_alias_names", help="names that callers use for the inputs, with commas between")
     add("--fetch_alias_names", help="names that callers use for the outputs, with commas between")
+    add("--onnx_form", type=_truth, default=True, help="put the ONNX form beside a Paddle program (default: true)")
     add("--encryption", action="store_true", help="write the model encrypted")
     add("--key_file", default=encryption.KEY, help="its key; a new one is made where there is none (%(default)s)")
     add("--key_len", type=int, default=128, help="bits of a new key: 128, 192 or 256 (default: %(default)s)")

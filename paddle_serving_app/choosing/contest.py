@@ -21,7 +21,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from paddle_serving_app import backends, processors, tensor_file
+from paddle_serving_app import backends, paddle_to_onnx, processors, tensor_file
 from paddle_serving_app.backend import ModelOptions, Plugin
 from paddle_serving_app.choosing import agreement, contestant, objections, samples
 from paddle_serving_app.choosing import plan as plans
@@ -29,6 +29,7 @@ from paddle_serving_app.choosing.contestant import Contestant
 from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan, Skipped
 from paddle_serving_app.choosing.samples import Style
 from paddle_serving_client import model_config, plugins
+from paddle_serving_client.errors import BadModel, MissingLibrary
 from paddle_serving_client.message import Array
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,14 @@ _GAIN = 0.95
 """A batch twice as large has to bring the time of a row down to this part."""
 _AS_GOOD = 1.03
 """Within this, fewer threads are better: they leave the processors to pre- and postprocessing."""
+_NEAR, _NEAR_MS = 1.05, 0.05
+"""Within this part, or these milliseconds, of the fastest, memory counts for more than time."""
+_MUCH_MEMORY = 1.25
+"""Who takes more than this times as much as the lightest is left for it."""
+_DISTURBED = 3.0
+"""How many times as long as the quietest turn the worst may take."""
+_AS_LATE = 4.0
+"""How many times as long as the first to be loaded the others may take."""
 _SHORT_MS = 5.0
 """Up to this, threads may cost more than they bring."""
 _ENGINES_S = 1.0
@@ -148,6 +157,8 @@ class _Contest:
         self._cores = options.threads or processors.available()
         self._probes: list[_Probe] = []
         """What is compared; the first two are timed too."""
+        self._were_late = False
+        """Whether somebody was left behind who had not loaded the model in time."""
         self._answers: list[list[Array]] = []
         """What the reference gives for each of them."""
         self._shaken: dict[Path, list[list[Array]]] = {}
@@ -155,6 +166,8 @@ class _Contest:
 
     def hold(self) -> Plan | None:
         """Have them compete."""
+        self._convert()
+        self._until = time.monotonic() + self._effort.seconds
         self._start(list(self._candidates()), self._until)
         if (reference := self._reference()) is None:
             for skipped in self._out():
@@ -173,6 +186,12 @@ class _Contest:
         """End every process."""
         for rival in self._all:
             rival.end()
+
+    def _convert(self) -> None:
+        """Have the ONNX form of a Paddle program made before anybody is waited for; who cannot use it says why."""
+        if paddle_to_onnx.refuses(self._folder) is None:
+            with contextlib.suppress(BadModel, MissingLibrary):
+                paddle_to_onnx.onnx_of(self._folder)
 
     # -- who takes part
 
@@ -203,6 +222,10 @@ class _Contest:
         if late and not self._inside(but=late):
             longest = _PATIENCE_FOR_THE_FIRST * self._effort.seconds
             late = contestant.gather(late, begun + longest, self._watch_memory)
+        elif late:  # where the first took long, the machine is slow, and the others are not given up for that
+            first = min(rival.answered_at for rival in self._inside(but=late))
+            late = contestant.gather(late, begun + _AS_LATE * (first - begun), self._watch_memory)
+        self._were_late |= bool(late)
         for rival in late:
             rival.drop(f"not loaded within {time.monotonic() - begun:.0f} s")
         for rival in started:
@@ -396,8 +419,7 @@ class _Contest:
 
     def _plan(self, reference: Contestant) -> Plan:
         ranked = sorted(self._inside(), key=lambda rival: rival.cost())
-        as_good = [rival for rival in ranked if rival.cost() <= _AS_GOOD * ranked[0].cost()]
-        chosen = min(as_good, key=lambda rival: (rival.candidate.threads, rival.cost()))
+        chosen = _best(ranked)
         others = [rival for rival in ranked if rival is not chosen]
         table = tuple(
             Measurement(r.candidate, rows, r.time(rows), "chosen" if r is chosen and rows == r.rows else "")
@@ -414,7 +436,17 @@ class _Contest:
             versions=plans.versions(),
             cpu=plans.cpu_name(),
             seconds=round(time.monotonic() - self._started, 1),
+            doubt=self._doubt(chosen),
         )
+
+    def _doubt(self, chosen: Contestant) -> str:
+        """Why a quieter machine might choose otherwise."""
+        if self._were_late:
+            return "a library had not loaded the model in time"
+        turns = chosen.ms.get(1, [])
+        if turns and max(turns) > _DISTURBED * min(turns):
+            return f"the machine was busy while it was measured: one run took {min(turns):.3g} to {max(turns):.3g} ms"
+        return ""
 
     def _best_engines(self, chosen: Contestant) -> Engines | None:
         """How many engines beside each other, of how many threads, answer the most lone rows in a second."""
@@ -466,6 +498,16 @@ class _Contest:
         if sum(sizes) > self._memory:
             largest = self._inside()[sizes.index(max(sizes))]
             largest.drop(f"takes {max(sizes) >> 20} MiB, more than there is memory for")
+
+
+def _best(ranked: Sequence[Contestant]) -> Contestant:
+    """Of those that are as fast as the fastest but for a little: who takes much less memory, then fewer threads."""
+    fastest = ranked[0].cost()
+    near = [rival for rival in ranked if rival.cost() <= max(_NEAR * fastest, fastest + _NEAR_MS)]
+    sizes = {rival.candidate: rival.memory_bytes() for rival in near}
+    light = [rival for rival in near if sizes[rival.candidate] <= _MUCH_MEMORY * min(sizes.values())]
+    as_good = [rival for rival in light if rival.cost() <= _AS_GOOD * light[0].cost()]
+    return min(as_good, key=lambda rival: (rival.candidate.threads, rival.cost()))
 
 
 def _is_reference(candidate: Candidate) -> bool:

@@ -36,6 +36,8 @@ class Contestant:
         self.rows = 1
         """The largest batch that was faster per row than all smaller ones."""
         self.reply: dict[str, Any] = {}
+        self.answered_at = math.inf
+        """When its last answer was there, on the clock of `time.monotonic`."""
         self._said = b""
         with contextlib.ExitStack() as undo:
             self._log = undo.enter_context((scratch / f"log-{id(self)}").open("w+b"))
@@ -91,6 +93,7 @@ class Contestant:
         if not self._said.endswith(b"\n"):
             return False
         self.reply, self._said = json.loads(self._said), b""
+        self.answered_at = time.monotonic()
         self._signal(signal.SIGSTOP)  # threads that spin after a run would disturb the next
         if "error" in self.reply:
             self.drop(str(self.reply["error"]))

@@ -136,6 +136,18 @@ def _state(number: str) -> str:
         return ""
 
 
+def test_a_plan_in_doubt_is_made_again_but_not_for_ever(folder: Path) -> None:
+    key = plans.key_of(folder, ModelOptions())
+    plans.write(folder, key, replace(PLAN, doubt="the machine was busy"))
+    assert choose.plan_for(folder, ModelOptions(), 10.0, CRASH) == replace(PLAN, doubt="the machine was busy")
+    made = choose.plan_for(folder, ModelOptions(), 10.0)
+    assert made is not None
+    assert (made.tries, made.why == PLAN.why) == (2, False)
+    last = replace(PLAN, doubt="the machine is always busy", tries=3)
+    plans.write(folder, key, last)
+    assert choose.plan_for(folder, ModelOptions(), 10.0) == last
+
+
 LEAKY = {"x": ((-1, 4), "float32")}
 HASHED = {"id": ((-1, 2), "int64")}
 
