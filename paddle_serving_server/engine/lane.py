@@ -143,6 +143,8 @@ class Lane:
             rows = {array.shape[0] for array in arranged.arrays}
             if arranged.lods or len(rows) != 1 or max(rows) > self._max_rows:
                 return None
+            if any(array.size == 0 for array in arranged.arrays):  # of nothing nobody can tell how many rows it is
+                return None
             if len(self._kinds) >= _MAX_KINDS:
                 self._kinds.clear()
             known = self._kinds[key] = Kind(self, self.signature, arranged.arrays, outputs, rows.pop())
