@@ -98,7 +98,7 @@ class ServerConfig:
     cache_bytes: int = 0
     """Memory of each front for answers that were given before; 0: none is kept."""
     counters: str = ""
-    """The file where all processes count; the supervisor says which."""
+    """The memory where all processes count; the supervisor says which."""
     enable_prometheus: bool = False
     """Whether there are metrics for Prometheus."""
     grace_s: float = 30.0

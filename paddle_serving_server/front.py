@@ -26,7 +26,7 @@ import uvloop
 
 from paddle_serving_app.ops.arrays import put_inputs_in
 from paddle_serving_client.errors import Busy, ServingError
-from paddle_serving_server import chrome_trace, heap, hosting, log, recording
+from paddle_serving_server import chrome_trace, forks, heap, hosting, log, recording
 from paddle_serving_server.assembly import Assembly
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.chain_service import ChainService
@@ -258,6 +258,7 @@ def main(argv: Iterable[str]) -> int:
     heap.keep_freed_memory()
     sys.setswitchinterval(_LONGEST_TURN_S)
     *listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
+    forks.take_from_children([sock.getsockname()[1] for sock in listening])
     raw_config = control.recv(MAX_MESSAGE_BYTES)
     log.configure(json.loads(raw_config)["log_level"], "front")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # a caller's broken picture is his error, not a line of ours
