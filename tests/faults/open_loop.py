@@ -30,11 +30,14 @@ class Outcome:
     lost: int = 0
     """Without any answer: the connection was closed or reset, or nothing came."""
     seconds: float = 0.0
+    """How long there was load; answers may come later."""
+    good_meanwhile: int = 0
+    """Good answers that came while there was load."""
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
-        return len(self.good) / self.seconds if self.seconds else 0.0
+        """Good answers a second, while there was load."""
+        return self.good_meanwhile / self.seconds if self.seconds else 0.0
 
 
 def quantile(times: Sequence[float], part: float) -> float:
@@ -99,12 +102,14 @@ class _Load:
         self._free: list[_Connection] = []
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._outcome = Outcome()
+        self._ends = float("inf")
 
     async def open(self, rate: float, seconds: float) -> Outcome:
         arrivals = random.Random(1)
         started = due = time.perf_counter()
+        self._ends = started + seconds
         asked: set[asyncio.Task[None]] = set()
-        while due < started + seconds:
+        while due < self._ends:
             await asyncio.sleep(due - time.perf_counter())
             task = asyncio.create_task(self._one(due))
             asked.add(task)
@@ -115,14 +120,14 @@ class _Load:
         return self._close()
 
     async def closed(self, clients: int, seconds: float) -> Outcome:
-        started = time.perf_counter()
+        self._ends = time.perf_counter() + seconds
 
         async def caller() -> None:
-            while (now := time.perf_counter()) < started + seconds:
+            while (now := time.perf_counter()) < self._ends:
                 await self._one(now)
 
         await asyncio.gather(*(caller() for _ in range(clients)))
-        self._outcome.seconds = time.perf_counter() - started
+        self._outcome.seconds = seconds
         return self._close()
 
     async def _one(self, due: float) -> None:
@@ -134,7 +139,8 @@ class _Load:
             except (OSError, TimeoutError):
                 self._outcome.lost += 1
                 return
-        took = time.perf_counter() - due
+        now = time.perf_counter()
+        took = now - due
         if connection.is_usable:
             self._free.append(connection)
         else:
@@ -143,6 +149,7 @@ class _Load:
             self._outcome.lost += 1
         elif not error:
             self._outcome.good.append(took)
+            self._outcome.good_meanwhile += now <= self._ends
         elif error.startswith(_REFUSALS):
             self._outcome.refused.append(took)
         elif error.startswith(_LATE):

@@ -10,6 +10,7 @@ from tests.faults.open_loop import closed_loop, open_loop, quantile
 from tests.serving import ROOT, Server, serve
 
 _STEPS = str(ROOT / "tests/faults/services/steps.py")
+_TIMEOUT_S = 2.0
 _PADDING = "x" * 20_000
 """Makes a request large enough for kept ones to show in memory."""
 
@@ -17,7 +18,7 @@ _PADDING = "x" * 20_000
 def run(folder: Path, brief: bool) -> Iterator[Figure]:
     """1.5, 2 and 5 times what a service can do, with steps that compute and steps that wait."""
     seconds = 4.0 if brief else 20.0
-    with serve(folder, "--service", _STEPS, "--request_timeout_ms", "5000") as server:
+    with serve(folder, "--service", _STEPS, "--request_timeout_ms", f"{_TIMEOUT_S * 1000:g}") as server:
         for name in ("busy", "asleep"):
             yield from _overload(server, name, (2.0,) if brief else (1.5, 2.0, 5.0), seconds)
 
@@ -32,7 +33,7 @@ def _overload(server: Server, name: str, factors: tuple[float, ...], seconds: fl
         outcome = open_loop(server.port, request, can * factor, seconds)
         what = f"{name}, {factor:g} times the {can:.0f}/s it can do"
         yield least(f"{what}: good answers", outcome.rate / can, 0.95, "of that")
-        yield most(f"{what}: answered, p99", quantile(outcome.good, 0.99), 5.5, "s")
+        yield most(f"{what}: answered, p99", quantile(outcome.good, 0.99), _TIMEOUT_S + 0.5, "s")
         yield most(f"{what}: refused, p99", quantile(outcome.refused, 0.99) * 1000, 20.0, "ms")
         yield least(f"{what}: refusals", len(outcome.refused), 1, "answers")
         yield most(f"{what}: without an answer, or with an odd one", outcome.lost + len(outcome.failed), 0, "requests")
