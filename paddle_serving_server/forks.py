@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import stat
+import threading
 from collections.abc import Sequence
 
 
@@ -21,7 +22,20 @@ def take_from_children(ports: Sequence[int]) -> None:
         ports: those of the server; connections to them are its own.
     """
     ours = frozenset(ports)
-    os.register_at_fork(after_in_child=lambda: _forget(ours))
+    mask = threading.local()
+
+    def hold() -> None:
+        """A signal that comes before the child is itself would be taken for one to the server."""
+        mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def go_on() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask.before)
+
+    def begin() -> None:
+        _forget(ours)
+        go_on()
+
+    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=begin)
 
 
 def _forget(ports: frozenset[int]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paddle_serving_client.errors import BadConfig, DeadlineExceeded, ServingError
-from paddle_serving_server import hosting, log
+from paddle_serving_server import forks, hosting, log
 from paddle_serving_server.pipeline import values
 from paddle_serving_server.pipeline.error_catch import ChannelDataErrcode, OpFailed
 from paddle_serving_server.pipeline.process import receive, send, send_raw
@@ -27,6 +27,7 @@ def main(fd: int) -> None:
     """Serve until the front closes the line."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they reach the whole group; the front decides
         signal.signal(number, signal.SIG_IGN)
+    forks.take_from_children(())
     line = socket.socket(fileno=fd)
     threading.Thread(target=_end_with, args=(line,), daemon=True).start()
     told = receive(line)

@@ -7,10 +7,6 @@ from concurrent.futures import ProcessPoolExecutor
 from paddle_serving_server.web_service import WebService
 
 
-def double(x):
-    return 2 * x
-
-
 class Forking(WebService):
     """Feeds say how: "pool" (ended at once), "executor", or "stays" (a process that outlives the call)."""
 
@@ -18,10 +14,10 @@ class Forking(WebService):
         context = multiprocessing.get_context("fork")
         if feed[0]["way"] == "pool":
             with context.Pool(2) as pool:
-                values = pool.map(double, range(13))
+                values = pool.map(abs, range(13))
         elif feed[0]["way"] == "executor":
             with ProcessPoolExecutor(2, mp_context=context) as executor:
-                values = list(executor.map(double, range(13)))
+                values = list(executor.map(abs, range(13)))
         else:
             context.Process(target=time.sleep, args=(60,), daemon=False).start()
             values = range(13)
