@@ -48,9 +48,9 @@ def read_png(data: bytes) -> Png:
         BadInput: the header chunk is missing.
         TooLarge: more chunks than any encoder writes.
     """
-    if data[12:16] != b"IHDR" or len(data) < 29:
+    if data[12:16] != b"IHDR" or len(data) < 24:
         raise BadInput("damaged PNG picture: its header chunk is missing")
-    width, height, depth, color = struct.unpack(">IIBB", data[16:26])
+    width, height, depth, color = struct.unpack(">IIBB", data[16:26].ljust(10, b"\0"))
     needed: list[slice] = []
     left_out = compressed = 0
     clear, exif, has_data = b"", b"", False

@@ -28,7 +28,8 @@ def detector(onnx: Any, path: Path) -> None:
     rows = columns.transpose(0, 1, 3, 2)
     constants = {
         "columns": columns, "rows": rows, "far": np.array([999], np.float32), "one": np.array([1], np.float32),
-        "head": np.array([[1, 0.75]], np.float32), "how_many": np.array([1], np.int32), "x": np.array([1]), "y": np.array([0]), "column": np.array([1, 1]),
+        "head": np.array([[1, 0.75]], np.float32), "how_many": np.array([1], np.int32),
+        "x": np.array([1]), "y": np.array([0]), "column": np.array([1, 1]),
     }  # fmt: skip
     nodes = [
         make.make_node("ReduceMax", ["image"], ["bright"], axes=[1], keepdims=1),
