@@ -102,8 +102,10 @@ class Front:
         listener.start()
         gc.collect()
         gc.freeze()  # what is here stays: the collector need not look at it again
+        giving_back = self._loop.create_task(heap.give_back_freed_memory())
         self._tell({"ready": True})
         await self._stop.wait()
+        giving_back.cancel()
         catalogue.is_ready = False
         await listener.drain(self._grace_s)
         for switch in self._switches:
