@@ -23,7 +23,7 @@ _MAX_BYTES = (1 << 31) - 1  # of any protobuf message
 _MAX_EXTERNAL_FILES = 1 << 14
 _MAX_DIGITS = 18  # of an offset or a length
 _EXTERNAL = 1
-_CODES = {1: 1, 2: 7, 3: 8, 5: 4, 6: 2, 7: 0, 9: 9, 10: 5, 11: 3, 14: 10, 15: 11, 16: 6}
+CODES = {1: 1, 2: 7, 3: 8, 5: 4, 6: 2, 7: 0, 9: 9, 10: 5, 11: 3, 14: 10, 15: 11, 16: 6}
 
 
 def may_be_model(name: str) -> bool:
@@ -75,7 +75,7 @@ def _variable(info: pb.ValueInfoProto) -> Variable:
         return variable(info.name.decode(), dtype.UNKNOWN, ())
     tensor = info.type.tensor_type
     dims = (dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
-    return variable(info.name.decode(), _CODES.get(tensor.elem_type, dtype.UNKNOWN), dims)
+    return variable(info.name.decode(), CODES.get(tensor.elem_type, dtype.UNKNOWN), dims)
 
 
 def _external_files(folder: Path, path: Path, proto: pb.ModelProto) -> set[str]:

@@ -24,7 +24,7 @@ _INPUTS = ("1.data", "pd_op.data", "1.feed", "pd_op.feed")
 _OUTPUTS = ("1.fetch", "pd_op.fetch")
 _PARAMETER = "p"
 _PARAMETER_NAME_AT = 3  # in the attributes of `p`: is distributed, is trainable, needs clipping, name
-_CODES = {
+CODES = {
     "t_bool": 9,
     "t_i8": 8,
     "t_ui8": 7,
@@ -145,7 +145,7 @@ def _type_of(op: dict[str, Any]) -> tuple[int, tuple[int, ...]]:
     if any(type(dim) is not int for dim in dims):
         raise _Unreadable(f"a tensor has the shape {str(dims)[:64]}")
     elem_type = str(_item(described, 0, dict).get("#")).partition(".")[2]
-    return _CODES.get(elem_type, dtype.UNKNOWN), tuple(dims)
+    return CODES.get(elem_type, dtype.UNKNOWN), tuple(dims)
 
 
 def _member(parent: dict[str, Any], key: str, kind: type) -> Any:
