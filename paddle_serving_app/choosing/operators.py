@@ -132,6 +132,8 @@ def _read_pir(content: bytes) -> Graph:
         found.append((_kind(op), op, dict(_pir_attributes(op))))
     operators: list[Operator] = []
     known: dict[int, Value] = {}
+    numbers: dict[int, object] = {}
+    """What was an attribute in Paddle 2 is an input here, made by an operator of its own; it is one here, too."""
     feeds = []
     for kind, op, attributes in found:
         results = op["O"] if isinstance(op.get("O"), list) else [op["O"]] if op.get("O") else []
@@ -140,8 +142,12 @@ def _read_pir(content: bytes) -> Graph:
         if kind in ("data", "feed"):
             feeds += [value.name for value in outputs]
         elif kind not in ("p", "fetch"):
-            inputs = tuple(known.get(i["%"], Value(f"%{i['%']}", dtype.UNKNOWN)) for i in op.get("I") or ())
-            operators.append(Operator(kind, inputs, outputs, attributes))
+            given = [i["%"] for i in op.get("I") or ()]
+            inputs = tuple(known.get(number, Value(f"%{number}", dtype.UNKNOWN)) for number in given)
+            told = {f"input{k}": numbers[number] for k, number in enumerate(given) if number in numbers}
+            operators.append(Operator(kind, inputs, outputs, attributes | told))
+        if kind == "full" and outputs:
+            numbers[results[0]["%"]] = attributes.get("value")
     return Graph("paddle3", tuple(feeds), tuple(operators))
 
 

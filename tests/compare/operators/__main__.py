@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = findings.of(findings.read(args.results))
     if args.write:
         findings.write(found)
-    print(findings.report(found, findings.read(args.results)))
+    sys.stdout.write(findings.report(found, findings.read(args.results)) + "\n")
     return 0
 
 
@@ -62,7 +62,7 @@ def _run(wanted: Sequence[tuple[Case, str]], results: Path, libraries: Sequence[
             pool.map(lambda share: list(_share(share, libraries, kept)), shares)
         )
         count = sum(1 for _ in lines)
-    print(f"{count} programs in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    sys.stderr.write(f"{count} programs in {time.monotonic() - started:.0f} s\n")
 
 
 def _share(share: Sequence[tuple[Case, str]], libraries: Sequence[str], kept: Any) -> Iterator[dict[str, Any]]:
@@ -70,7 +70,10 @@ def _share(share: Sequence[tuple[Case, str]], libraries: Sequence[str], kept: An
         sweep = Sweep(Path(scratch), libraries)
         try:
             for case, element_type in share:
-                result = sweep.result(case, element_type)
+                try:
+                    result = sweep.result(case, element_type)
+                except Exception as exc:  # one case that is made wrongly does not end the others
+                    result = {"case": case.name, "type": element_type, "forms": {}, "failed": repr(exc)}
                 kept.write(json.dumps(result) + "\n")
                 kept.flush()
                 yield result

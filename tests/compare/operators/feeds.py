@@ -75,15 +75,16 @@ def _by_name(
             return random.integers(-(2**31) + 1, 2**31 - 1, shape) // 1000 * 1000 + 7
         case "wide" if kind == np.int32:
             limit = 20_000 if role == "factor" else 100_000_000
-            return random.integers(-limit, limit, shape) | 1
+            return np.asarray(random.integers(-limit, limit, shape) | 1)
         case "wide" if kind == np.float64:
-            return 1.7e9 * np.sign(random.normal(size=shape)) + 100 * random.random(shape)
+            return np.asarray(1.7e9 * np.sign(random.normal(size=shape)) + 100 * random.random(shape))
         case "wide" if element_type == "float32":
             return (1e5 * random.normal(size=shape)).astype(kind)
         case "beyond" if kind == np.int64:
-            return (random.integers(-_EXACT, _EXACT, shape) | 1) + np.where(random.random(shape) < 0.5, 2**54, -(2**54))
+            odd = random.integers(-_EXACT, _EXACT, shape) | 1
+            return np.asarray(odd + np.where(random.random(shape) < 0.5, 2**54, -(2**54)))
         case "beyond" if kind == np.float64:
-            return np.sign(random.normal(size=shape)) * 10.0 ** random.integers(39, 60, shape)
+            return np.asarray(np.sign(random.normal(size=shape)) * 10.0 ** random.integers(39, 60, shape))
         case "overflow" if kind.itemsize < 8 and not is_float:
             limits = np.iinfo(kind)
             return random.integers(limits.min, limits.max, shape, endpoint=True).astype(kind)

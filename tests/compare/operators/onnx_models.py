@@ -52,7 +52,9 @@ def write(case: Case, element_type: str, path: Path) -> None:
     feeds = []
     for number, spec in enumerate(case.inputs):
         code = codes[element_type if spec.type == "T" else spec.type]
-        shape = list(spec.shape) if spec.is_fixed or not spec.shape else ["n", *spec.shape[1:]]
+        shape: list[str | int | None] = [*spec.shape]
+        if shape and not spec.is_fixed:
+            shape[0] = "n"
         feeds.append(helper.make_tensor_value_info(f"x{number}", code, shape))
     constants = [
         numpy_helper.from_array(np.asarray(values, None if isinstance(values, np.ndarray) else np.int64), f"c{number}")
@@ -116,19 +118,20 @@ def _reductions() -> Iterator[Case]:
     names = "Max Min Mean Prod SumSquare L1 L2 LogSum LogSumExp"
     for name in names.split():
         role = "positive" if name == "LogSum" else "small" if name == "Prod" else "any"
-        for label, more in {"all": {}, "last": {"axes": [-1], "keepdims": 0}}.items():
+        ways: dict[str, dict[str, Any]] = {"all": {}, "last": {"axes": [-1], "keepdims": 0}}
+        for label, more in ways.items():
             yield _case(f"Reduce{name}_{label}", Node(f"Reduce{name}", more), (In(role=role),), _NUMBERS)
     yield _case("ReduceSum_all", Node("ReduceSum"), types=_NUMBERS)
     yield _case("ReduceSum_last", Node("ReduceSum", constants=([-1],)), types=_NUMBERS)
     for name in ("ArgMax", "ArgMin"):
         for last in (0, 1):
-            more = {"axis": 1, "select_last_index": last}
-            yield _case(f"{name}_{last}", Node(name, more), types=_NUMBERS)
+            node = Node(name, {"axis": 1, "select_last_index": last})
+            yield _case(f"{name}_{last}", node, types=_NUMBERS)
     for largest in (0, 1):
         node = Node("TopK", {"largest": largest}, ([2],), outputs=2)
         yield _case(f"TopK_{largest}", node, types=_NUMBERS)
-    for more in ({}, {"exclusive": 1}, {"reverse": 1}):
-        yield _case(f"CumSum{''.join(more)}", Node("CumSum", more, (np.array(1),)), types=_NUMBERS)
+    for way in ("", "exclusive", "reverse"):
+        yield _case(f"CumSum{way}", Node("CumSum", {way: 1} if way else {}, (np.array(1),)), types=_NUMBERS)
     yield _case("Unique", Node("Unique", outputs=4), (In((8,)),), _NUMBERS)
 
 
@@ -177,17 +180,19 @@ def _pictures() -> Iterator[Case]:
     kernel = np.random.default_rng(3).normal(size=(4, 4, 3, 3))
     for element_type in ("float32", "float16", "float64"):
         weights = (kernel.astype(element_type),)
-        for label, more in {
+        ways: dict[str, dict[str, Any]] = {
             "": {},
             "_strided": {"strides": [2, 2], "pads": [1, 1, 1, 1]},
             "_same": {"auto_pad": "SAME_LOWER"},
             "_dilated": {"dilations": [2, 2]},
-        }.items():
+        }
+        for label, more in ways.items():
             yield _case(f"Conv{label}_{element_type}", Node("Conv", more, weights), (_PICTURE,), (element_type,))
         node = Node("ConvTranspose", {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}, weights)
         yield _case(f"ConvTranspose_{element_type}", node, (_PICTURE,), (element_type,))
     for name in ("MaxPool", "AveragePool"):
-        for label, more in {"": {}, "_ceil": {"ceil_mode": 1}, "_padded": {"pads": [1, 1, 1, 1]}}.items():
+        pools: dict[str, dict[str, Any]] = {"": {}, "_ceil": {"ceil_mode": 1}, "_padded": {"pads": [1, 1, 1, 1]}}
+        for label, more in pools.items():
             node = Node(name, {"kernel_shape": [3, 3], "strides": [2, 2], **more})
             yield _case(f"{name}{label}", node, (_PICTURE,), (*_FLOATS, "int8", "uint8"))
     inclusive = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}

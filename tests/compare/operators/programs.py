@@ -61,8 +61,8 @@ def _call(path: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
 def _unary() -> Iterator[Case]:
     anywhere = (
         "abs neg sign ceil floor round trunc frac square exp expm1 sin cos tan sinh cosh tanh atan asinh erf "
-        "sigmoid isnan isinf isfinite reciprocal rad2deg deg2rad nan_to_num angle conj real i0 i0e i1 i1e sinc "
-        "logit_ digamma_ lgamma_ signbit"
+        "sigmoid isnan isinf isfinite reciprocal rad2deg deg2rad nan_to_num angle conj i0 i0e i1 i1e sinc "
+        "logit_ digamma_ lgamma_"
     )
     for name in anywhere.split():
         if not name.endswith("_"):
@@ -126,8 +126,8 @@ def _activations() -> Iterator[Case]:
     yield Case("prelu", lambda p, x: p.nn.functional.prelu(x, p.full([1], 0.3, x.dtype)), (_PICTURE,), FLOATS)
     yield Case(
         "prelu_channels",
-        lambda p, x: p.nn.functional.prelu(x, p.linspace(-0.5, 0.7, 4, "float32").cast(x.dtype)),
-        (_PICTURE,),
+        lambda p, x, w: p.nn.functional.prelu(x, w),
+        (_PICTURE, In((4,), is_weight=True)),
         FLOATS,
     )
     yield Case("glu", _call("nn.functional.glu"), types=FLOATS)
@@ -317,13 +317,14 @@ def _shapes() -> Iterator[Case]:
 def _pictures() -> Iterator[Case]:
     types = FLOATS
     kernel = In((4, 4, 3, 3), is_weight=True)
-    for label, more in {
+    convolutions: dict[str, dict[str, Any]] = {
         "": {},
         "_strided": {"stride": 2, "padding": 1},
         "_dilated": {"dilation": 2, "padding": 2},
         "_same": {"padding": "SAME"},
         "_uneven": {"padding": [0, 1, 2, 1]},
-    }.items():
+    }
+    for label, more in convolutions.items():
         yield Case(f"conv2d{label}", _call("nn.functional.conv2d", **more), (_PICTURE, kernel), types)
     depth, grouped = In((4, 1, 3, 3), is_weight=True), In((4, 2, 3, 3), is_weight=True)
     yield Case("conv2d_depthwise", _call("nn.functional.conv2d", groups=4), (_PICTURE, depth), types)
@@ -367,7 +368,7 @@ def _pictures() -> Iterator[Case]:
     )
     for mode in ("nearest", "bilinear", "bicubic", "area"):
         for label, more in {
-            "_up": {"scale_factor": 2.0},
+            "_up": {"size": [16, 16]} if mode == "area" else {"scale_factor": 2.0},
             "_size": {"size": [5, 11]},
             "_down": {"size": [3, 4]},
             "_corners": {"size": [5, 11], "align_corners": True},

@@ -106,9 +106,13 @@ class Sweep:
         """The feeds as files, and the parameters as one; gives the names of the feeds."""
         made = feeds.feeds_for(case.inputs, element_type)
         weights = [k for k, spec in enumerate(case.inputs) if spec.is_weight]
-        np.savez(folder / WEIGHTS, **{f"x{k}": made["ordinary"][k] for k in weights})
+        np.savez(folder / WEIGHTS, allow_pickle=False, **{f"x{k}": made["ordinary"][k] for k in weights})
         for name, arrays in made.items():
-            np.savez(folder / f"{name}.npz", **{f"x{k}": a for k, a in enumerate(arrays) if k not in weights})
+            np.savez(
+                folder / f"{name}.npz",
+                allow_pickle=False,
+                **{f"x{k}": a for k, a in enumerate(arrays) if k not in weights},
+            )
         return list(made)
 
 

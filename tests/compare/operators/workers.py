@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_LIMIT_S = 20.0
+_LIMIT_S = 30.0
+_START_S = 150.0
+"""For the first job of a process: it imports its library before."""
 
 
 class Worker:
@@ -24,8 +26,10 @@ class Worker:
 
     def do(self, job: dict[str, Any]) -> dict[str, Any]:
         """Give it a job and wait; a process that ended or hangs comes back as `crash`."""
+        limit_s = _LIMIT_S
         if self._process is None:
             self._start()
+            limit_s = _START_S
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -35,9 +39,9 @@ class Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self._fd, selectors.EVENT_READ)
             while not heard.endswith(b"\n"):
-                if not selector.select(_LIMIT_S):
+                if not selector.select(limit_s):
                     self.end()
-                    return {"crash": f"no answer within {_LIMIT_S:.0f} s"}
+                    return {"crash": f"no answer within {limit_s:.0f} s"}
                 piece = os.read(self._fd, 1 << 16)
                 if not piece:
                     return {"crash": self._ended()}
