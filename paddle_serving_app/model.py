@@ -11,11 +11,12 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, decrypted, golden
+from paddle_serving_app import backends, decrypted, golden, graph
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
-from paddle_serving_app.choosing import choose, contest
+from paddle_serving_app.choosing import choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Plan
+from paddle_serving_app.choosing.samples import Limits, Style
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype, manifest, model_config, plugins
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
@@ -25,7 +26,6 @@ from paddle_serving_client.model_config import ModelSpec, Variable
 logger = logging.getLogger(__name__)
 
 _DEFAULT_OPTIONS = ModelOptions()
-_UINT8_VALUES = 256
 _IMAGE_AXES = 4
 _FINITE_TRIES = 3
 _WARM_UP_S = 1.0
@@ -52,6 +52,10 @@ _GUESSES = (
 )
 
 
+class _WrongType(BackendFailed):
+    """What came out of a library is not of the type that it had said."""
+
+
 class Model:
     """One loaded model. Any thread may run it; runs are one after the other."""
 
@@ -74,6 +78,8 @@ class Model:
         self._output_count = len(backend.outputs)
         self._hints = tuple(feed.shape for feed in spec.feeds)
         self._fitting: _Guess | None = None
+        self._limits: Limits | None = None
+        self._output_types = tuple(dtype.numpy_of(o.elem_type) for o in outputs)
         self._files = contextlib.ExitStack()
 
     @classmethod
@@ -148,7 +154,7 @@ class Model:
     def _load(cls, folder: Path, spec: ModelSpec, options: ModelOptions, plan: Plan | None) -> "Model":
         refused: dict[str, str] = {}
         while True:
-            name, backend = _open(folder, spec, options, refused)
+            name, backend, used = _open(folder, spec, options, refused)
             try:
                 model = cls(folder, spec, name, backend)
                 model._warm_up()
@@ -163,7 +169,7 @@ class Model:
                 backend.close()
                 raise
         why = f"asked for {name}" if options.backend else f"nothing was measured: {name} is the first that can load it"
-        model.plan = plan or plans.unmeasured(name, options, why)
+        model.plan = plan or plans.unmeasured(name, used, why)
         return model
 
     def run(self, arranged: Arranged) -> Outputs:
@@ -186,17 +192,21 @@ class Model:
             found = self._backend.run(arrays, lods)
         if len(found.arrays) != self._output_count:
             raise BackendFailed(f"{self.backend_name} gave {len(found.arrays)} outputs instead of {self._output_count}")
-        ordered = tuple(found.arrays[k] for k in self._output_order)
+        ordered = tuple([found.arrays[k] for k in self._output_order])
+        for array, kind in zip(ordered, self._output_types, strict=True):
+            if array.dtype != kind and kind is not None:
+                raise _WrongType(f"{self.backend_name} gave an output as {array.dtype.name} instead of {kind.name}")
         return Outputs(ordered, {at: found.lods[k] for at, k in enumerate(self._output_order) if k in found.lods})
 
-    def sample(self, rows: int = 1, seed: int = 0) -> Arranged | None:
-        """A made-up feed that the model is known to take; None where none was found.
+    def sample(self, rows: int = 1, seed: int = 0, styles: Sequence[Style] = ("plain",)) -> Arranged | None:
+        """A made-up feed of a shape that the model is known to take; None where none was found.
 
         Args:
             rows: length of axis 0 where that may vary.
             seed: another one gives other values.
+            styles: of the values, row by row, and again from the first; of all, where axis 0 does not vary.
         """
-        return None if self._fitting is None else self._make_sample(self._fitting, rows, seed)
+        return None if self._fitting is None else self._make_sample(self._fitting, rows, seed, styles)
 
     def close(self) -> None:
         """Give the memory back; a run that is under way ends first."""
@@ -212,6 +222,8 @@ class Model:
         for guess in self._guesses():
             try:
                 outputs = self.run(self._make_sample(guess, 1, 0))
+            except _WrongType as exc:
+                raise BadModel(f"{self._folder}: {exc}") from exc
             except BackendFailed as exc:
                 logger.debug("%s: %s does not fit: %s", self._folder, guess, exc)
                 continue
@@ -220,6 +232,10 @@ class Model:
         if self._fitting is None or outputs is None:
             logger.warning("%s goes live untried: no made-up input fits %s", self._folder, self.signature.inputs)
             return
+        for output, array in zip(self.signature.outputs, outputs.arrays, strict=True):
+            if dtype.code_of(array.dtype) == dtype.UNKNOWN:
+                kind = "text" if array.dtype.kind in "OSU" else array.dtype.name
+                raise BadModel(f"{self._folder}: output {output.alias!r} is {kind}, which cannot be served")
         for seed in range(1, _FINITE_TRIES):
             if (damaged := self._without_numbers(outputs)) is None:
                 return
@@ -261,26 +277,62 @@ class Model:
             return shape[:1] + tuple(h if dim == -1 else dim for dim, h in zip(shape[1:], hint, strict=True))
         return shape
 
-    def _make_sample(self, guess: _Guess, rows: int, seed: int) -> Arranged:
+    def _make_sample(self, guess: _Guess, rows: int, seed: int, styles: Sequence[Style] = ("plain",)) -> Arranged:
         random = np.random.default_rng(seed)
         shapes = [_filled(self._hinted(k), guess, rows) for k in range(len(self.signature.inputs))]
-        arrays = tuple(_values(random, i, shape) for i, shape in zip(self.signature.inputs, shapes, strict=True))
+        arrays = tuple(
+            self._values(random, i, shape, styles if i.shape[:1] == (-1,) else styles[:1])
+            for i, shape in zip(self.signature.inputs, shapes, strict=True)
+        )
         lods: dict[int, Lod] = {k: ((0, shapes[k][0]),) for k, i in enumerate(self.signature.inputs) if i.is_lod}
         return Arranged(arrays, lods)
 
+    def _values(
+        self, random: np.random.Generator, spec: Input, shape: tuple[int, ...], styles: Sequence[Style]
+    ) -> Array:
+        kind = dtype.numpy_of(spec.elem_type)
+        if kind is None:
+            raise BadModel(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
+        if len(styles) == 1:
+            return self._of_style(random, spec, kind, shape, styles[0])
+        rows = [self._of_style(random, spec, kind, shape[1:], styles[k % len(styles)]) for k in range(shape[0])]
+        return np.stack(rows)
 
-def _open(folder: Path, spec: ModelSpec, options: ModelOptions, refused: Mapping[str, str]) -> tuple[str, Backend]:
-    """Load the model by the library asked for, or by the first that can and is not refused already, for a reason."""
+    def _of_style(
+        self,
+        random: np.random.Generator,
+        spec: Input,
+        kind: "np.dtype[np.generic]",
+        shape: tuple[int, ...],
+        style: Style,
+    ) -> Array:
+        if kind.kind not in "iu" or style == "plain":
+            return samples.values(random, kind, shape, style)
+        if self._limits is None:
+            self._limits = samples.limits_of(graph.read(self._folder))
+        return samples.integers(random, kind, shape, style, self._limits.get(spec.name, (0, 1)))
+
+
+def _open(
+    folder: Path, spec: ModelSpec, options: ModelOptions, refused: Mapping[str, str]
+) -> tuple[str, Backend, ModelOptions]:
+    """Load the model by the library asked for, or by the first that can and is not refused already, for a reason.
+
+    Returns:
+        The library's name, the model, and the options it was loaded with.
+    """
     reasons: list[str] = []
     only_missing = True
     for name in _candidates(options):
         plugin = cast(Plugin, plugins.load(backends, name))
         reason = plugin.missing()
-        if reason is None and (reason := refused.get(name) or plugin.refuses(folder, spec)) is not None:
+        objection = refused.get(name) or plugin.refuses(folder, spec) or _objection(name, folder)
+        if reason is None and (reason := objection) is not None:
             only_missing = False
         if reason is None:
             try:
-                return name, plugin.load(folder, spec, options)
+                careful = _without_faults(name, folder, options)
+                return name, plugin.load(folder, spec, careful), careful
             except MissingLibrary as exc:
                 reason = str(exc)
             except BadModel as exc:
@@ -291,6 +343,21 @@ def _open(folder: Path, spec: ModelSpec, options: ModelOptions, refused: Mapping
             logger.info("%s is not loaded by %s", folder, reasons[-1])
     error = MissingLibrary if only_missing else BadModel
     raise error(f"{folder} cannot be loaded. {'; '.join(reasons)}")
+
+
+def _objection(backend: str, folder: Path) -> str | None:
+    """Why a library would answer wrongly, as far as that can be seen in the graph."""
+    return "; ".join(objections.against(backend, folder)) or None
+
+
+def _without_faults(backend: str, folder: Path, options: ModelOptions) -> ModelOptions:
+    """Without oneDNN where that is known to compute an operator of the model wrongly."""
+    if backend != "paddle" or not options.onednn or options.gpu_id is not None:
+        return options
+    reasons = objections.against(backend, folder, onednn=True)
+    if reasons:
+        logger.info("%s is run without oneDNN: %s", folder, "; ".join(reasons))
+    return replace(options, onednn=not reasons)
 
 
 def _candidates(options: ModelOptions) -> Iterator[str]:
@@ -340,6 +407,11 @@ def _output(folder: Path, fetch: Variable, found: TensorSpec) -> Output:
     if fetch.elem_type not in (dtype.UNKNOWN, code):
         said, gives = dtype.name_of(fetch.elem_type), dtype.name_of(code)
         logger.warning("%s: the config says output %r is %s; the model gives %s", folder, fetch.alias, said, gives)
+    if code != dtype.UNKNOWN and dtype.numpy_of(code) is None:
+        raise BadModel(
+            f"{folder}: output {fetch.alias!r} is {dtype.name_of(code)}, which cannot be served: cast it to float32 in "
+            f"the model"
+        )
     return Output(fetch.name, fetch.alias, code, fetch.shape, fetch.is_lod)
 
 
@@ -355,14 +427,3 @@ def _filled(shape: tuple[int, ...], guess: _Guess, rows: int) -> tuple[int, ...]
     sizes = iter((guess.height, guess.width, guess.other) if len(shape) == _IMAGE_AXES else ())
     inner = tuple(next(sizes, guess.other) if dim == -1 else dim for dim in shape[1:])
     return tuple(rows if dim == -1 else dim for dim in shape[:1]) + inner
-
-
-def _values(random: np.random.Generator, spec: Input, shape: tuple[int, ...]) -> Array:
-    kind = dtype.numpy_of(spec.elem_type)
-    if kind is None:
-        raise BadModel(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
-    if kind == np.uint8:
-        return random.integers(0, _UINT8_VALUES, shape, np.uint8)
-    if kind.kind in "iub":
-        return random.integers(0, 2, shape).astype(kind)  # small: they may be the numbers of words
-    return random.random(shape).astype(kind)

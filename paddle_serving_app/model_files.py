@@ -4,6 +4,7 @@ Libraries do not check them: Paddle loads a program whose parameters are missing
 dies of a program that is none. So the program and every record of the parameters are read here first.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from paddle_serving_client.wire.proto import framework_pb2
 
 _ENDINGS = (".pdmodel", "__model__", ".json", "model")
 """Of a Paddle program, the likeliest first; Paddle Serving 0.9 took whatever ends with `model`."""
+CONVERTED = "converted-"
+"""Begins the name of the ONNX form of the Paddle program that it lies beside; what follows is the program's digest."""
 IN_MEMORY = "/proc/"
 """Where the links of a decrypted model lead."""
 
@@ -41,6 +44,14 @@ class PaddleModel:
         """Whether the program is in the JSON form of Paddle 3."""
         return self.program.suffix == ".json"
 
+    def digest(self) -> str:
+        """Of the program and its parameters: 32 digits that differ whenever they do."""
+        digest = hashlib.sha256(str(len(self.params)).encode())
+        for path in (self.program, *self.params):
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()[:32]
+
     def combined_params(self) -> bytes:
         """What a combined parameter file holds."""
         return b"".join(path.read_bytes() for path in self.params)
@@ -57,8 +68,14 @@ def paddle_program(folder: Path) -> Path | None:
 
 
 def onnx_model(folder: Path) -> Path | None:
-    """The ONNX model of a folder, by its name; None where there is none."""
-    return next((folder / name for name in _names(folder) if name.endswith(".onnx")), None)
+    """The ONNX model of a folder, by its name; None where there is none, or only the form of a Paddle program."""
+    names = (name for name in _names(folder) if name.endswith(".onnx") and not name.startswith(CONVERTED))
+    return next((folder / name for name in names), None)
+
+
+def has_converted(folder: Path) -> bool:
+    """Whether there is an ONNX form of a Paddle program, by its name."""
+    return any(name.startswith(CONVERTED) and name.endswith(".onnx") for name in _names(folder))
 
 
 def is_in_memory(path: Path) -> bool:

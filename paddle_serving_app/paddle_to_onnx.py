@@ -57,6 +57,8 @@ def refuses(folder: Path) -> str | None:
         return None
     if (program := model_files.paddle_program(folder)) is None:
         return model_files.no_model(folder, "*.onnx and no Paddle program")
+    if model_files.has_converted(folder):
+        return None
     if model_files.is_in_memory(program):
         return "an encrypted Paddle program would have to be converted to ONNX, which would lie on a disk in the clear"
     return _missing()
@@ -74,7 +76,11 @@ def onnx_of(folder: Path) -> OnnxModel:
         model_files.check_onnx(path)
         return OnnxModel(path)
     model = model_files.read_paddle(folder)
-    if (missing := refuses(folder)) is not None:
+    shipped = folder / name_beside(model)
+    if shipped.is_file():
+        model_files.check_onnx(shipped)
+        return OnnxModel(shipped, model.outputs)
+    if (missing := _missing()) is not None:
         raise MissingLibrary(missing)
     target = model_cache.folder_for(folder) / f"{_key(model)}.onnx"
     with file_lock.held(target.parent, _LIMIT_S):  # several libraries may want it at the same time
@@ -82,6 +88,11 @@ def onnx_of(folder: Path) -> OnnxModel:
             _convert(model, target)
     model_files.check_onnx(target)
     return OnnxModel(target, model.outputs)
+
+
+def name_beside(model: PaddleModel) -> str:
+    """What the ONNX form of a Paddle program is called in the program's folder: no other program has that name."""
+    return f"{model_files.CONVERTED}{model.digest()}.onnx"
 
 
 def _missing() -> str | None:
@@ -94,11 +105,8 @@ def _missing() -> str | None:
 
 def _key(model: PaddleModel) -> str:
     """Differs whenever the conversion might: the model's bytes, paddle2onnx, the operator set."""
-    digest = hashlib.sha256(f"{importlib.metadata.version('paddle2onnx')} {_OPSET} {len(model.params)}".encode())
-    for path in (model.program, *model.params):
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:32]
+    made_by = f"{importlib.metadata.version('paddle2onnx')} {_OPSET} {model.digest()}"
+    return hashlib.sha256(made_by.encode()).hexdigest()[:32]
 
 
 def _convert(model: PaddleModel, target: Path) -> None:

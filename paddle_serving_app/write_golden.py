@@ -67,7 +67,7 @@ def write(folder: Path, inputs: Path | None = None, key: bytes | None = None) ->
         manifest.write(folder, listed)
     (folder / golden.NAME).unlink(missing_ok=True)
     with decrypted.opened(folder, key) as readable:
-        library = "paddle" if model_files.onnx_model(readable) is None else "onnxruntime"
+        library = "onnxruntime" if model_files.paddle_program(readable) is None else "paddle"
     model = Model.load(folder, ModelOptions(backend=library, onednn=False), key=key)
     try:
         made = replace(_asked(model, given), file=folder / golden.NAME)

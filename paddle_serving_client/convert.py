@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 
 from paddle_serving_client import dtype, encryption
 from paddle_serving_client.errors import ServingError
@@ -44,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.show_proto:
         return 0
     sys.stdout.write(_report(done, args.serving_server, args.serving_client))
+    if args.onnx_form and not args.encryption and not done.source.kind.startswith("ONNX"):
+        from paddle_serving_app import onnx_form  # here, since clients convert nothing
+
+        sys.stdout.write(f"{onnx_form.add(Path(args.serving_server))}\n")
     sys.stdout.flush()
     return 0 if args.golden is None else _write_golden(args)
 
@@ -85,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--feed_alias_names", help="names that callers use for the inputs, with commas between")
     add("--fetch_alias_names", help="names that callers use for the outputs, with commas between")
     add("--golden", nargs="?", const="", metavar="FILE", help="write golden.npz: a run of the model on FILE's inputs")
+    add("--onnx_form", type=_truth, default=True, help="put the ONNX form beside a Paddle program (default: true)")
     add("--encryption", action="store_true", help="write the model encrypted")
     add("--key_file", default=encryption.KEY, help="its key; a new one is made where there is none (%(default)s)")
     add("--key_len", type=int, default=128, help="bits of a new key: 128, 192 or 256 (default: %(default)s)")

@@ -83,6 +83,8 @@ def report(folder: str, plan: Plan, file: Path | None) -> Iterator[str]:
 
 
 def _batch(plan: Plan) -> str:
+    if not plan.max_rows:
+        return "none was tried: rows do not come out as they go in, or the time was up"
     sizes = [m.rows for m in plan.table if m.candidate == plan.candidate]
     if plan.max_rows == 1 and max(sizes) == 1:
         return "1 row; none was tried"

@@ -10,6 +10,7 @@ What it does wrong, and what is done about it (all seen with 2026.4):
   processors, and took twice as long. So it may not.
 - Where the number of rows is open, small models take a tenth longer than where it is fixed, and more where it changes.
   So for small models each small number of rows is compiled on its own.
+- Asked for float16 on a processor that has bfloat16 only, it computes in that. So it is asked for what it has.
 - It keeps what it prepared for 5000 nodes and shapes: PP-OCRv4 recognition came to 1.9 GB over 700 widths. So it may
   keep `_PREPARED_NODES`, which costs a twentieth of the time where shapes alternate, and stays near 0.5 GB.
 """
@@ -69,7 +70,8 @@ def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OpenVinoBacke
 
     core = openvino.Core()
     device = _device(core, options)
-    if (reason := _computed_otherwise(core.get_property(device, "OPTIMIZATION_CAPABILITIES"), options)) is not None:
+    can = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
+    if (reason := _computed_otherwise(can, options)) is not None:
         logger.warning("%s: %s", folder, reason)
     if _reads_itself(folder):
         files = model_files.read_paddle(folder)
@@ -79,19 +81,21 @@ def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OpenVinoBacke
         model = paddle_to_onnx.onnx_of(folder)
         content = (str(model.path),)
     with library_error.raised_as(BadModel, f"{model.path}: OpenVINO"):
-        return OpenVinoBackend(openvino, core.read_model(*content), model, device, options)
+        return OpenVinoBackend(openvino, core.read_model(*content), model, device, options, _hint(can, options))
 
 
 class OpenVinoBackend:
     """A model compiled by OpenVINO."""
 
-    def __init__(self, openvino: Any, graph: Any, model: OnnxModel, device: str, options: ModelOptions) -> None:
+    def __init__(
+        self, openvino: Any, graph: Any, model: OnnxModel, device: str, options: ModelOptions, precision_hint: str
+    ) -> None:
         self._openvino = openvino
         self._graph = graph
         self._device = device
         self._settings: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
+            "INFERENCE_PRECISION_HINT": precision_hint,
         }
         if device == "CPU":
             self._settings["INFERENCE_NUM_THREADS"] = options.threads or processors.available()
@@ -189,6 +193,11 @@ def _computed_otherwise(can: Sequence[str], options: ModelOptions) -> str | None
     if options.precision.upper() not in can:
         return f"this processor has no {options.precision} for OpenVINO; the model is computed in fp32"
     return None
+
+
+def _hint(can: Sequence[str], options: ModelOptions) -> str:
+    """What a device is asked to compute in: float32 where it does not have what was asked for."""
+    return _PRECISIONS[options.precision] if options.precision.upper() in can else _PRECISIONS["fp32"]
 
 
 def _spec(port: Any) -> TensorSpec:

@@ -18,6 +18,7 @@ from paddle_serving_client.errors import BadModel
 
 logger = logging.getLogger(__name__)
 
+_MOST_TRIES = 3
 _LONGEST_QUEUE = 12.0
 """How many times the time given an engine waits until others have measured."""
 
@@ -46,20 +47,32 @@ def plan_for(
     """
     key = plans.key_of(folder, options)
     found = plans.read(folder, key)
-    if found is not None or seconds <= 0:
+    if seconds <= 0 or (found is not None and not _is_doubted(found)):
         return found
     with file_lock.held(_queue(), seconds * _LONGEST_QUEUE) as is_alone:
         if not is_alone:
             logger.warning("%s is measured while others may be", folder)
-        if (found := plans.read(folder, key)) is not None:  # another engine of the same model was first
-            return found
+        before = plans.read(folder, key)
+        if before is not None and (before != found or not _is_doubted(before)):  # another engine was first
+            return before
         try:
             found = contest.measure(readable or folder, options, contest.Effort(seconds=seconds), command)
         except Exception:  # whatever it is, the model can be served without a plan
             logger.exception("%s: measuring failed", folder)
-    if found is not None:
-        plans.write(folder, key, found)
+            found = None
+    if found is None:
+        return before
+    if before is not None:
+        found = replace(found, tries=before.tries + 1)
+    if found.doubt:
+        logger.warning("%s: %s; it is measured again at the next start", folder, found.doubt)
+    plans.write(folder, key, found)
     return found
+
+
+def _is_doubted(plan: Plan) -> bool:
+    """Whether a plan is to be made again: a machine that is always busy has no other."""
+    return bool(plan.doubt) and plan.tries < _MOST_TRIES
 
 
 def tune(folder: Path, options: ModelOptions, seconds: float) -> tuple[Plan, Path | None]:

@@ -17,17 +17,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from paddle_serving_app import backends, processors, tensor_file
+from paddle_serving_app import backends, paddle_to_onnx, processors, tensor_file
 from paddle_serving_app.backend import ModelOptions, Plugin
-from paddle_serving_app.choosing import agreement, contestant
+from paddle_serving_app.choosing import agreement, contestant, objections, samples
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.contestant import Contestant
 from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan, Skipped
+from paddle_serving_app.choosing.samples import Style
 from paddle_serving_client import model_config, plugins
+from paddle_serving_client.errors import BadModel, MissingLibrary
 from paddle_serving_client.message import Array
 
 logger = logging.getLogger(__name__)
@@ -62,11 +64,23 @@ _GAIN = 0.95
 """A batch twice as large has to bring the time of a row down to this part."""
 _AS_GOOD = 1.03
 """Within this, fewer threads are better: they leave the processors to pre- and postprocessing."""
+_NEAR, _NEAR_MS = 1.05, 0.05
+"""Within this part, or these milliseconds, of the fastest, memory counts for more than time."""
+_MUCH_MEMORY = 1.25
+"""Who takes more than this times as much as the lightest is left for it."""
+_DISTURBED = 3.0
+"""How many times as long as the quietest turn the worst may take."""
+_AS_LATE = 4.0
+"""How many times as long as the first to be loaded the others may take."""
 _SHORT_MS = 5.0
 """Up to this, threads may cost more than they bring."""
 _ENGINES_S = 1.0
 _FRONT_MS = 0.1
 """A front takes about this long for a small request: an engine that is as fast needs no other beside it."""
+_SHAKES = 4
+"""How often it is looked what other last digits change: a label between two equal scores falls to either side."""
+_JOINED_STYLES: Sequence[Sequence[Style]] = (("signed", "wide"), ("whole", "plain"))
+"""Of the rows of a feed, where rows do not see each other."""
 _FEED_BYTES = 256 << 20
 """Largest batch that is tried."""
 
@@ -116,6 +130,14 @@ def in_order(names: Sequence[str]) -> list[str]:
     return [*(name for name in ORDER if name in names), *(name for name in names if name not in ORDER)]
 
 
+class _Probe(NamedTuple):
+    """A feed whose answers are compared."""
+
+    feed: Path
+    may_be_shaken: bool = True
+    """Whether its last digits say nothing: not where equal values are what it is for."""
+
+
 class _Contest:
     """All candidates of one model, from the start of their processes to the plan."""
 
@@ -133,20 +155,28 @@ class _Contest:
         self._until = self._started + effort.seconds
         self._memory = _MEMORY_PART * processors.free_memory_bytes()
         self._cores = options.threads or processors.available()
+        self._probes: list[_Probe] = []
+        """What is compared; the first two are timed too."""
+        self._were_late = False
+        """Whether somebody was left behind who had not loaded the model in time."""
         self._answers: list[list[Array]] = []
-        """What the reference gives for the two feeds that are compared."""
+        """What the reference gives for each of them."""
+        self._shaken: dict[Path, list[list[Array]]] = {}
+        """What it gives for one whose last digits are others, where that was asked for."""
 
     def hold(self) -> Plan | None:
         """Have them compete."""
+        self._convert()
+        self._until = time.monotonic() + self._effort.seconds
         self._start(list(self._candidates()), self._until)
-        # However long loading took, something is left for the race.
-        self._until = max(self._until, time.monotonic() + _RACE_PART * self._effort.seconds)
         if (reference := self._reference()) is None:
             for skipped in self._out():
                 logger.warning("%s: %s cannot be tried: %s", self._folder, skipped.candidate, skipped.reason)
             return None
         for rival in self._inside(but=[reference]):
             self._check(rival, reference)
+        # However long loading and comparing took, something is left for the race.
+        self._until = max(self._until, time.monotonic() + _RACE_PART * self._effort.seconds)
         self._race(self._inside())
         self._try_threads(reference)
         self._try_batches()
@@ -157,6 +187,12 @@ class _Contest:
         for rival in self._all:
             rival.end()
 
+    def _convert(self) -> None:
+        """Have the ONNX form of a Paddle program made before anybody is waited for; who cannot use it says why."""
+        if paddle_to_onnx.refuses(self._folder) is None:
+            with contextlib.suppress(BadModel, MissingLibrary):
+                paddle_to_onnx.onnx_of(self._folder)
+
     # -- who takes part
 
     def _candidates(self) -> Iterator[Candidate]:
@@ -164,11 +200,16 @@ class _Contest:
         for name in in_order(plugins.names(backends)):
             plugin = cast(Plugin, plugins.load(backends, name))
             reason = plugin.missing() or plugin.refuses(self._folder, spec)
-            if reason is not None:
+            reason = reason or "; ".join(objections.against(name, self._folder))
+            if reason:
                 self._skipped.append(Skipped(Candidate(name, False, self._cores), reason))
                 continue
             if name == "paddle" and self._options.onednn and self._options.gpu_id is None:
-                yield Candidate(name, True, self._cores)
+                with_onednn = Candidate(name, True, self._cores)
+                if reason := "; ".join(objections.against(name, self._folder, onednn=True)):
+                    self._skipped.append(Skipped(with_onednn, reason))
+                else:
+                    yield with_onednn
             yield Candidate(name, False, self._cores)
 
     def _start(self, candidates: Sequence[Candidate], until: float) -> list[Contestant]:
@@ -185,6 +226,10 @@ class _Contest:
         if late and not self._inside(but=late):
             longest = _PATIENCE_FOR_THE_FIRST * self._effort.seconds
             late = contestant.gather(late, begun + longest, self._watch_memory)
+        elif late:  # where the first took long, the machine is slow, and the others are not given up for that
+            first = min(rival.answered_at for rival in self._inside(but=late))
+            late = contestant.gather(late, begun + _AS_LATE * (first - begun), self._watch_memory)
+        self._were_late |= bool(late)
         for rival in late:
             rival.drop(f"not loaded within {time.monotonic() - begun:.0f} s")
         for rival in started:
@@ -200,24 +245,43 @@ class _Contest:
     # -- who is right
 
     def _reference(self) -> Contestant | None:
-        """Who says what is right: Paddle without oneDNN, else the first that can; with its answers to two feeds."""
+        """Who says what is right: Paddle without oneDNN, else the first that can; with its answers to all probes."""
         for rival in sorted(self._inside(), key=lambda r: not _is_reference(r.candidate)):
-            patience = self._effort.seconds
+            self._probes = [_Probe(self._feed(rows)) for rows in (2, 1)]
             is_fed = all(
-                self._ask(rival, {"do": "sample", "rows": rows, "seed": rows, "feed": str(self._feed(rows))}, patience)
+                self._ask(rival, {"do": "sample", "rows": rows, "seed": rows, "feed": str(self._feed(rows))})
                 for rows in (1, 2)
             )
-            if is_fed and (answers := self._answer(rival, patience)) is not None:
+            if is_fed and (answers := self._answer(rival, self._effort.seconds)) is not None:
                 self._answers = answers
-                return rival
+                return self._probe(rival)
         return None
+
+    def _probe(self, reference: Contestant) -> Contestant | None:
+        """Have the reference find feeds that can show a difference, and answer them."""
+        styles = _JOINED_STYLES if reference.joins else [[style] for style in samples.STYLES[1:]]
+        for number, row_styles in enumerate(styles):
+            feed = self._scratch / f"probe-{number}.npz"
+            said: dict[str, object] = {"do": "probe", "styles": row_styles, "seed": number, "feed": str(feed)}
+            if self._ask(reference, said) and reference.reply["tells"]:
+                answer = self._answer_to(reference, feed, self._effort.seconds)
+                if answer is not None:
+                    self._probes.append(_Probe(feed, "whole" not in row_styles))
+                    self._answers.append(answer)
+            if not reference.is_in:  # it did not survive that one: it begins again, and others do not get it
+                self._all.remove(reference)
+                self._start([reference.candidate], math.inf)
+                reference = self._all[-1]
+                if not reference.is_in or self._answer(reference, self._effort.seconds) is None:
+                    return None
+        return reference
 
     def _check(self, rival: Contestant, reference: Contestant) -> None:
         patience = max(_PATIENCE_PART * self._effort.seconds, 10 * reference.first_ms / 1000)
         if (answers := self._answer(rival, patience)) is None:
             return
         tolerance = agreement.TOLERANCE[self._options.precision]
-        distance = max(map(agreement.distance, answers, self._answers))
+        distance = max(self._distance(k, answer, tolerance, reference) for k, answer in enumerate(answers))
         if distance > tolerance:
             how = (
                 "gives other outputs than"
@@ -226,8 +290,27 @@ class _Contest:
             )
             rival.drop(f"{how} {reference.candidate.library}; {tolerance:g} is allowed")
 
+    def _distance(self, k: int, answer: list[Array], tolerance: float, reference: Contestant) -> float:
+        """How far an answer is off; where the last digits of the inputs decide, both may be right."""
+        expected, precision = self._answers[k], self._options.precision
+        distance = agreement.distance(answer, expected, precision, by_row=reference.joins)
+        if distance > tolerance and self._probes[k].may_be_shaken:
+            shaken = self._shaken_answers(self._probes[k].feed, reference)
+            return agreement.distance(answer, expected, precision, by_row=reference.joins, shaken=shaken)
+        return distance
+
+    def _shaken_answers(self, feed: Path, reference: Contestant) -> list[list[Array]]:
+        if feed not in self._shaken:
+            self._shaken[feed] = []
+            to = self._scratch / "shaken.npz"
+            for seed in range(_SHAKES):
+                if self._ask(reference, {"do": "shake", "feed": str(feed), "seed": seed, "to": str(to)}):
+                    answer = self._answer_to(reference, to, self._effort.seconds)
+                    self._shaken[feed] += [] if answer is None else [answer]
+        return self._shaken[feed]
+
     def _answer(self, rival: Contestant, patience: float) -> list[list[Array]] | None:
-        """Its outputs for the feeds of two rows and of one, and a first impression of its speed; None: it is out."""
+        """Its outputs for all probes, and a first impression of its speed; None: it is out."""
         answers = []
         for rows in (2, 1):
             file = self._scratch / "answer.npz"
@@ -236,7 +319,16 @@ class _Contest:
                 return None
             rival.first_ms = ms
             answers.append(list(tensor_file.read(file).arrays))
+        for probe in self._probes[2:]:
+            if (answer := self._answer_to(rival, probe.feed, patience)) is None:
+                return None
+            answers.append(answer)
         return answers
+
+    def _answer_to(self, rival: Contestant, feed: Path, patience: float) -> list[Array] | None:
+        file = self._scratch / "answer.npz"
+        said = {"do": "run", "feed": str(feed), "answer": str(file), "runs": 1, "seconds": 0.0}
+        return list(tensor_file.read(file).arrays) if self._ask(rival, said, patience) else None
 
     # -- who is fast
 
@@ -331,8 +423,7 @@ class _Contest:
 
     def _plan(self, reference: Contestant) -> Plan:
         ranked = sorted(self._inside(), key=lambda rival: rival.cost())
-        as_good = [rival for rival in ranked if rival.cost() <= _AS_GOOD * ranked[0].cost()]
-        chosen = min(as_good, key=lambda rival: (rival.candidate.threads, rival.cost()))
+        chosen = _best(ranked)
         others = [rival for rival in ranked if rival is not chosen]
         table = tuple(
             Measurement(r.candidate, rows, r.time(rows), "chosen" if r is chosen and rows == r.rows else "")
@@ -349,7 +440,17 @@ class _Contest:
             versions=plans.versions(),
             cpu=plans.cpu_name(),
             seconds=round(time.monotonic() - self._started, 1),
+            doubt=self._doubt(chosen),
         )
+
+    def _doubt(self, chosen: Contestant) -> str:
+        """Why a quieter machine might choose otherwise."""
+        if self._were_late:
+            return "a library had not loaded the model in time"
+        turns = chosen.ms.get(1, [])
+        if turns and max(turns) > _DISTURBED * min(turns):
+            return f"the machine was busy while it was measured: one run took {min(turns):.3g} to {max(turns):.3g} ms"
+        return ""
 
     def _best_engines(self, chosen: Contestant) -> Engines | None:
         """How many engines beside each other, of how many threads, answer the most lone rows in a second."""
@@ -389,7 +490,8 @@ class _Contest:
         taken: list[float] = rival.reply["ms"]
         return median(taken[1:] or taken)
 
-    def _ask(self, rival: Contestant, said: dict[str, object], patience: float) -> bool:
+    def _ask(self, rival: Contestant, said: dict[str, object], patience: float | None = None) -> bool:
+        patience = self._effort.seconds if patience is None else patience
         rival.tell(said)
         for silent in contestant.gather([rival], time.monotonic() + patience, self._watch_memory):
             silent.drop(f"no answer within {patience:.0f} s")
@@ -400,6 +502,16 @@ class _Contest:
         if sum(sizes) > self._memory:
             largest = self._inside()[sizes.index(max(sizes))]
             largest.drop(f"takes {max(sizes) >> 20} MiB, more than there is memory for")
+
+
+def _best(ranked: Sequence[Contestant]) -> Contestant:
+    """Of those that are as fast as the fastest but for a little: who takes much less memory, then fewer threads."""
+    fastest = ranked[0].cost()
+    near = [rival for rival in ranked if rival.cost() <= max(_NEAR * fastest, fastest + _NEAR_MS)]
+    sizes = {rival.candidate: rival.memory_bytes() for rival in near}
+    light = [rival for rival in near if sizes[rival.candidate] <= _MUCH_MEMORY * min(sizes.values())]
+    as_good = [rival for rival in light if rival.cost() <= _AS_GOOD * light[0].cost()]
+    return min(as_good, key=lambda rival: (rival.candidate.threads, rival.cost()))
 
 
 def _is_reference(candidate: Candidate) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from paddle_serving_app import library_error
+from paddle_serving_app import exit_status, library_error
 from paddle_serving_app.choosing.plan import Candidate
 
 COMMAND = (sys.executable, "-m", "paddle_serving_app.choosing.trial")
@@ -36,6 +36,8 @@ class Contestant:
         self.rows = 1
         """The largest batch that was faster per row than all smaller ones."""
         self.reply: dict[str, Any] = {}
+        self.answered_at = math.inf
+        """When its last answer was there, on the clock of `time.monotonic`."""
         self._said = b""
         with contextlib.ExitStack() as undo:
             self._log = undo.enter_context((scratch / f"log-{id(self)}").open("w+b"))
@@ -91,6 +93,7 @@ class Contestant:
         if not self._said.endswith(b"\n"):
             return False
         self.reply, self._said = json.loads(self._said), b""
+        self.answered_at = time.monotonic()
         self._signal(signal.SIGSTOP)  # threads that spin after a run would disturb the next
         if "error" in self.reply:
             self.drop(str(self.reply["error"]))
@@ -127,10 +130,9 @@ class Contestant:
 
     def _last_words(self) -> str:
         status = self._process.wait()
-        ended = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
         self._log.seek(0)
         lines = [line for line in self._log.read(1 << 20).decode(errors="replace").splitlines() if line.strip()]
-        return library_error.text_of(": ".join([f"its process ended with {ended}", *lines[-1:]]))
+        return library_error.text_of(": ".join([f"its process ended with {exit_status.shown(status)}", *lines[-1:]]))
 
 
 def gather(told: Sequence[Contestant], until: float, watch: Callable[[], None]) -> list[Contestant]:

@@ -139,7 +139,7 @@ def _gives_places(operator: Operator, known: frozenset[str]) -> bool:
 
 def _has_large_factor(operator: Operator) -> bool:
     numbers = (operator.attributes.get(name, 0) for name in ("scale", "bias", "step"))
-    return any(isinstance(number, int | float) and abs(number) > _SMALL for number in numbers)
+    return any(isinstance(number, int | float) and abs(number) >= _SMALL for number in numbers)
 
 
 def _is_below(value: Value, limit: int) -> bool:

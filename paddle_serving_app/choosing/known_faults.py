@@ -8,15 +8,15 @@ every library against Paddle without oneDNN (an ONNX model by OpenVINO against O
     takes      element types that the operator works on, of constants that stand in the program not
     gives      element types of its results
     values     `any`: ordinary ones are wrong. `large`: only whole numbers beyond 2**24, or that do not fit in 32 bits.
-               `beyond`: only those that do not fit in 32 bits. `extreme`: only floats of 100,000. `ties`: only the
-               places of equal ones. `overflow`: only where narrow integers run over. `special`: only with NaN,
-               infinities, denormals
+               `beyond`: only those that do not fit in 32 bits. `shape`: only the result's shape. `extreme`: only floats
+               of 100,000. `ties`: only the places of equal ones. `overflow`: only where narrow integers run over.
+               `special`: only with NaN, infinities, denormals
     when       values of an attribute that were tried, all of which were wrong; others were right
     unless     values of an attribute that were tried, and were right; others were wrong
     fractional names of attributes: wrong where one of them is not a whole number
 
-The choice looks at the first three kinds of values. The others are left to the samples: nearly every model has
-operators that differ there, and few meet such values.
+The choice looks at the first three kinds of values. The others are left to the samples: any of them shows a shape, and
+nearly every model has operators that differ in the rest, which few meet.
 """
 
 import functools

@@ -146,7 +146,7 @@ def _read_pir(content: bytes) -> Graph:
             inputs = tuple(known.get(number, Value(f"%{number}", dtype.UNKNOWN)) for number in given)
             told = {f"input{k}": numbers[number] for k, number in enumerate(given) if number in numbers}
             operators.append(Operator(kind, inputs, outputs, attributes | told))
-        if kind == "full" and outputs:
+        if kind in ("full", "full_int_array") and outputs:
             numbers[results[0]["%"]] = attributes.get("value")
     return Graph("paddle3", tuple(feeds), tuple(operators))
 

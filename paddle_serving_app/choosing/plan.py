@@ -23,7 +23,7 @@ from paddle_serving_client.errors import BadModel
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 """Of the file, and of the way of measuring: a plan of another one is made again."""
 _MAX_BYTES = 1 << 20
 _CPU = Path("/proc/cpuinfo")
@@ -105,6 +105,10 @@ class Plan:
     cpu: str = ""
     seconds: float = 0.0
     """What the measuring took."""
+    doubt: str = ""
+    """Why it may be another one on a quieter machine; empty: it is certain."""
+    tries: int = 1
+    """How often it was measured until now."""
 
     def describe(self) -> dict[str, object]:
         """For JSON that people and pages read: measured ones first, then those that are out with their reason."""
@@ -139,6 +143,7 @@ class Plan:
             "table": measured + out,
             "versions": dict(self.versions),
             "cpu": self.cpu,
+            "doubt": self.doubt,
         }
 
 
@@ -252,6 +257,8 @@ def from_json(said: Mapping[str, Any]) -> Plan:
         versions={str(name): str(version) for name, version in said["versions"].items()},
         cpu=str(said["cpu"]),
         seconds=float(said["seconds"]),
+        doubt=str(said["doubt"]),
+        tries=_number(said["tries"], 1),
     )
     if not all(m.ms > 0 for m in found.table):
         raise ValueError("a run took no time")

@@ -7,6 +7,9 @@ prints can get between. Tensors lie in .npz files whose names the commands carry
 
     {"do": "load", "folder": ..., "options": {...}}         -> {"joins": whether the inputs have a batch axis}
     {"do": "sample", "rows": 2, "seed": 1, "feed": FILE}    -> {}; a made-up feed is in FILE
+    {"do": "probe", "styles": [...], "seed": 1, "feed": FILE}
+                                                            -> {"tells": whether the model answers it}; likewise
+    {"do": "shake", "feed": FILE, "seed": 1, "to": FILE}    -> {}; the same with other last digits
     {"do": "run", "feed": FILE, "answer": FILE or "", "runs": 9, "seconds": 0.1}
                                                             -> {"ms": [...]}; the outputs of the last run are in FILE
     whatever went wrong                                     -> {"error": why}
@@ -20,14 +23,23 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from paddle_serving_app import library_error, tensor_file
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.choosing import agreement
+from paddle_serving_app.choosing.samples import Style
 from paddle_serving_app.model import Model
+from paddle_serving_client.errors import BackendFailed
+from paddle_serving_client.message import Array
 
 _PR_SET_PDEATHSIG = 1
+_SHAKING = {2: 2e-3, 4: 1e-5, 8: 1e-12}
+"""By the bytes of a float, as a part of the value: more than libraries differ by, and little for a model."""
 _FIRST_TO_GO = "1000"
 """For the kernel, when memory ends: this process, not the server."""
 
@@ -48,6 +60,10 @@ class Trial:
                 return {"joins": self._model.signature.can_join}
             case "sample":
                 return self._sample(said["rows"], said["seed"], Path(said["feed"]))
+            case "probe":
+                return {"tells": self._probe(said["styles"], said["seed"], Path(said["feed"]))}
+            case "shake":
+                return self._shake(Path(said["feed"]), said["seed"], Path(said["to"]))
             case _:
                 return {"ms": self._run(Path(said["feed"]), said["answer"], said["runs"], said["seconds"])}
 
@@ -66,6 +82,24 @@ class Trial:
         tensor_file.write(file, arranged.arrays, arranged.lods)
         return {}
 
+    def _probe(self, styles: Sequence[Style], seed: int, file: Path) -> bool:
+        """Make a feed of unusual values; one that the model refuses, or has no number for, tells nothing."""
+        assert self._model is not None
+        if (arranged := self._model.sample(len(styles), seed, styles)) is None:
+            return False
+        try:
+            outputs = self._model.run(arranged)
+        except BackendFailed:
+            return False
+        tensor_file.write(file, arranged.arrays, arranged.lods)
+        return all(map(agreement.has_numbers, outputs.arrays))
+
+    def _shake(self, feed: Path, seed: int, to: Path) -> dict[str, object]:
+        arranged = tensor_file.read(feed)
+        random = np.random.default_rng(seed)
+        tensor_file.write(to, [_shaken(array, random) for array in arranged.arrays], arranged.lods)
+        return {}
+
     def _run(self, feed: Path, answer: str, runs: int, seconds: float) -> list[float]:
         assert self._model is not None
         arranged = tensor_file.read(feed)
@@ -78,6 +112,14 @@ class Trial:
         if answer:
             tensor_file.write(Path(answer), outputs.arrays, {})
         return taken
+
+
+def _shaken(array: Array, random: np.random.Generator) -> Array:
+    """Floats with other last digits; anything else as it is."""
+    if array.dtype.kind != "f":
+        return array
+    step = _SHAKING[array.dtype.itemsize]
+    return np.asarray(array * (1 + random.choice((-step, step), array.shape)), array.dtype)
 
 
 def _be_expendable() -> None:

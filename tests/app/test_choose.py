@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from paddle_serving_app.backend import ModelOptions
@@ -18,6 +19,7 @@ from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.model import Model
 from paddle_serving_client.errors import BadModel
 from tests.app.conftest import Folder
+from tests.app.programs import Form, paddle_model
 
 CRASH = (sys.executable, "-c", "raise SystemExit('cannot even start')")
 PLAN = Plan(candidate=Candidate("openvino", False, 1), max_rows=4, why="a test wants it")
@@ -132,3 +134,45 @@ def _state(number: str) -> str:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def test_a_plan_in_doubt_is_made_again_but_not_for_ever(folder: Path) -> None:
+    key = plans.key_of(folder, ModelOptions())
+    plans.write(folder, key, replace(PLAN, doubt="the machine was busy"))
+    assert choose.plan_for(folder, ModelOptions(), 10.0, CRASH) == replace(PLAN, doubt="the machine was busy")
+    made = choose.plan_for(folder, ModelOptions(), 10.0)
+    assert made is not None
+    assert (made.tries, made.why == PLAN.why) == (2, False)
+    last = replace(PLAN, doubt="the machine is always busy", tries=3)
+    plans.write(folder, key, last)
+    assert choose.plan_for(folder, ModelOptions(), 10.0) == last
+
+
+LEAKY = {"x": ((-1, 4), "float32")}
+HASHED = {"id": ((-1, 2), "int64")}
+
+
+@pytest.mark.paddle2onnx
+@pytest.mark.parametrize("form", ["pdmodel", "json"])
+def test_whoever_is_chosen_is_right_below_zero(tmp_path: Path, form: Form) -> None:
+    """paddle2onnx forgets the slope of some programs, which numbers from 0 to 1 do not show."""
+    folder = paddle_model(tmp_path / "m", LEAKY, lambda paddle, x: paddle.nn.functional.leaky_relu(x, 0.1), form)
+    with contextlib.closing(Model.load(folder, ModelOptions(), tune_s=10.0)) as model:
+        given = model.run(model.signature.arrange({"x": np.array([[-5, 5, 0.5, 0]], np.float32)}))
+        np.testing.assert_allclose(given.arrays[0], [[-0.5, 5, 0.5, 0]], err_msg=model.backend_name)
+
+
+@pytest.mark.paddle2onnx
+@pytest.mark.parametrize("form", ["pdmodel", "json"])
+def test_whoever_is_chosen_is_right_with_large_integers(tmp_path: Path, form: Form) -> None:
+    folder = paddle_model(tmp_path / "m", HASHED, lambda paddle, i: (i * 1000003) % 1000, form)
+    with contextlib.closing(Model.load(folder, ModelOptions(), tune_s=10.0)) as model:
+        given = model.run(model.signature.arrange({"id": np.array([[123456, 7654321]], np.int64)}))
+        np.testing.assert_array_equal(given.arrays[0], [[368, 963]], err_msg=model.backend_name)
+    assert any("OpenVINO computes int64 in 32 bits" in skipped.reason for skipped in model.plan.skipped)
+
+
+def test_a_library_that_computes_in_fewer_bits_is_not_taken_by_name(tmp_path: Path) -> None:
+    folder = paddle_model(tmp_path / "m", HASHED, lambda paddle, i: (i * 1000003) % 1000)
+    with pytest.raises(BadModel, match="OpenVINO computes int64 in 32 bits"):
+        Model.load(folder, ModelOptions(backend="openvino"))

@@ -5,7 +5,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -13,6 +16,7 @@ from paddle_serving_app import backends, processors
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.choosing import contest
 from paddle_serving_app.choosing.contest import Effort
+from paddle_serving_app.choosing.contestant import Contestant
 from paddle_serving_app.choosing.plan import Candidate, Plan
 from tests.app import rogues
 from tests.app.conftest import Folder
@@ -131,3 +135,25 @@ def test_with_the_libraries_that_are_installed(model_folder: Folder) -> None:
     assert tried == {"paddle", "paddle + oneDNN", "onnxruntime", "openvino"}
     assert not any("differs" in skipped.reason or "other outputs" in skipped.reason for skipped in plan.skipped)
     assert {m.candidate.library for m in plan.table} >= {"paddle", plan.candidate.library}
+
+
+@pytest.mark.parametrize(
+    ("figures", "best"),
+    [
+        ({"a": (0.045, 380), "b": (0.060, 150)}, "b"),  # 15 us are not worth 230 MB
+        ({"a": (0.045, 160), "b": (0.060, 150)}, "a"),
+        ({"a": (1.0, 380), "b": (1.2, 150)}, "a"),
+        ({"a": (10.0, 380), "b": (10.4, 150)}, "b"),
+    ],
+)
+def test_memory_counts_where_time_is_nearly_equal(figures: dict[str, tuple[float, int]], best: str) -> None:
+    rivals = [
+        cast(
+            Contestant,
+            SimpleNamespace(
+                candidate=Candidate(name, False, 1), cost=partial(float, ms), memory_bytes=partial(int, megabytes << 20)
+            ),
+        )
+        for name, (ms, megabytes) in figures.items()
+    ]
+    assert contest._best(rivals).candidate.backend == best

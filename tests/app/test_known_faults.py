@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.choosing import known_faults
 from paddle_serving_app.choosing.graph import Graph, Operator, Value
 from paddle_serving_app.model import Model
-from paddle_serving_client import dtype
+from paddle_serving_client import dtype, plugins
+from paddle_serving_client.errors import BadModel
 from paddle_serving_client.model_config import ModelSpec, Variable
 from tests import models
 from tests.app.conftest import Folder
@@ -28,7 +30,7 @@ def test_the_findings_are_well_formed() -> None:
         assert fault.form in ("paddle2", "paddle3", "onnx")
         assert fault.library in ("openvino", "onnxruntime", "paddle+onednn")
         assert (fault.form, fault.library) not in [("onnx", "onnxruntime"), ("onnx", "paddle+onednn")]
-        assert fault.values in (*known_faults.DECIDING, "extreme", "ties", "overflow", "special")
+        assert fault.values in (*known_faults.DECIDING, "shape", "extreme", "ties", "overflow", "special")
         assert fault.takes | fault.gives <= KNOWN_TYPES
         assert fault.operators
         assert fault.example
@@ -86,6 +88,16 @@ def one_operator(folder: Path, form: models.Form, kind: str, build: Any) -> Path
     return models._build(folder, form, spec, layers, {})
 
 
+def test_a_library_that_is_known_to_be_wrong_is_not_chosen(tmp_path: Path) -> None:
+    leaky = one_operator(tmp_path / "m", "json", "float32", lambda p, x: p.nn.functional.leaky_relu(x, 0.1))
+    with pytest.raises(BadModel, match="onnxruntime computes leaky_relu of float32 wrongly"):
+        Model.load(leaky, ModelOptions(backend="onnxruntime"))
+    softplus = one_operator(tmp_path / "n", "json", "float32", lambda p, x: p.nn.functional.softplus(x, 2.0, 3.0))
+    model = Model.load(softplus, ModelOptions(backend="paddle"))
+    assert not model.plan.candidate.onednn  # which is wrong for it
+    model.close()
+
+
 @pytest.mark.parametrize(
     ("form", "backend", "kind", "build", "x"),
     [
@@ -103,8 +115,8 @@ def test_some_findings_are_still_so(
     assert known_faults.found_in(folder, backend)
     answers = []
     for name in ("paddle", backend):
-        model = Model.load(folder, ModelOptions(backend=name, onednn=False))
-        arranged = model.signature.arrange({"x": np.array([x], kind)})
-        answers.append(model.run(arranged).arrays[0])
-        model.close()
+        plugin = plugins.load(backends, name)
+        loaded = plugin.load(folder, ModelSpec((), ()), ModelOptions(onednn=False))
+        answers.append(loaded.run([np.array([x], kind)], {}).arrays[0])
+        loaded.close()
     assert np.abs(answers[0] - answers[1]).max() > 1e-9 * np.abs(answers[0]).max()

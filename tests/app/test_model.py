@@ -140,7 +140,7 @@ class TestMatching:
 
     @pytest.mark.parametrize(("said", "found", "agreed"), [(-1, 1, 1), (1, -1, 1), (20, 7, 7), (1, 1, 1)])
     def test_types_that_agree(self, fake_load: FakeLoad, said: int, found: int, agreed: int) -> None:
-        fake = Fake([tensor("a", elem_type=found)], [tensor("p")])
+        fake = Fake([tensor("a", elem_type=found)], [tensor("p", elem_type=agreed)])
         assert fake_load(spec_of([var("a", said)], [var("p")]), fake).signature.inputs[0].elem_type == agreed
 
     def test_type_that_cannot_be_served(self, fake_load: FakeLoad) -> None:
@@ -148,8 +148,8 @@ class TestMatching:
             fake_load(spec_of([var("a", 6)], [var("p")]), Fake([tensor("a", elem_type=6)], [tensor("p")]))
 
     def test_output_of_another_type_is_only_told(self, fake_load: FakeLoad, caplog: pytest.LogCaptureFixture) -> None:
-        fake = Fake([tensor("a")], [tensor("p", elem_type=0)])
-        assert fake_load(spec_of([var("a")], [var("p", 1)]), fake).signature.outputs[0].elem_type == 0
+        fake = Fake([tensor("a", elem_type=0)], [tensor("p", elem_type=0)])
+        assert fake_load(spec_of([var("a", 0)], [var("p", 1)]), fake).signature.outputs[0].elem_type == 0
         assert "output 'p' is float32; the model gives int64" in caplog.text
 
 
@@ -211,7 +211,7 @@ class TestWarmUp:
         assert fake.runs == [((2, 13),)]
 
     def test_lod_input(self, fake_load: FakeLoad) -> None:
-        fake = Fake([tensor("w", (-1, 1), 0)], [tensor("p")])
+        fake = Fake([tensor("w", (-1, 1), 0)], [tensor("p", elem_type=0)])
         fake_load(spec_of([var("w", 0, (-1,), is_lod=True)], [var("p")]), fake)
         assert fake.runs == [((1, 1),)]
         assert fake.lods == {0: ((0, 1),)}
@@ -220,7 +220,7 @@ class TestWarmUp:
         kinds = range(10)
         inputs = [tensor(f"i{k}", (-1, 9), k) for k in kinds if k != 6]
         config = spec_of([var(t.name, t.elem_type, (9,)) for t in inputs], [var("p")])
-        model = fake_load(config, Fake(inputs, [tensor("p"), *inputs[1:]]))
+        model = fake_load(config, Fake(inputs, [tensor("p", elem_type=0), *inputs[1:]]))
         one, same, other = sample_of(model, 2, 1), sample_of(model, 2, 1), sample_of(model, 2, 2)
         for a, b, c in zip(one.arrays, same.arrays, other.arrays, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -235,6 +235,25 @@ class TestRun:
         model._output_count = 2
         with pytest.raises(BackendFailed, match="gave 1 outputs instead of 2"):
             model.run(Arranged((np.ones((1, 2), np.float32),), {}))
+
+    def test_another_type_than_declared(self, fake_load: FakeLoad) -> None:
+        config = spec_of([var("a")], [var("p")])
+        with pytest.raises(BadModel, match="gave an output as float32 instead of float16"):
+            fake_load(config, Fake([tensor("a")], [tensor("p", elem_type=5)]))
+        model = fake_load(config, fake := Fake([tensor("a")], [tensor("p")]))
+        fake.run = lambda *_: Outputs((np.ones((1, 2), np.float64),), {})  # type: ignore[method-assign]
+        with pytest.raises(BackendFailed, match="gave an output as float64 instead of float32"):
+            model.run(Arranged((np.ones((1, 2), np.float32),), {}))
+
+    def test_a_type_that_numpy_does_not_have(self, fake_load: FakeLoad) -> None:
+        with pytest.raises(BadModel, match="output 'p' is bfloat16, which cannot be served: cast it to float32"):
+            fake_load(spec_of([var("a")], [var("p")]), Fake([tensor("a")], [tensor("p", elem_type=6)]))
+
+    def test_a_type_without_a_code(self, fake_load: FakeLoad) -> None:
+        fake = Fake([tensor("a")], [tensor("p", elem_type=-1)])
+        fake.run = lambda *_: Outputs((np.ones((1, 2), np.uint16),), {})  # type: ignore[method-assign]
+        with pytest.raises(BadModel, match="output 'p' is uint16, which cannot be served"):
+            fake_load(spec_of([var("a")], [var("p", -1)]), fake)
 
     def test_closed(self, fake_load: FakeLoad) -> None:
         fake = Fake([tensor("a")], [tensor("p")])

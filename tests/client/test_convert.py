@@ -18,6 +18,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_as_scripts_call_it(tmp_path: Path, model: Path) -> None:
     flags = "--dirname m --model_filename __model__ --serving_server S --serving_client C --fetch_alias_names price"
+    flags += " --onnx_form false"
     done = subprocess.run(
         [sys.executable, "-m", "paddle_serving_client.convert", *flags.split()],
         cwd=tmp_path,

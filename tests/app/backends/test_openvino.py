@@ -97,6 +97,25 @@ def test_no_gpu(model_folder: Folder) -> None:
         plugin.load(folder, model_config.read(folder), ModelOptions(gpu_id=7))
 
 
+@pytest.mark.parametrize(
+    ("can", "precision", "hint"),
+    [
+        (["FP32", "INT8"], "fp16", "f32"),
+        (["FP32", "BF16"], "fp16", "f32"),  # else it computes in bfloat16
+        (["FP32", "BF16"], "bf16", "bf16"),
+        (["FP32", "FP16"], "fp16", "f16"),
+        (["FP32", "FP16", "BF16"], "fp32", "f32"),
+        (["FP32", "INT8"], "int8", "f32"),
+    ],
+)
+def test_only_what_a_processor_has_is_asked_for(can: list[str], precision: str, hint: str) -> None:
+    options = ModelOptions(precision=precision)
+    assert plugin._hint(can, options) == hint
+    if precision != "int8":
+        says_fp32 = "computed in fp32" in (plugin._computed_otherwise(can, options) or "")
+        assert says_fp32 is (hint == "f32" and precision != "fp32")
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
 def test_precisions_are_taken(model_folder: Folder, precision: str) -> None:
     folder = model_folder("uci", "pdmodel")

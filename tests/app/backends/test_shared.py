@@ -118,7 +118,7 @@ class TestAnswers:
             with pytest.raises(BackendFailed, match="32 bits"):
                 answer(multi, **feed)
         else:
-            np.testing.assert_array_equal(answer(multi, **feed)[1], [[33, 11 << 40]])
+            np.testing.assert_array_equal(answer(multi, **feed)[1], [[1 << 40, 3]])
 
 
 class TestNothingIsLeftBehind:

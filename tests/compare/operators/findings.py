@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from paddle_serving_app.choosing import known_faults
+from tests.compare.operators.case import FLOATS
 
 _PACKAGES = ("paddlepaddle", "paddle2onnx", "onnxruntime", "openvino")
 _BESIDE = frozenset(
@@ -18,6 +19,8 @@ _BESIDE = frozenset(
     )
 )
 """What stands beside the operator that a case is about."""
+_LARGE = ("scale_large", "constant_beyond")
+_WHOLE = {"int64", "int32"}
 _ORDER = ("ordinary", "wide", "beyond", "ties", "overflow", "special")
 _VALUES = {"ordinary": "any", "wide": "large", "beyond": "beyond", "ties": "ties"}
 _HARMLESS = ("op_", "with_quant", "use_", "mkldnn", "place", "name", "__")
@@ -42,7 +45,7 @@ def of(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     tried = _tried(results)
     groups: dict[str, dict[str, Any]] = {}
     for (form, library, name, takes, gives), cases in sorted(tried.items(), key=lambda item: repr(_plain(item[0]))):
-        for values, told in _faults(cases):
+        for values, told in _faults(cases, is_whole=bool(gives & {"int64", "int32"})):
             group = {
                 "form": form,
                 "library": library,
@@ -111,7 +114,8 @@ def _tried(results: Sequence[dict[str, Any]]) -> dict[Key, list[Case]]:
             if not told.get("operators"):
                 continue
             mains = _mains(told["operators"])
-            for library, feeds in told["libraries"].items():
+            for library, given in told["libraries"].items():
+                feeds = _as_wide(given) if result["case"].startswith(_LARGE) else given
                 if any(not words.startswith(("refused", "crash")) for words in feeds.values()):
                     if len({main["operator"] for main in mains}) == 1:
                         _add(found, form, library, mains[0], feeds)
@@ -126,6 +130,13 @@ def _tried(results: Sequence[dict[str, Any]]) -> dict[Key, list[Case]]:
     return found
 
 
+def _as_wide(feeds: dict[str, str]) -> dict[str, str]:
+    """Of a case with a large constant in it: ordinary inputs give large numbers there."""
+    return {"wide": feeds.get("ordinary", "")} | {
+        name: w for name, w in feeds.items() if name not in ("ordinary", "ties")
+    }
+
+
 def _mains(operators: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [operator for operator in operators if operator["operator"] not in _BESIDE] or operators
 
@@ -137,14 +148,16 @@ def _add(
     attributes = {k: v for k, v in operator["attributes"].items() if not k.startswith(_HARMLESS)}
     wrong = [name for name in _ORDER if feeds.get(name, "").startswith("wrong")]
     example = feeds[wrong[0]].removeprefix("wrong: ") if wrong else ""
-    found[key].append((attributes, _values_of(wrong[0], operator) if wrong else "", example))
+    values = _values_of(wrong[0], operator) if wrong else ""
+    found[key].append((attributes, "shape" if "shape: " in example else values, example))
 
 
 def _values_of(first: str, operator: dict[str, Any]) -> str:
     """In the words of `known_faults`: of a float, large numbers show that it was computed in fewer bits, or clipped."""
-    types = {*operator["takes"], *operator["gives"]}
-    if first in ("wide", "beyond") and not {"int64", "int32"} & types:
-        return "any" if "float64" in types else "extreme"
+    takes, gives = set(operator["takes"]), set(operator["gives"])
+    is_whole = gives & _WHOLE or takes & _WHOLE and not takes & set(FLOATS)
+    if first in ("wide", "beyond") and not is_whole:
+        return "any" if "float64" in takes | gives else "extreme"
     return _VALUES.get(first, first)
 
 
@@ -156,10 +169,10 @@ def _explains(found: dict[Key, list[Case]], form: str, library: str, operator: d
     return any(values for _, values, _ in found.get(_key(form, library, operator), ()))
 
 
-def _faults(cases: list[Case]) -> Iterator[tuple[str, Any]]:
+def _faults(cases: list[Case], *, is_whole: bool) -> Iterator[tuple[str, Any]]:
     """What was wrong by the values that showed it, with the attributes that tell wrong cases from the others."""
     worse: list[str] = []
-    for values in (*known_faults.DECIDING, "extreme", "ties", "overflow", "special"):
+    for values in (*known_faults.DECIDING, "shape", "extreme", "ties", "overflow", "special"):
         worse.append(values)
         wrong = [(attributes, example) for attributes, how, example in cases if how == values]
         if not wrong:
@@ -167,24 +180,44 @@ def _faults(cases: list[Case]) -> Iterator[tuple[str, Any]]:
         told: dict[str, Any] = {"example": wrong[0][1]}
         others = [attributes for attributes, how, _ in cases if how not in worse]
         if values in known_faults.DECIDING and others:
-            told |= _conditions([attributes for attributes, _ in wrong], others)
+            told |= _conditions([attributes for attributes, _ in wrong], others, is_whole=is_whole)
         yield values, told if len(told) > 1 else told["example"]
 
 
-def _conditions(wrong: list[dict[str, Any]], right: list[dict[str, Any]]) -> dict[str, Any]:
+def _conditions(wrong: list[dict[str, Any]], right: list[dict[str, Any]], *, is_whole: bool) -> dict[str, Any]:
     """What the attributes of the wrong cases have that those of the right ones have not, if there is such a thing."""
     names = sorted({name for attributes in wrong for name in attributes})
     fractional = [name for name in names if _is_fractional_in(name, wrong) and not _is_fractional_in(name, right)]
-    if all(any(known_faults.is_fractional(attributes.get(name)) for name in fractional) for attributes in wrong):
+    if is_whole and all(
+        any(known_faults.is_fractional(attributes.get(name)) for name in fractional) for attributes in wrong
+    ):
         return {"fractional": fractional}
     for name in names:
-        bad = {json.dumps(attributes.get(name)) for attributes in wrong}
-        good = {json.dumps(attributes.get(name)) for attributes in right}
-        if not bad & good:
-            is_number = all(isinstance(attributes.get(name), float) for attributes in wrong)
-            key, values = ("unless", good) if is_number else ("when", bad)
-            return {key: {name: [json.loads(value) for value in sorted(values)]}}
+        if found := _unless(name, wrong, right):
+            return found
+    # Two together: only where the one is so, the other decides.
+    for first in names:
+        bad = {_text(attributes, first) for attributes in wrong}
+        alike = [attributes for attributes in right if _text(attributes, first) in bad]
+        if len(alike) < len(right):
+            for name in names:
+                if found := _unless(name, wrong, alike):
+                    return {"when": {first: [json.loads(value) for value in sorted(bad)]}} | found
     return {}
+
+
+def _unless(name: str, wrong: list[dict[str, Any]], right: list[dict[str, Any]]) -> dict[str, Any]:
+    """What an attribute alone tells, if it does; what was not tried counts as wrong where that is the likelier."""
+    bad, good = ({_text(attributes, name) for attributes in cases} for cases in (wrong, right))
+    if bad & good:
+        return {}
+    is_number = all(isinstance(attributes.get(name), float) for attributes in wrong)
+    key, values = ("unless", good) if is_number or len(good) <= len(bad) else ("when", bad)
+    return {key: {name: [json.loads(value) for value in sorted(values)]}}
+
+
+def _text(attributes: dict[str, Any], name: str) -> str:
+    return json.dumps(attributes.get(name))
 
 
 def _is_fractional_in(name: str, cases: list[dict[str, Any]]) -> bool:

@@ -63,3 +63,12 @@ def test_agree_tells_last_digits_from_other_rows() -> None:
     alone = [(np.array([[1.0, 2.0]], np.float32),)]
     assert batch.agree([(alone[0][0] * (1 + 1e-6),)], alone)
     assert not batch.agree([(alone[0][0] + 0.1,)], alone)
+
+
+def test_agree_looks_at_each_row_and_at_whole_numbers() -> None:
+    rows = np.array([[0.5, 0.25], [1e9, 2e9]], np.float32)
+    assert batch.agree([(rows,)], [(rows,)])
+    assert not batch.agree([(rows + np.array([[0.25], [0]], np.float32),)], [(rows,)])
+    labels = np.array([[5000]])
+    assert not batch.agree([(labels + 1,)], [(labels,)])
+    assert batch.agree([(np.full((1, 2), np.nan),)], [(np.full((1, 2), np.nan),)])

@@ -1,0 +1,161 @@
+"""Made-up inputs in which libraries that compute differently can be seen to do so.
+
+Numbers between 0 and 1 hide most of what goes wrong: the negative half of a function, integers that need more than 32
+bits, the digits that float32 has no room for, ties. So each row of a sample is of one of several styles.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, get_args
+
+import numpy as np
+
+from paddle_serving_app.graph import Graph
+from paddle_serving_client import dtype
+from paddle_serving_client.message import Array
+
+Style = Literal["plain", "signed", "whole", "wide"]
+"""plain: what most models expect: 0 to 1, pixels, 0 or 1.
+signed: around 0, of both signs, some of them 0 or too small for a normal float.
+whole: floats that are whole numbers, so that many are equal; integers over their whole range, with its ends.
+wide: of both signs and of all magnitudes."""
+STYLES: Final = get_args(Style)
+Limits = Mapping[str, tuple[int, int]]
+"""The least and the largest integer that an input takes, by its name."""
+
+_UINT8_VALUES = 256
+_SPECIAL_PART = 0.1
+_TINY = 1e-40  # no normal float32
+_WIDEST_EXPONENT = {2: 4.0, 4: 10.0, 8: 10.0}
+"""By the bytes of a float: 10 to this is the largest magnitude, beyond 32-bit integers and finite when squared."""
+_SMALL_INTEGERS = 100
+_KEEPS_VALUES = {
+    *(
+        "cast",
+        "assign",
+        "reshape",
+        "reshape2",
+        "squeeze",
+        "squeeze2",
+        "unsqueeze",
+        "unsqueeze2",
+        "flatten",
+        "transpose",
+    ),
+    *("flatten_contiguous_range", "transpose2", "concat", "slice", "split", "stack", "expand", "expand_v2", "tile"),
+    *("share_data", "share_buffer"),
+}
+_WRAPS = {"mod", "bitwise_and", "clip", "fmod"}
+"""Operators whose results stay within bounds whatever they take."""
+_MAKES_AS_MANY = {"range", "arange", "fill_constant", "full", "full_with_tensor", "constantofshape", "sequence_mask"}
+_SHAPES = {"reshape", "reshape2", "expand", "expand_v2", "tile"}
+"""Operators that take integers as a shape, if what they give is of another type."""
+_LOOKS_UP = {"embedding", "gather", "gather_nd", "index_select", "take_along_axis", "one_hot", "one_hot_v2", "onehot"}
+
+
+def values(random: np.random.Generator, kind: "np.dtype[np.generic]", shape: Sequence[int], style: Style) -> Array:
+    """Floats, truth values, or integers over the whole range of their type.
+
+    Args:
+        random: where the values come from.
+        kind: a type of numpy.
+        shape: of the result.
+        style: which values.
+    """
+    if kind.kind == "b":
+        return random.integers(0, 2, shape).astype(kind)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind.name)
+        return integers(random, kind, shape, style, (int(limits.min), int(limits.max)))
+    if kind.kind == "c":
+        half = np.dtype(f"f{kind.itemsize // 2}")
+        return (values(random, half, shape, style) + 1j * values(random, half, shape, style)).astype(kind)
+    return _floats(random, kind, shape, style)
+
+
+def integers(
+    random: np.random.Generator,
+    kind: "np.dtype[np.generic]",
+    shape: Sequence[int],
+    style: Style,
+    limits: tuple[int, int],
+) -> Array:
+    """Integers from the least to the largest that is allowed, both included."""
+    least, largest = limits
+    if style == "plain":
+        least, largest = (0, _UINT8_VALUES - 1) if kind == np.uint8 else (max(least, 0), min(largest, 1))
+    elif style == "signed":
+        least, largest = max(least, -_SMALL_INTEGERS), min(largest, _SMALL_INTEGERS)
+    if style == "wide":
+        exponents = random.uniform(0, np.log2(float(largest) + 1), shape)
+        found = np.minimum(np.exp2(exponents), float(largest) * (1 - 2**-52)).astype(kind)
+        is_negative = random.random(shape) < 0.5
+        return found if least >= 0 else np.where(is_negative, np.maximum(-found, least), found).astype(kind)
+    found = random.integers(least, largest, shape, kind, endpoint=True)
+    if style == "whole" and found.size:
+        edges = [edge for edge in (least, largest, 0, 1, -1) if least <= edge <= largest]
+        found.flat[: len(edges)] = edges[: found.size]
+    return np.asarray(found)
+
+
+def _floats(random: np.random.Generator, kind: "np.dtype[np.generic]", shape: Sequence[int], style: Style) -> Array:
+    if style == "plain":
+        return random.random(shape).astype(kind)
+    if style == "whole":
+        return random.integers(-4, 5, shape).astype(kind)
+    if style == "wide":
+        exponents = random.uniform(-3, _WIDEST_EXPONENT[kind.itemsize], shape)
+        return (random.choice((-1.0, 1.0), shape) * 10**exponents).astype(kind)
+    found = random.normal(0, 2, shape)
+    special = random.choice((0.0, -0.0, _TINY, -_TINY), shape)
+    return np.where(random.random(shape) < _SPECIAL_PART, special, found).astype(kind)
+
+
+def limits_of(model: Graph | None) -> Limits:
+    """How large the integers may be that each input takes: what looks numbers up in a table takes those of its rows.
+
+    Returns:
+        Inputs with integers. One that leads to a table whose length is unknown, or to a size, takes 0 and 1.
+    """
+    if model is None:
+        return {}
+    limits: dict[str, tuple[int, int]] = {}
+    for name, tensor in model.inputs.items():
+        kind = dtype.numpy_of(model.types.get(tensor, dtype.UNKNOWN))
+        if kind is None or kind.kind not in "iu":
+            continue
+        rows = _rows_looked_up(tensor, model)
+        whole = np.iinfo(kind.name)
+        limits[name] = (int(whole.min), int(whole.max)) if rows is None else (0, min(rows) - 1)
+    return limits
+
+
+def _rows_looked_up(tensor: str, model: Graph) -> list[int] | None:
+    """The lengths of the tables that a tensor's integers lead to, 2 for one of unknown length; None: to no table."""
+    same, other = {tensor}, set[str]()
+    """Tensors with the same numbers, and such with numbers that were made of them."""
+    rows: list[int] = []
+    for operator in model.operators:
+        taken = [name for name in operator.inputs if name in same or name in other]
+        if not taken:
+            continue
+        if operator.kind in _LOOKS_UP and (lengths := _lengths(operator.inputs, taken, model)):
+            rows += lengths if any(name in same for name in taken) else [2]
+        integers = [n for n in operator.outputs if _is_integer(n, model)]
+        if operator.kind in _MAKES_AS_MANY or (operator.kind in _SHAPES and not integers):
+            rows.append(2)
+        if operator.kind in _KEEPS_VALUES and any(name in same for name in taken):
+            same.update(integers)
+        elif operator.kind not in _WRAPS:
+            other.update(integers)
+    return rows or None
+
+
+def _lengths(takes: Sequence[str], taken: Sequence[str], model: Graph) -> list[int]:
+    """How long what is looked up in is: the parameter among what an operator takes, or unknown."""
+    tables = [name for name in takes if name not in taken]
+    return [model.constants[name][0] if model.constants.get(name) else 2 for name in tables[:1]] or [2]
+
+
+def _is_integer(name: str, model: Graph) -> bool:
+    kind = dtype.numpy_of(model.types.get(name, dtype.UNKNOWN))
+    return kind is not None and kind.kind in "iu"
