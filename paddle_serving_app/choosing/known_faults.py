@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from paddle_serving_app.choosing import operators
-from paddle_serving_app.choosing.graph import Graph, Operator
+from paddle_serving_app.choosing.program import Operator, Program
 from paddle_serving_client import dtype
 
 FILE = Path(__file__).with_suffix(".json")
@@ -70,17 +70,17 @@ def found_in(folder: Path, backend: str, *, onednn: bool = False) -> list[str]:
     return reasons_against(operators.read(folder), f"{backend}+onednn" if onednn else backend)
 
 
-def reasons_against(graph: Graph, library: str) -> list[str]:
-    """The same for a graph that was read; `library` as in a fault."""
-    by_kind = _faults().get((graph.form, library))
+def reasons_against(program: Program, library: str) -> list[str]:
+    """The same for a program that was read; `library` as in a fault."""
+    by_kind = _faults().get((program.form, library))
     if not by_kind:
         return []
-    small = graph.small()
+    small = program.small()
     # OpenVINO's backend refuses int64 inputs beyond 32 bits, so what only hands them on is no danger.
-    within = graph.within_32_bits(feeds=library == "openvino")
-    kinds = {operator.kind for operator in graph.operators}
+    within = program.within_32_bits(feeds=library == "openvino")
+    kinds = {operator.kind for operator in program.operators}
     found: dict[str, None] = {}
-    for operator in graph.operators:
+    for operator in program.operators:
         for fault in by_kind.get(operator.kind, ()):
             if kinds.issuperset(fault.operators) and _applies(fault, operator, small, within):
                 found[_words(fault)] = None

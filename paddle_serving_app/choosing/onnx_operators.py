@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from paddle_serving_app.choosing.graph import Graph, Operator, Value
+from paddle_serving_app.choosing.program import Operator, Program, Value
 from paddle_serving_client import dtype
 from paddle_serving_client.io.formats.onnx import CODES
 from paddle_serving_client.wire.proto import onnx_pb2 as pb
@@ -35,13 +35,13 @@ _LARGEST_CONSTANT = 1 << 20
 """In bytes; a larger one is a parameter."""
 
 
-def read(content: bytes) -> Graph:
-    """The graph of a model."""
+def read(content: bytes) -> Program:
+    """The operators of a model."""
     graph = pb.ModelProto.FromString(content).graph
     held = {tensor.name for tensor in graph.initializer}
     found = _Types()
     operators = tuple(found.operators(graph))
-    return Graph("onnx", tuple(_text(i.name) for i in graph.input if i.name not in held), operators)
+    return Program("onnx", tuple(_text(i.name) for i in graph.input if i.name not in held), operators)
 
 
 class _Types:

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from paddle_serving_app import model_files
 from paddle_serving_app.choosing import onnx_operators
-from paddle_serving_app.choosing.graph import Graph, Operator, Value
+from paddle_serving_app.choosing.program import Operator, Program, Value
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.io.formats import pir
@@ -24,8 +24,8 @@ _CONSTANTS = ("fill_constant", "full", "full_int_array", "fill_any_like", "full_
 _CONSTANT_ATTRIBUTES = ("value", "str_value", "values", "int64_values", "int32_values", "bool_values")
 
 
-def read(folder: Path) -> Graph:
-    """The graph of the model that lies in a folder, as the library that loads it would find it.
+def read(folder: Path) -> Program:
+    """The program of the model that lies in a folder, as the library that loads it would find it.
 
     Raises:
         BadModel: there is no model, or it is not of the form of its kind.
@@ -37,8 +37,8 @@ def read(folder: Path) -> Graph:
     return read_file(path)
 
 
-def read_file(path: Path) -> Graph:
-    """The graph of a Paddle program or an ONNX model.
+def read_file(path: Path) -> Program:
+    """The operators of a Paddle program or an ONNX model.
 
     Raises:
         BadModel: it is missing, damaged, or of another kind.
@@ -56,12 +56,12 @@ def read_file(path: Path) -> Graph:
 # -- Paddle 1 and 2
 
 
-def _read_program(content: bytes) -> Graph:
+def _read_program(content: bytes) -> Program:
     program = pb.ProgramDesc.FromString(content)
     known = {var.name: _value_of(var) for block in program.blocks for var in block.vars}
     operators = [_operator(op, known) for block in program.blocks for op in block.ops]
     feeds = [out.name for op in operators if op.kind == "feed" for out in op.outputs]
-    return Graph("paddle2", tuple(feeds), tuple(op for op in operators if op.kind not in ("feed", "fetch")))
+    return Program("paddle2", tuple(feeds), tuple(op for op in operators if op.kind not in ("feed", "fetch")))
 
 
 def _value_of(var: pb.VarDesc) -> Value:
@@ -126,7 +126,7 @@ def _scalar(scalar: pb.Scalar) -> float:
 # -- Paddle 3
 
 
-def _read_pir(content: bytes) -> Graph:
+def _read_pir(content: bytes) -> Program:
     found: list[tuple[str, dict[str, Any], dict[str, object]]] = []
     for op in _all_operations(json.loads(content)["program"]["regions"][0]):
         found.append((_kind(op), op, dict(_pir_attributes(op))))
@@ -148,7 +148,7 @@ def _read_pir(content: bytes) -> Graph:
             operators.append(Operator(kind, inputs, outputs, attributes | told))
         if kind in ("full", "full_int_array") and outputs:
             numbers[results[0]["%"]] = attributes.get("value")
-    return Graph("paddle3", tuple(feeds), tuple(operators))
+    return Program("paddle3", tuple(feeds), tuple(operators))
 
 
 def _all_operations(region: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.choosing import known_faults
-from paddle_serving_app.choosing.graph import Graph, Operator, Value
+from paddle_serving_app.choosing.program import Operator, Program, Value
 from paddle_serving_app.model import Model
 from paddle_serving_client import dtype, plugins
 from paddle_serving_client.errors import BadModel
@@ -36,12 +36,12 @@ def test_the_findings_are_well_formed() -> None:
         assert fault.example
 
 
-def graph(kind: str, code: int, *, of_shapes: bool = False, form: str = "paddle3", **attributes: object) -> Graph:
+def graph(kind: str, code: int, *, of_shapes: bool = False, form: str = "paddle3", **attributes: object) -> Program:
     """One operator, on an input or on the length of an axis of one."""
     given, length = Value("x", code), Value("n", code)
     made = [Operator("shape64", (Value("x", F32),), (length,), {})] if of_shapes else []
     made.append(Operator(kind, (length if of_shapes else given,), (Value("y", code),), attributes))
-    return Graph(form, ("x",), tuple(made))
+    return Program(form, ("x",), tuple(made))
 
 
 def test_a_fault_counts_only_for_its_types_attributes_form_and_library() -> None:

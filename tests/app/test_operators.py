@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_app.choosing import operators
-from paddle_serving_app.choosing.graph import Graph, Operator, Value
+from paddle_serving_app.choosing.program import Operator, Program, Value
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
 from tests import models
@@ -90,7 +90,7 @@ IDS, X, TWO, HUGE = value("ids"), value("x", F32), value("two", constant=2), val
     ],
 )
 def test_which_whole_numbers_are_small(operator: Operator, is_small: bool, is_within: bool) -> None:
-    graph = Graph("paddle2", ("ids", "x"), (operator,))
+    graph = Program("paddle2", ("ids", "x"), (operator,))
     assert ("y" in graph.small()) is is_small
     assert ("y" in graph.within_32_bits(feeds=True)) is is_within
     assert not graph.within_32_bits(feeds=False) & {"ids"}
@@ -99,8 +99,8 @@ def test_which_whole_numbers_are_small(operator: Operator, is_small: bool, is_wi
 def test_what_a_loop_counts_up_is_not_small() -> None:
     counter = value("i")
     start, step = op("assign", counter, TWO), op("increment", counter, counter)
-    assert "i" in Graph("paddle2", (), (start,)).small()
-    assert "i" not in Graph("paddle2", (), (start, step)).small()
+    assert "i" in Program("paddle2", (), (start,)).small()
+    assert "i" not in Program("paddle2", (), (start, step)).small()
 
 
 def test_shapes_are_small_in_programs_as_they_are(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tests.compare.operators import findings, onnx_models, programs
+from tests.compare.operators import claims, findings, onnx_models, programs
 from tests.compare.operators.case import ALL, Case
 from tests.compare.operators.sweep import Sweep
 
@@ -33,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--write", action="store_true", help="put the findings where the choice of a library reads them"
     )
+    parser.add_argument(
+        "--claims", action="store_true", help="say which operators a library claims that are not reached"
+    )
     args = parser.parse_args(argv)
     if not args.go_on:
         args.results.write_text("")
@@ -43,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.write:
         findings.write(found)
     sys.stdout.write(findings.report(found, findings.read(args.results)) + "\n")
+    if args.claims:
+        sys.stdout.write(claims.report(findings.read(args.results)) + "\n")
     return 0
 
 

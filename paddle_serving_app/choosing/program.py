@@ -1,7 +1,7 @@
-"""A model's graph as the choice of a library looks at it: its operators, with the element types that they work on.
+"""A model as the choice of a library looks at it: its operators, with the element types that they work on.
 
-Nothing is computed here and no library is asked: `operators.read` makes a `Graph` from a model's file. What is known of
-whole numbers without their values is told by `Graph.small` and `Graph.within_32_bits`: a program works out shapes in
+Nothing is computed here and no library is asked: `operators.read` makes a `Program` of a model's file. What is known of
+whole numbers without their values, `Program.small` and `Program.within_32_bits` tell: a program works out shapes in
 int64 all over, and a library that computes int64 in fewer bits is not wrong there.
 """
 
@@ -29,7 +29,7 @@ class Value:
     shape: tuple[int, ...] | None = None
     """-1: may vary; None: the file does not say."""
     is_parameter: bool = False
-    """Its values are in the model's files, not in the graph."""
+    """Its values are in the model's files, not in its program."""
     constant: tuple[int, int] | None = None
     """Of whole numbers that the file itself holds: the least and the largest."""
 
@@ -58,7 +58,7 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Program:
     """All operators of a model, those of its loops and branches among them."""
 
     form: str
