@@ -21,6 +21,8 @@ from paddle_serving_client.wire.proto import framework_pb2 as pb
 
 _CONSTANTS = ("fill_constant", "full", "full_int_array", "fill_any_like", "full_like", "assign_value", "assign_value_")
 """Operators that say in an attribute which numbers they give."""
+_GIVEN = "given"
+"""Stands for what a block of a loop is given."""
 _CONSTANT_ATTRIBUTES = ("value", "str_value", "values", "int64_values", "int32_values", "bool_values")
 
 
@@ -141,7 +143,7 @@ def _read_pir(content: bytes) -> Program:
         known |= {result["%"]: value for result, value in zip(results, outputs, strict=True)}
         if kind in ("data", "feed"):
             feeds += [value.name for value in outputs]
-        elif kind not in ("p", "fetch"):
+        elif kind not in ("p", "fetch", _GIVEN):
             given = [i["%"] for i in op.get("I") or ()]
             inputs = tuple(known.get(number, Value(f"%{number}", dtype.UNKNOWN)) for number in given)
             told = {f"input{k}": numbers[number] for k, number in enumerate(given) if number in numbers}
@@ -154,6 +156,8 @@ def _read_pir(content: bytes) -> Program:
 def _all_operations(region: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Those of a region, and of the regions of its loops and branches."""
     for block in region["blocks"]:
+        given = [{"%": taken["#"], "TT": taken["TT"]} for taken in block.get("args") or ()]
+        yield {"#": _GIVEN, "A": [], "O": given}
         for op in block["ops"]:
             for inner in op.get("regions") or ():
                 yield from _all_operations(inner)

@@ -163,8 +163,8 @@ _SORTS = _names(
 
 _MAKES_LARGE = _names(
     "pow elementwise_pow Pow exp Exp left_shift bitwise_left_shift BitShift randint RandomUniform uniform_random "
-    "gaussian_random hash while While Loop fill_constant full fill_any_like full_like assign_value assign_value_ "
-    "Constant ConstantOfShape"
+    "gaussian_random hash while While Loop Scan if If conditional_block yield fill_constant full fill_any_like "
+    "full_like assign_value assign_value_ Constant ConstantOfShape"
 )
 """What may give large numbers for small ones; constants among them, which are known by their own values."""
 

@@ -20,6 +20,7 @@ _BESIDE = frozenset(
 )
 """What stands beside the operator that a case is about."""
 _LARGE = ("scale_large", "constant_beyond")
+_MAKERS = {"paddle2": "fill_constant", "paddle3": "full"}
 _WHOLE = {"int64", "int32"}
 _ORDER = ("ordinary", "wide", "beyond", "ties", "overflow", "special")
 _VALUES = {"ordinary": "any", "wide": "large", "beyond": "beyond", "ties": "ties"}
@@ -108,19 +109,25 @@ def _runs(results: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str, dict[st
 def _tried(results: Sequence[dict[str, Any]]) -> dict[Key, list[Case]]:
     """Programs about one operator first: what they explain is not said of others."""
     found: dict[Key, list[Case]] = defaultdict(list)
-    several = []
+    several, constants = [], []
     for result in results:
         for form, told in result["forms"].items():
             if not told.get("operators"):
                 continue
             mains = _mains(told["operators"])
             for library, given in told["libraries"].items():
-                feeds = _as_wide(given) if result["case"].startswith(_LARGE) else given
+                feeds = _as_wide(given) if result["case"] in _LARGE else given
                 if any(not words.startswith(("refused", "crash")) for words in feeds.values()):
-                    if len({main["operator"] for main in mains}) == 1:
+                    if result["case"] == "constant_beyond":
+                        constants.append((form, library, mains, feeds, result["type"]))
+                    elif len({main["operator"] for main in mains}) == 1:
                         _add(found, form, library, mains[0], feeds)
                     else:
                         several.append((form, library, told["operators"], mains, feeds, result["type"]))
+    for form, library, mains, feeds, element_type in constants:
+        if not any(_explains(found, form, library, main) for main in mains):
+            maker = {"operator": _MAKERS[form], "takes": [], "gives": [element_type], "attributes": {}}
+            _add(found, form, library, maker, feeds)
     for form, library, operators, mains, feeds, element_type in several:
         wrong = {name for name, words in feeds.items() if words.startswith("wrong")}
         if wrong and not any(_explains(found, form, library, operator) for operator in operators):
