@@ -31,6 +31,8 @@ class ModelOptions:
     """Let the library rewrite the graph."""
     use_trt: bool = False
     """TensorRT, on GPU."""
+    golden: str = ""
+    """File with a golden sample (`golden.py`), whose outputs the model has to give; empty: the one in its folder."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

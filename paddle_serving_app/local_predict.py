@@ -69,6 +69,7 @@ class LocalPredictor:
         backend: str = "",
         key_file: str | Path | None = None,
         tune_s: float = 0.0,
+        golden: str | Path | None = None,
     ) -> None:
         """Load a model folder and run it once.
 
@@ -100,9 +101,11 @@ class LocalPredictor:
             key_file: the key of an encrypted model.
             tune_s: how long to measure where that was not done yet, in seconds; 0: what a server or `tune` measured
                 before is followed, and nothing is measured now.
+            golden: file with a golden sample, whose outputs the model has to give; None: the one in its folder, if any.
 
         Raises:
-            BadModel: the folder is no model folder, or damaged; BadConfig: its config or the key cannot be read.
+            BadModel: the folder is no model folder, or damaged, or the golden sample is not met.
+            BadConfig: its config or the key cannot be read.
             MissingLibrary: no inference library for it is installed, or there is no such GPU.
         """
         _warn_of(
@@ -125,6 +128,7 @@ class LocalPredictor:
             gpu_id=first_gpu if use_gpu else None,
             precision=_known_precision(precision),
             use_trt=use_trt,
+            golden="" if golden is None else str(golden),
         )
         key = None if key_file is None else read_key(key_file)
         follow = None if backend or not options.threads else _plan_for_any_threads(Path(model_path), options)

@@ -4,14 +4,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, decrypted, graph, weights
+from paddle_serving_app import backends, decrypted, golden, graph, weights
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
 from paddle_serving_app.choosing import agreement, choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
@@ -106,7 +106,8 @@ class Model:
             follow: the plan to follow where none is kept for these very files: that of the version before.
 
         Raises:
-            BadModel: something is missing, damaged, or config and model do not belong together.
+            BadModel: something is missing, damaged, or config and model do not belong together, or no library answers
+                the golden sample as its file says.
             BadConfig: the config cannot be read, or there is no such backend.
             MissingLibrary: no library that could read it is installed, or none has what `options` asks for.
         """
@@ -116,6 +117,9 @@ class Model:
             spec = model_config.read(folder)
         except FileNotFoundError as exc:
             raise BadModel(f"{folder} has no {model_config.SERVER_CONFIG}; it is no Serving model folder") from exc
+        if (sample := golden.find(folder, options.golden)) is not None:
+            golden.read(sample)  # what is damaged is said before anything is measured
+            options = replace(options, golden=str(sample.absolute()))
         with contextlib.ExitStack() as files:
             readable = files.enter_context(decrypted.opened(folder, key))
             try:
@@ -148,17 +152,25 @@ class Model:
 
     @classmethod
     def _load(cls, folder: Path, spec: ModelSpec, options: ModelOptions, plan: Plan | None) -> "Model":
-        name, backend = _open(folder, spec, options)
-        try:
-            model = cls(folder, spec, name, backend)
-            model._warm_up()
-            model._try_empty()
-            model._try_batches(0 if plan is None else plan.max_rows)
-        except Exception:
-            backend.close()
-            raise
+        refused: dict[str, str] = {}
+        while True:
+            name, backend, used = _open(folder, spec, options, refused)
+            try:
+                model = cls(folder, spec, name, backend)
+                model._warm_up()
+                model._try_empty()
+                model._check_golden(options)
+                model._try_batches(0 if plan is None else plan.max_rows)
+                break
+            except golden.GoldenDiffers as exc:  # another library may answer it rightly
+                backend.close()
+                logger.warning("%s is not loaded by %s: %s", folder, name, exc)
+                refused[name] = str(exc)
+            except Exception:
+                backend.close()
+                raise
         why = f"asked for {name}" if options.backend else f"nothing was measured: {name} is the first that can load it"
-        model.plan = plan or plans.unmeasured(name, options, why)
+        model.plan = plan or plans.unmeasured(name, used, why)
         return model
 
     def run(self, arranged: Arranged) -> Outputs:
@@ -269,6 +281,10 @@ class Model:
             f"output {self._without_numbers(outputs)} is not finite",
         )
 
+    def _check_golden(self, options: ModelOptions) -> None:
+        if options.golden:
+            golden.check(golden.read(Path(options.golden)), self.signature, self.run, options.precision)
+
     def _try_batches(self, max_rows: int) -> None:
         """Run each size of batch once: a library prepares itself for a shape when it first meets it."""
         if not self.signature.can_join:
@@ -335,25 +351,34 @@ class Model:
         return samples.integers(random, kind, shape, style, self._limits.get(spec.name, (0, 1)))
 
 
-def _open(folder: Path, spec: ModelSpec, options: ModelOptions) -> tuple[str, Backend]:
-    """Load the model by the library asked for, or by the first that can."""
+def _open(
+    folder: Path, spec: ModelSpec, options: ModelOptions, refused: Mapping[str, str]
+) -> tuple[str, Backend, ModelOptions]:
+    """Load the model by the library asked for, or by the first that can and is not refused already, for a reason.
+
+    Returns:
+        The library's name, the model, and the options it was loaded with.
+    """
     reasons: list[str] = []
     only_missing = True
     for name in _candidates(options):
         plugin = cast(Plugin, plugins.load(backends, name))
         reason = plugin.missing()
-        if reason is None and (reason := plugin.refuses(folder, spec) or _objection(name, folder)) is not None:
+        objection = refused.get(name) or plugin.refuses(folder, spec) or _objection(name, folder)
+        if reason is None and (reason := objection) is not None:
             only_missing = False
         if reason is None:
             try:
-                return name, plugin.load(folder, spec, options)
+                careful = _without_faults(name, folder, options)
+                return name, plugin.load(folder, spec, careful), careful
             except MissingLibrary as exc:
                 reason = str(exc)
             except BadModel as exc:
                 only_missing = False
                 reason = str(exc)
         reasons.append(f"{name}: {reason}")
-        logger.info("%s is not loaded by %s", folder, reasons[-1])
+        if name not in refused:
+            logger.info("%s is not loaded by %s", folder, reasons[-1])
     error = MissingLibrary if only_missing else BadModel
     raise error(f"{folder} cannot be loaded. {'; '.join(reasons)}")
 
@@ -361,6 +386,16 @@ def _open(folder: Path, spec: ModelSpec, options: ModelOptions) -> tuple[str, Ba
 def _objection(backend: str, folder: Path) -> str | None:
     """Why a library would answer wrongly, as far as that can be seen in the graph."""
     return "; ".join(objections.against(backend, folder)) or None
+
+
+def _without_faults(backend: str, folder: Path, options: ModelOptions) -> ModelOptions:
+    """Without oneDNN where that is known to compute an operator of the model wrongly."""
+    if backend != "paddle" or not options.onednn or options.gpu_id is not None:
+        return options
+    reasons = objections.against(backend, folder, onednn=True)
+    if reasons:
+        logger.info("%s is run without oneDNN: %s", folder, "; ".join(reasons))
+    return replace(options, onednn=not reasons)
 
 
 def _candidates(options: ModelOptions) -> Iterator[str]:

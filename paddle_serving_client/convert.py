@@ -1,6 +1,7 @@
 """`python -m paddle_serving_client.convert`: make the server's and the client's folder of a trained model."""
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -20,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Convert as the flags say.
 
     Returns:
-        0, or 1 with one line on stderr where the model cannot be converted. Wrong flags exit with 2.
+        0, or 1 with one line on stderr where the model cannot be converted, or cannot be run for `--golden`. Wrong
+        flags exit with 2.
     """
     args = _parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
@@ -40,13 +42,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ServingError, OSError) as exc:
         sys.stderr.write(f"convert: {' '.join(str(exc).split())}\n")
         return 1
-    if not args.show_proto:
-        sys.stdout.write(_report(done, args.serving_server, args.serving_client))
-        if args.onnx_form and not args.encryption and not done.source.kind.startswith("ONNX"):
-            from paddle_serving_app import onnx_form  # here, since clients convert nothing
+    if args.show_proto:
+        return 0
+    sys.stdout.write(_report(done, args.serving_server, args.serving_client))
+    if args.onnx_form and not args.encryption and not done.source.kind.startswith("ONNX"):
+        from paddle_serving_app import onnx_form  # here, since clients convert nothing
 
-            sys.stdout.write(f"{onnx_form.add(Path(args.serving_server))}\n")
-    return 0
+        sys.stdout.write(f"{onnx_form.add(Path(args.serving_server))}\n")
+    sys.stdout.flush()
+    return 0 if args.golden is None else _write_golden(args)
+
+
+def _write_golden(args: argparse.Namespace) -> int:
+    """Have the model run by its own library, in a process of its own: this one needs no inference library."""
+    command = [sys.executable, "-m", "paddle_serving_app.write_golden", args.serving_server]
+    if args.golden:
+        command += ["--inputs", args.golden]
+    if args.encryption:
+        command += ["--key_file", str(args.key_file)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL)
+    if done.returncode < 0:
+        sys.stderr.write(f"convert: no golden sample was written: the library ended by signal {-done.returncode}\n")
+    return 1 if done.returncode else 0
 
 
 def _report(done: Conversion, server: str, client: str) -> str:
@@ -72,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--show_proto", nargs="?", type=_truth, const=True, default=False, help="only print the config, write nothing")
     add("--feed_alias_names", help="names that callers use for the inputs, with commas between")
     add("--fetch_alias_names", help="names that callers use for the outputs, with commas between")
+    add("--golden", nargs="?", const="", metavar="FILE", help="write golden.npz: a run of the model on FILE's inputs")
     add("--onnx_form", type=_truth, default=True, help="put the ONNX form beside a Paddle program (default: true)")
     add("--encryption", action="store_true", help="write the model encrypted")
     add("--key_file", default=encryption.KEY, help="its key; a new one is made where there is none (%(default)s)")

@@ -45,7 +45,10 @@ class Assembly:
         engine: Engine = await self._model(service, plan)
 
         async def load(folder: str, nice: int) -> Engine:
-            return await self._model(service, replace(plan, folder=folder), nice)
+            # Its answers are others: a golden sample of its own lies in its folder.
+            return await self._model(
+                service, replace(plan, folder=folder, options=replace(plan.options, golden="")), nice
+            )
 
         return await self._wrappers.around(engine, service, name, load)
 
@@ -98,4 +101,5 @@ class Assembly:
             gpu_id=flags.gpu_id if of_service.gpu_id is None else of_service.gpu_id,
             precision=flags.precision if of_service.precision == "fp32" else of_service.precision,
             use_trt=flags.use_trt or of_service.use_trt,
+            golden=of_service.golden,
         )

@@ -78,7 +78,8 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
         use_trt=said.use_trt,
     )
     max_rows, instances = (_for_each_model(said, name) for name in ("batch_infer_size", "runtime_thread_num"))
-    models = _models(said, [replace(options, gpu_id=gpu) for gpu in chosen], max_rows, instances)
+    of_each = [replace(options, gpu_id=gpu, golden=file) for gpu, file in zip(chosen, _golden(said), strict=True)]
+    models = _models(said, of_each, max_rows, instances)
     return ServerConfig(
         host=said.host,
         port=said.port,
@@ -139,6 +140,17 @@ def _for_each_model(said: argparse.Namespace, name: str) -> list[int]:
     return values * count if len(values) == 1 else values
 
 
+def _golden(said: argparse.Namespace) -> list[str]:
+    """The golden sample of each model; empty where none was given. `-` stands for a model without one."""
+    files: list[str] = said.golden or ["-"] * max(1, len(said.model))
+    if len(files) != max(1, len(said.model)):
+        raise BadConfig(f"--golden takes one file for each of {len(said.model)} models, - for none; got {len(files)}")
+    for file in files:
+        if file != "-" and not Path(file).is_file():
+            raise BadConfig(f"--golden {file}: there is no such file")
+    return ["" if file == "-" else str(Path(file).absolute()) for file in files]
+
+
 def _common(values: Sequence[int]) -> int:
     """What is said for every model, and so for those of service files too; else 0."""
     return values[0] if len(set(values)) == 1 else 0
@@ -157,6 +169,8 @@ def _check(said: argparse.Namespace) -> None:
             raise BadConfig(f"The input of --model should be a dir not file: {folder}")
         if not Path(folder).is_dir():
             raise BadConfig(f"--model {folder}: there is no such folder")
+    if said.golden and not said.model:
+        raise BadConfig("--golden is for the models of --model; those of a service have golden.npz in their folders")
     for file in said.service:
         if not Path(file).is_file():
             raise BadConfig(f"--service {file}: there is no such file")

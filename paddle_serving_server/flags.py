@@ -105,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     add("--precision", default="fp32", type=str.lower, help="fp32, fp16, int8 or bf16, where the library can")
     add("--ir_optim", action="store_true", help="always on; kept for old scripts")
     add("--use_trt", action="store_true", help="TensorRT, on GPU")
+    add("--golden", nargs="+", default=[], metavar="FILE", help="inputs and outputs that each model has to give (.npz)")
     add("--batch_infer_size", type=int, nargs="+", default=[], help="largest batch, in rows (default: as measured)")
     add("--runtime_thread_num", type=int, nargs="+", default=[], help="engine processes of each model, as in 0.9")
     add("--batch_wait_ms", type=float, default=0.0, help="longest wait for company in a batch (default 0)")

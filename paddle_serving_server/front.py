@@ -228,6 +228,8 @@ def make_services(config: ServerConfig) -> list[WebService]:
         service = WebService(model.name)
         service.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits every model that has no code
         service.load_model_config(model.folder)
+        if model.options.golden:
+            service.set_golden(model.options.golden)
         services.append(service)
     for file in config.services:
         services += hosting.services_of(file, config.service_argv)

@@ -104,6 +104,7 @@ class WebService(PipelineService):
         self.in_process = False
         self._folders: dict[str, str] = {}
         self._options = ModelOptions()
+        self._golden = ""
         self._engines: Mapping[str, Engine] = {}
         self._threads: Threads | None = None
         self.lane: Lane | None = None
@@ -183,6 +184,14 @@ class WebService(PipelineService):
             self.set_gpus(str(gpuid))
         elif device == "gpu" and self._options.gpu_id is None:
             self.set_gpus("0")
+
+    def set_golden(self, file: str | Path) -> None:
+        """Refuse the main model, and every new version of it, unless it gives the outputs of a golden sample.
+
+        Args:
+            file: with the golden sample, as `serve --golden` takes it.
+        """
+        self._golden = str(Path(file).absolute())
 
     def run_rpc_service(self) -> None:
         """Run the models in engine processes (the default)."""
@@ -275,7 +284,11 @@ class WebService(PipelineService):
         """The models the service needs, by name; the first is the main one."""
         if self.pipeline is not None:
             return {name: ModelPlan(model.folder, model.options) for name, model in self.pipeline.models.items()}
-        return {name: ModelPlan(folder, self._options) for name, folder in self._folders.items()}
+        goldens = [self._golden, *[""] * len(self._folders)]
+        return {
+            name: ModelPlan(folder, replace(self._options, golden=golden))
+            for (name, folder), golden in zip(self._folders.items(), goldens, strict=False)
+        }
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """Take the engines for `plans`, and the threads for user code. Call on the event loop."""

@@ -205,7 +205,11 @@ class _Contest:
                 self._skipped.append(Skipped(Candidate(name, False, self._cores), reason))
                 continue
             if name == "paddle" and self._options.onednn and self._options.gpu_id is None:
-                yield Candidate(name, True, self._cores)
+                with_onednn = Candidate(name, True, self._cores)
+                if reason := "; ".join(objections.against(name, self._folder, onednn=True)):
+                    self._skipped.append(Skipped(with_onednn, reason))
+                else:
+                    yield with_onednn
             yield Candidate(name, False, self._cores)
 
     def _start(self, candidates: Sequence[Candidate], until: float) -> list[Contestant]:

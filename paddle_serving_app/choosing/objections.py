@@ -1,14 +1,18 @@
 """Why a library is not to be trusted with a model, as far as that can be seen without running it.
 
 Samples show most of what a library computes wrongly, but not what only goes wrong beyond the values that were tried.
-So what is known to be computed in fewer bits than the model says is looked for in the graph.
+So what is known to be computed in fewer bits than the model says is looked for in the graph, and so are the operators
+that were found to be wrong when each was tried by itself.
 """
 
+import contextlib
 from pathlib import Path
 
 from paddle_serving_app import graph
+from paddle_serving_app.choosing import known_faults
 from paddle_serving_app.graph import Graph
 from paddle_serving_client import dtype
+from paddle_serving_client.errors import BadModel
 
 _FLOAT64 = dtype.code_of("float64")
 _WIDE_INTEGERS = {dtype.code_of("int64")}
@@ -37,11 +41,19 @@ _COUNTING = {
 """Operators that give positions, sizes, or as many equal numbers: never large, whatever they take."""
 
 
-def against(backend: str, folder: Path) -> list[str]:
-    """The reasons not to run a folder's model by a library, in words for people; none where nothing is known."""
-    if backend != "openvino" or (found := graph.read(folder)) is None:
-        return []
-    return in_fewer_bits(found)
+def against(backend: str, folder: Path, *, onednn: bool = False) -> list[str]:
+    """The reasons not to run a folder's model by a library, in words for people; none where nothing is known.
+
+    Args:
+        backend: its name.
+        folder: of the model.
+        onednn: whether it uses oneDNN; only Paddle has a choice.
+    """
+    if backend == "openvino" and (found := graph.read(folder)) is not None and (reasons := in_fewer_bits(found)):
+        return reasons
+    with contextlib.suppress(BadModel):  # whoever loads it says what is wrong with it
+        return known_faults.found_in(folder, backend, onednn=onednn)
+    return []
 
 
 def in_fewer_bits(model: Graph) -> list[str]:

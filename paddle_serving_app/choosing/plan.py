@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from paddle_serving_app import backends, model_cache, processors
+from paddle_serving_app import backends, golden, model_cache, processors
 from paddle_serving_app.backend import ModelOptions, Plugin
 from paddle_serving_client import manifest, model_config, plugins
 from paddle_serving_client.errors import BadModel
@@ -190,7 +190,7 @@ def key_of(folder: Path, options: ModelOptions) -> str:
     told = {
         "version": _VERSION,
         "files": _digests(folder),
-        "options": {**asdict(options), "backend": ""},
+        "options": {**asdict(options), "backend": "", "golden": _golden_digest(folder, options)},
         "libraries": versions(),
         "cpu": _cpu_facts(),
         "cores": processors.available(),
@@ -279,6 +279,14 @@ def _number(value: object, least: int) -> int:
     if type(value) is not int or value < least:
         raise ValueError(f"expected a number of at least {least}, got {value!r}")
     return value
+
+
+def _golden_digest(folder: Path, options: ModelOptions) -> str:
+    """Of the golden sample, wherever it lies: another one may be one that another library fails."""
+    if (file := golden.find(folder, options.golden)) is None:
+        return ""
+    with manifest.open_regular(file) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -97,6 +97,8 @@ def test_gpu_ids(folder: str, gpu_ids: list[str], expected: int | None) -> None:
         (["--precision", "fp8"], "--precision"),
         (["--backend", "nope"], "--backend must be one of"),
         (["--batch_infer_size", "0"], "--batch_infer_size"),
+        (["--golden", "none.npz"], "--golden none.npz: there is no such file"),
+        (["--golden", "-", "-"], "--golden takes one file for each of 1 models, - for none; got 2"),
     ],
 )
 def test_impossible_values_are_named(folder: str, flags: list[str], words: str) -> None:
@@ -193,6 +195,18 @@ def test_a_chain_has_a_value_for_each_model_or_one_for_all(folder: str) -> None:
     assert ServerConfig.from_json(config("--model", folder, folder).to_json()) == config("--model", folder, folder)
     with pytest.raises(BadConfig, match="--batch_infer_size takes one number, or one for each of 2 models; got 3"):
         config("--model", folder, folder, "--batch_infer_size", "1", "2", "3")
+
+
+def test_each_model_has_a_golden_sample_of_its_own(folder: str, tmp_path: Path) -> None:
+    file = tmp_path / "g.npz"
+    file.touch()
+    (served,) = config("--model", folder, folder, "--golden", "-", str(file)).models
+    assert [node.options.golden for node in served.nodes] == ["", str(file)]
+    assert (
+        config("--model", folder, "--golden", str(file)).options.golden == ""
+    )  # models of services have other answers
+    with pytest.raises(BadConfig, match="--golden is for the models of --model"):
+        config("--service", str(file), "--golden", str(file))
 
 
 def test_handing_requests_on_is_refused(folder: str) -> None:

@@ -24,31 +24,33 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0paddle_serving_client/wire/proto/framework.proto\x12\x18paddle_serving.framework\"\xc4\x02\n\x06OpDesc\x12\x34\n\x06inputs\x18\x01 \x03(\x0b\x32$.paddle_serving.framework.OpDesc.Var\x12\x35\n\x07outputs\x18\x02 \x03(\x0b\x32$.paddle_serving.framework.OpDesc.Var\x12\x0c\n\x04type\x18\x03 \x02(\x0c\x12\x34\n\x05\x61ttrs\x18\x04 \x03(\x0b\x32%.paddle_serving.framework.OpDesc.Attr\x1a\\\n\x04\x41ttr\x12\x0c\n\x04name\x18\x01 \x02(\x0c\x12\x0c\n\x04type\x18\x02 \x02(\x05\x12\t\n\x01i\x18\x03 \x01(\x05\x12\t\n\x01\x66\x18\x04 \x01(\x02\x12\t\n\x01s\x18\x05 \x01(\x0c\x12\x0c\n\x04ints\x18\x06 \x03(\x05\x12\t\n\x01\x62\x18\n \x01(\x08\x1a+\n\x03Var\x12\x11\n\tparameter\x18\x01 \x02(\x0c\x12\x11\n\targuments\x18\x02 \x03(\x0c\"\xf0\x01\n\x07VarType\x12\x0c\n\x04type\x18\x01 \x02(\x05\x12\x43\n\nlod_tensor\x18\x03 \x01(\x0b\x32/.paddle_serving.framework.VarType.LoDTensorDesc\x1a-\n\nTensorDesc\x12\x11\n\tdata_type\x18\x01 \x02(\x05\x12\x0c\n\x04\x64ims\x18\x02 \x03(\x03\x1a\x63\n\rLoDTensorDesc\x12<\n\x06tensor\x18\x01 \x02(\x0b\x32,.paddle_serving.framework.VarType.TensorDesc\x12\x14\n\tlod_level\x18\x02 \x01(\x05:\x01\x30\"\x84\x01\n\x07VarDesc\x12\x0c\n\x04name\x18\x01 \x02(\x0c\x12/\n\x04type\x18\x02 \x02(\x0b\x32!.paddle_serving.framework.VarType\x12\x1a\n\x0bpersistable\x18\x03 \x01(\x08:\x05\x66\x61lse\x12\x1e\n\x0fneed_check_feed\x18\x04 \x01(\x08:\x05\x66\x61lse\"\x8c\x01\n\tBlockDesc\x12\x0b\n\x03idx\x18\x01 \x02(\x05\x12\x12\n\nparent_idx\x18\x02 \x02(\x05\x12/\n\x04vars\x18\x03 \x03(\x0b\x32!.paddle_serving.framework.VarDesc\x12-\n\x03ops\x18\x04 \x03(\x0b\x32 .paddle_serving.framework.OpDesc\"\x1d\n\x07Version\x12\x12\n\x07version\x18\x01 \x01(\x03:\x01\x30\"v\n\x0bProgramDesc\x12\x33\n\x06\x62locks\x18\x01 \x03(\x0b\x32#.paddle_serving.framework.BlockDesc\x12\x32\n\x07version\x18\x04 \x01(\x0b\x32!.paddle_serving.framework.Version')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0paddle_serving_client/wire/proto/framework.proto\x12\x18paddle_serving.framework\"7\n\x06Scalar\x12\x0c\n\x04type\x18\x01 \x02(\x05\x12\t\n\x01\x62\x18\x02 \x01(\x08\x12\t\n\x01i\x18\x03 \x01(\x03\x12\t\n\x01r\x18\x04 \x01(\x01\"\x97\x04\n\x06OpDesc\x12\x34\n\x06inputs\x18\x01 \x03(\x0b\x32$.paddle_serving.framework.OpDesc.Var\x12\x35\n\x07outputs\x18\x02 \x03(\x0b\x32$.paddle_serving.framework.OpDesc.Var\x12\x0c\n\x04type\x18\x03 \x02(\x0c\x12\x34\n\x05\x61ttrs\x18\x04 \x03(\x0b\x32%.paddle_serving.framework.OpDesc.Attr\x1a\xae\x02\n\x04\x41ttr\x12\x0c\n\x04name\x18\x01 \x02(\x0c\x12\x0c\n\x04type\x18\x02 \x02(\x05\x12\t\n\x01i\x18\x03 \x01(\x05\x12\t\n\x01\x66\x18\x04 \x01(\x02\x12\t\n\x01s\x18\x05 \x01(\x0c\x12\x0c\n\x04ints\x18\x06 \x03(\x05\x12\x0e\n\x06\x66loats\x18\x07 \x03(\x02\x12\x0f\n\x07strings\x18\x08 \x03(\x0c\x12\t\n\x01\x62\x18\n \x01(\x08\x12\r\n\x05\x62ools\x18\x0b \x03(\x08\x12\t\n\x01l\x18\r \x01(\x03\x12\r\n\x05longs\x18\x0f \x03(\x03\x12\x10\n\x08\x66loat64s\x18\x10 \x03(\x01\x12\x0f\n\x07\x66loat64\x18\x13 \x01(\x01\x12\x30\n\x06scalar\x18\x14 \x01(\x0b\x32 .paddle_serving.framework.Scalar\x12\x31\n\x07scalars\x18\x15 \x03(\x0b\x32 .paddle_serving.framework.Scalar\x1a+\n\x03Var\x12\x11\n\tparameter\x18\x01 \x02(\x0c\x12\x11\n\targuments\x18\x02 \x03(\x0c\"\xf0\x01\n\x07VarType\x12\x0c\n\x04type\x18\x01 \x02(\x05\x12\x43\n\nlod_tensor\x18\x03 \x01(\x0b\x32/.paddle_serving.framework.VarType.LoDTensorDesc\x1a-\n\nTensorDesc\x12\x11\n\tdata_type\x18\x01 \x02(\x05\x12\x0c\n\x04\x64ims\x18\x02 \x03(\x03\x1a\x63\n\rLoDTensorDesc\x12<\n\x06tensor\x18\x01 \x02(\x0b\x32,.paddle_serving.framework.VarType.TensorDesc\x12\x14\n\tlod_level\x18\x02 \x01(\x05:\x01\x30\"\x84\x01\n\x07VarDesc\x12\x0c\n\x04name\x18\x01 \x02(\x0c\x12/\n\x04type\x18\x02 \x02(\x0b\x32!.paddle_serving.framework.VarType\x12\x1a\n\x0bpersistable\x18\x03 \x01(\x08:\x05\x66\x61lse\x12\x1e\n\x0fneed_check_feed\x18\x04 \x01(\x08:\x05\x66\x61lse\"\x8c\x01\n\tBlockDesc\x12\x0b\n\x03idx\x18\x01 \x02(\x05\x12\x12\n\nparent_idx\x18\x02 \x02(\x05\x12/\n\x04vars\x18\x03 \x03(\x0b\x32!.paddle_serving.framework.VarDesc\x12-\n\x03ops\x18\x04 \x03(\x0b\x32 .paddle_serving.framework.OpDesc\"\x1d\n\x07Version\x12\x12\n\x07version\x18\x01 \x01(\x03:\x01\x30\"v\n\x0bProgramDesc\x12\x33\n\x06\x62locks\x18\x01 \x03(\x0b\x32#.paddle_serving.framework.BlockDesc\x12\x32\n\x07version\x18\x04 \x01(\x0b\x32!.paddle_serving.framework.Version')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paddle_serving_client.wire.proto.framework_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPDESC']._serialized_start=79
-  _globals['_OPDESC']._serialized_end=403
-  _globals['_OPDESC_ATTR']._serialized_start=266
-  _globals['_OPDESC_ATTR']._serialized_end=358
-  _globals['_OPDESC_VAR']._serialized_start=360
-  _globals['_OPDESC_VAR']._serialized_end=403
-  _globals['_VARTYPE']._serialized_start=406
-  _globals['_VARTYPE']._serialized_end=646
-  _globals['_VARTYPE_TENSORDESC']._serialized_start=500
-  _globals['_VARTYPE_TENSORDESC']._serialized_end=545
-  _globals['_VARTYPE_LODTENSORDESC']._serialized_start=547
-  _globals['_VARTYPE_LODTENSORDESC']._serialized_end=646
-  _globals['_VARDESC']._serialized_start=649
-  _globals['_VARDESC']._serialized_end=781
-  _globals['_BLOCKDESC']._serialized_start=784
-  _globals['_BLOCKDESC']._serialized_end=924
-  _globals['_VERSION']._serialized_start=926
-  _globals['_VERSION']._serialized_end=955
-  _globals['_PROGRAMDESC']._serialized_start=957
-  _globals['_PROGRAMDESC']._serialized_end=1075
+  _globals['_SCALAR']._serialized_start=78
+  _globals['_SCALAR']._serialized_end=133
+  _globals['_OPDESC']._serialized_start=136
+  _globals['_OPDESC']._serialized_end=671
+  _globals['_OPDESC_ATTR']._serialized_start=324
+  _globals['_OPDESC_ATTR']._serialized_end=626
+  _globals['_OPDESC_VAR']._serialized_start=628
+  _globals['_OPDESC_VAR']._serialized_end=671
+  _globals['_VARTYPE']._serialized_start=674
+  _globals['_VARTYPE']._serialized_end=914
+  _globals['_VARTYPE_TENSORDESC']._serialized_start=768
+  _globals['_VARTYPE_TENSORDESC']._serialized_end=813
+  _globals['_VARTYPE_LODTENSORDESC']._serialized_start=815
+  _globals['_VARTYPE_LODTENSORDESC']._serialized_end=914
+  _globals['_VARDESC']._serialized_start=917
+  _globals['_VARDESC']._serialized_end=1049
+  _globals['_BLOCKDESC']._serialized_start=1052
+  _globals['_BLOCKDESC']._serialized_end=1192
+  _globals['_VERSION']._serialized_start=1194
+  _globals['_VERSION']._serialized_end=1223
+  _globals['_PROGRAMDESC']._serialized_start=1225
+  _globals['_PROGRAMDESC']._serialized_end=1343
 # @@protoc_insertion_point(module_scope)

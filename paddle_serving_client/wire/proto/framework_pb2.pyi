@@ -6,25 +6,55 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Scalar(_message.Message):
+    __slots__ = ("type", "b", "i", "r")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    B_FIELD_NUMBER: _ClassVar[int]
+    I_FIELD_NUMBER: _ClassVar[int]
+    R_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    b: bool
+    i: int
+    r: float
+    def __init__(self, type: _Optional[int] = ..., b: _Optional[bool] = ..., i: _Optional[int] = ..., r: _Optional[float] = ...) -> None: ...
+
 class OpDesc(_message.Message):
     __slots__ = ("inputs", "outputs", "type", "attrs")
     class Attr(_message.Message):
-        __slots__ = ("name", "type", "i", "f", "s", "ints", "b")
+        __slots__ = ("name", "type", "i", "f", "s", "ints", "floats", "strings", "b", "bools", "l", "longs", "float64s", "float64", "scalar", "scalars")
         NAME_FIELD_NUMBER: _ClassVar[int]
         TYPE_FIELD_NUMBER: _ClassVar[int]
         I_FIELD_NUMBER: _ClassVar[int]
         F_FIELD_NUMBER: _ClassVar[int]
         S_FIELD_NUMBER: _ClassVar[int]
         INTS_FIELD_NUMBER: _ClassVar[int]
+        FLOATS_FIELD_NUMBER: _ClassVar[int]
+        STRINGS_FIELD_NUMBER: _ClassVar[int]
         B_FIELD_NUMBER: _ClassVar[int]
+        BOOLS_FIELD_NUMBER: _ClassVar[int]
+        L_FIELD_NUMBER: _ClassVar[int]
+        LONGS_FIELD_NUMBER: _ClassVar[int]
+        FLOAT64S_FIELD_NUMBER: _ClassVar[int]
+        FLOAT64_FIELD_NUMBER: _ClassVar[int]
+        SCALAR_FIELD_NUMBER: _ClassVar[int]
+        SCALARS_FIELD_NUMBER: _ClassVar[int]
         name: bytes
         type: int
         i: int
         f: float
         s: bytes
         ints: _containers.RepeatedScalarFieldContainer[int]
+        floats: _containers.RepeatedScalarFieldContainer[float]
+        strings: _containers.RepeatedScalarFieldContainer[bytes]
         b: bool
-        def __init__(self, name: _Optional[bytes] = ..., type: _Optional[int] = ..., i: _Optional[int] = ..., f: _Optional[float] = ..., s: _Optional[bytes] = ..., ints: _Optional[_Iterable[int]] = ..., b: _Optional[bool] = ...) -> None: ...
+        bools: _containers.RepeatedScalarFieldContainer[bool]
+        l: int
+        longs: _containers.RepeatedScalarFieldContainer[int]
+        float64s: _containers.RepeatedScalarFieldContainer[float]
+        float64: float
+        scalar: Scalar
+        scalars: _containers.RepeatedCompositeFieldContainer[Scalar]
+        def __init__(self, name: _Optional[bytes] = ..., type: _Optional[int] = ..., i: _Optional[int] = ..., f: _Optional[float] = ..., s: _Optional[bytes] = ..., ints: _Optional[_Iterable[int]] = ..., floats: _Optional[_Iterable[float]] = ..., strings: _Optional[_Iterable[bytes]] = ..., b: _Optional[bool] = ..., bools: _Optional[_Iterable[bool]] = ..., l: _Optional[int] = ..., longs: _Optional[_Iterable[int]] = ..., float64s: _Optional[_Iterable[float]] = ..., float64: _Optional[float] = ..., scalar: _Optional[_Union[Scalar, _Mapping]] = ..., scalars: _Optional[_Iterable[_Union[Scalar, _Mapping]]] = ...) -> None: ...
     class Var(_message.Message):
         __slots__ = ("parameter", "arguments")
         PARAMETER_FIELD_NUMBER: _ClassVar[int]
