@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +61,8 @@ class _Decoder:
                 raise Busy("no process can be started to decode a large picture; try again later") from exc
         self._link = ours
         ours.settimeout(_ANSWER_S)
+        self.close = weakref.finalize(self, _end, ours, self._process, os.getpid())
+        """End it at once; without a call, when nobody has it any more, and at the end of this process."""
 
     def decode(self, data: bytes, flags: int, what: str) -> Array | None:
         """As `decoded_apart`.
@@ -68,7 +71,7 @@ class _Decoder:
             _Ended: the process had ended before.
         """
         if self._process.poll() is not None:
-            self._link.close()
+            self.close()
             raise _Ended
         file = os.memfd_create("picture")
         try:
@@ -88,19 +91,20 @@ class _Decoder:
         return _pixels(answer, fds)
 
     def _why_ended(self, what: str) -> Exception:
-        self._link.close()
         status = self._process.wait()
+        self.close()
         if status == 0:
             return _Ended()
         if status == -signal.SIGXCPU:
             return TooLarge(f"{what} takes more than {LONGEST_S} s of processor time to decode")
         return BadInput(f"{what} is damaged: it cannot be decoded")
 
-    def close(self) -> None:
-        """End it at once."""
-        self._link.close()
-        self._process.kill()
-        self._process.wait()
+
+def _end(link: socket.socket, process: "subprocess.Popen[bytes]", owner: int) -> None:
+    link.close()
+    if os.getpid() == owner:  # not in a process that was forked off
+        process.kill()
+        process.wait()
 
 
 def _pixels(answer: bytes, fds: list[int]) -> Array | None:
