@@ -157,9 +157,11 @@ def _difference(found: Array, expected: Array, tolerance: float | None, precisio
     wide = np.complex128 if expected.dtype.kind == "c" else np.float64
     a, b = found.astype(wide), expected.astype(wide)
     finite = np.isfinite(a) & np.isfinite(b)
-    largest = float(np.max(np.abs(b[finite]), initial=0.0))
-    differs = ~finite & ~((a == b) | (np.isnan(a) & np.isnan(b)))
-    differs[finite] = np.abs(a[finite] - b[finite]) > tolerance * largest
+    largest = float(np.max(np.abs(b), initial=0.0, where=finite))
+    with np.errstate(invalid="ignore"):  # infinity less infinity; those are compared as they are
+        is_far = np.abs(a - b) > tolerance * largest
+    is_same = (a == b) | (np.isnan(a) & np.isnan(b))
+    differs = np.where(finite, is_far, ~is_same)
     if not differs.any():
         return ""
     return f"{_first(found, expected, differs)}; {tolerance:g} of the largest value, {largest:.6g}, is allowed"

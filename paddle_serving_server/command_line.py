@@ -78,7 +78,9 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
         use_trt=said.use_trt,
     )
     max_rows, instances = (_for_each_model(said, name) for name in ("batch_infer_size", "runtime_thread_num"))
-    of_each = [replace(options, gpu_id=gpu, golden=file) for gpu, file in zip(chosen, _golden(said), strict=True)]
+    of_each = [
+        replace(options, gpu_id=gpu, golden=file) for gpu, file in zip(chosen, [*_golden(said), ""], strict=False)
+    ]
     models = _models(said, of_each, max_rows, instances)
     return ServerConfig(
         host=said.host,
@@ -142,8 +144,8 @@ def _for_each_model(said: argparse.Namespace, name: str) -> list[int]:
 
 def _golden(said: argparse.Namespace) -> list[str]:
     """The golden sample of each model; empty where none was given. `-` stands for a model without one."""
-    files: list[str] = said.golden or ["-"] * max(1, len(said.model))
-    if len(files) != max(1, len(said.model)):
+    files: list[str] = said.golden or ["-"] * len(said.model)
+    if len(files) != len(said.model):
         raise BadConfig(f"--golden takes one file for each of {len(said.model)} models, - for none; got {len(files)}")
     for file in files:
         if file != "-" and not Path(file).is_file():

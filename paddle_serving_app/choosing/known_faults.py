@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paddle_serving_app import model_files
 from paddle_serving_app.choosing import operators
 from paddle_serving_app.choosing.program import Operator, Program
 from paddle_serving_client import dtype
@@ -67,7 +68,10 @@ def found_in(folder: Path, backend: str, *, onednn: bool = False) -> list[str]:
     Raises:
         BadModel: the model's operators cannot be read.
     """
-    return reasons_against(operators.read(folder), f"{backend}+onednn" if onednn else backend)
+    library = f"{backend}+onednn" if onednn else backend
+    if model_files.paddle_program(folder) is None and ("onnx", library) not in _faults():
+        return []  # and a large file is not read for nothing
+    return reasons_against(operators.read(folder), library)
 
 
 def reasons_against(program: Program, library: str) -> list[str]:

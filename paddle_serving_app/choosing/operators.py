@@ -4,6 +4,7 @@ The files come from outside: what does not have the form that Paddle or ONNX giv
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def read_file(path: Path) -> Program:
         return _read_pir(path.read_bytes()) if path.suffix == ".json" else _read_program(path.read_bytes())
     except OSError as exc:
         raise BadModel(f"{path}: {exc.strerror}") from exc
-    except (DecodeError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as exc:
+    except (DecodeError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as exc:
         raise BadModel(f"{path}: its operators cannot be read ({type(exc).__name__})") from exc
 
 
@@ -217,5 +218,5 @@ def _numbers(value: object) -> Iterator[int]:
             yield from _numbers(item)
     elif isinstance(value, bool | int):
         yield int(value)
-    elif isinstance(value, float | str) and value not in ("", "nan"):
+    elif isinstance(value, float | str) and value and math.isfinite(float(value)):
         yield int(float(value))

@@ -119,6 +119,9 @@ F32 = np.array([[1000.0, 2.0, np.nan, -np.inf]], np.float32)
         (np.array([5001, 7]), np.array([5000, 7]), r"at \[0\] expected 5000, got 5001"),
         (np.array(True), np.array(False), r"at \[\] expected False, got True"),
         (np.array([1.7e9]), np.array([1.7e9 + 50.5]), "expected 1700000050.5, got 1700000000.0"),
+        (np.array(2.0, np.float32), np.array(2.0, np.float32), ""),
+        (np.array(3.0, np.float32), np.array(2.0, np.float32), r"at \[\] expected 2.0, got 3.0"),
+        (np.array(np.inf, np.float32), np.array(2.0, np.float32), r"at \[\] expected 2.0, got inf"),
         (np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), ""),
     ],
 )

@@ -11,6 +11,7 @@ from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
 from tests import models
 from tests.app.conftest import Folder
+from tests.app.programs import Form, paddle_model
 
 I64, I32, F32, BOOL = (dtype.code_of(name) for name in ("int64", "int32", "float32", "bool"))
 
@@ -109,3 +110,11 @@ def test_shapes_are_small_in_programs_as_they_are(tmp_path: Path) -> None:
         graph = operators.read(folder)
         whole = {v.name for o in graph.operators for v in o.outputs if v.is_whole}
         assert whole <= graph.small(), form
+
+
+@pytest.mark.parametrize("form", ["pdmodel", "json"])
+def test_a_constant_may_be_infinite(tmp_path: Path, form: Form) -> None:
+    folder = paddle_model(
+        tmp_path / "m", {"x": ((-1, 2), "float32")}, lambda p, x: p.full_like(x, float("inf")) - x, form
+    )
+    assert operators.read(folder).operators

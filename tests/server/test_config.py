@@ -205,6 +205,7 @@ def test_each_model_has_a_golden_sample_of_its_own(folder: str, tmp_path: Path) 
     assert (
         config("--model", folder, "--golden", str(file)).options.golden == ""
     )  # models of services have other answers
+    assert config("--service", str(file)).models == ()
     with pytest.raises(BadConfig, match="--golden is for the models of --model"):
         config("--service", str(file), "--golden", str(file))
 

@@ -36,14 +36,15 @@ def _difference(found: npt.NDArray[Any], expected: npt.NDArray[Any], element_typ
     if found.shape != expected.shape:
         return f"shape: {list(found.shape)} instead of {list(expected.shape)}"
     if expected.dtype.kind != "f":
-        return _first(found, expected, found != expected)
+        return _first(found, expected, np.asarray(found != expected))
     kind = element_type if element_type in ("bfloat16", "float16") else str(expected.dtype)
     a, b = found.astype(np.float64), expected.astype(np.float64)
     finite = np.isfinite(a) & np.isfinite(b)
-    differs = ~finite & ~((a == b) | (np.isnan(a) & np.isnan(b)))
-    largest = np.max(np.abs(b[finite]), initial=_LEAST)
-    differs[finite] = np.abs(a[finite] - b[finite]) > TOLERANCE[kind] * largest
-    return _first(found, expected, differs)
+    largest = np.max(np.abs(b), initial=_LEAST, where=finite)
+    with np.errstate(invalid="ignore"):  # infinity less infinity; those are compared as they are
+        is_far = np.abs(a - b) > TOLERANCE[kind] * largest
+    is_same = (a == b) | (np.isnan(a) & np.isnan(b))
+    return _first(found, expected, np.where(finite, is_far, ~is_same))
 
 
 def _first(found: npt.NDArray[Any], expected: npt.NDArray[Any], differs: npt.NDArray[Any]) -> str:
