@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from paddle_serving_server.threads import Threads
+from paddle_serving_server.threads import Raised, Threads
 
 
 def raising(error: BaseException) -> Callable[[], Any]:
@@ -27,10 +27,9 @@ def test_results_and_errors_come_back_and_the_thread_goes_on() -> None:
             assert await asyncio.gather(*squares) == [n * n for n in range(50)]
             with pytest.raises(ValueError, match="words"):
                 await threads.run(raising(ValueError("words")))
-            with pytest.raises(SystemExit):
-                await threads.run(raising(SystemExit(3)))
-            with pytest.raises(RuntimeError, match="StopIteration"):
-                await threads.run(raising(StopIteration()))
+            for error in (SystemExit, StopIteration, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
+                with pytest.raises(Raised, match=error.__name__):
+                    await threads.run(raising(error()))
             assert (await threads.run(threading.current_thread)).name.startswith("test ")
 
     asyncio.run(scene())

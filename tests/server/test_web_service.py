@@ -79,7 +79,8 @@ def test_another_model_and_a_named_stage(server: Server) -> None:
 @pytest.mark.parametrize(
     ("mode", "status", "err_no", "words"),
     [
-        ("value_error", 400, 5000, "your x is upside down"),
+        ("bad_input", 400, 5000, "your x is upside down"),
+        ("value_error", 500, 9000, "preprocess of service 'scaled' failed (ValueError); see the log"),
         ("key_error", 500, 9000, "preprocess of service 'scaled' failed (KeyError)"),
         ("nothing", 500, 9000, "preprocess must return (feed: dict, fetch: list, is_batch: bool), got NoneType"),
         ("not_json", 500, 9000, "postprocess of service 'scaled' returned what JSON cannot say"),
@@ -89,6 +90,7 @@ def test_what_goes_wrong_is_said(server: Server, mode: str, status: int, err_no:
     got, said, _ = ask(server, [{"x": X, "mode": mode}])
     assert (got, said["err_no"]) == (status, err_no), said
     assert words in said["err_msg"]
+    assert "secret" not in said["err_msg"]
     assert "Traceback" not in said["err_msg"]
     assert ask(server, [{"x": X}])[0] == 200
 

@@ -1,0 +1,93 @@
+"""Who may enter a service with steps of its own: so many at once, and nobody who would not be done in time.
+
+What is refused here costs next to nothing: nothing of it was read, and nothing is kept. What is let in is expected to
+be answered before its deadline, so that no work is done for nobody, however many ask.
+
+    admission.check(deadline)            # before a body is read: raises Busy
+    with admission.enter(deadline):      # for as long as the request is inside
+        ...
+"""
+
+import math
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final
+
+from paddle_serving_client.errors import Busy
+
+_CAREFUL: Final = 0.8
+"""What part of the time left a request may be expected to take: steps take now more, now less."""
+_NEWS: Final = 0.1
+"""How much the last time of a step counts in its mean."""
+_LONGEST_RETRY_S: Final = 30.0
+
+
+def most_inside(threads: int) -> int:
+    """How many requests may be inside a service, where nobody says: enough for batches, few enough for memory."""
+    return 64 + 16 * threads
+
+
+class Mean:
+    """How long a step takes, in seconds: the last times count most. Threads write it: a lost time does no harm."""
+
+    __slots__ = ("s",)
+
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more time."""
+        self.s += (seconds - self.s) * _NEWS if self.s else seconds
+
+
+class Admission:
+    """Counts who is inside one service of one front. Everything happens on the event loop."""
+
+    def __init__(self, service: str, most: int, expected_s: Callable[[], tuple[float, float]]) -> None:
+        """Guard a service.
+
+        Args:
+            service: its name.
+            most: requests that may be inside at once.
+            expected_s: how long one more would wait and then take, in seconds; inf: it would never begin.
+        """
+        self._service = service
+        self._most = most
+        self._expected_s = expected_s
+        self.inside = 0
+        """Requests that are not answered yet."""
+
+    def check(self, deadline: float) -> None:
+        """Refuse one more request, if it must be.
+
+        Args:
+            deadline: of the request, on the clock of `time.monotonic`.
+
+        Raises:
+            Busy: too many are inside, or it would not be answered in time.
+        """
+        wait_s, own_s = self._expected_s()
+        if wait_s == math.inf:
+            raise Busy(f"nothing is left that could run the steps of service {self._service!r}: they hang")
+        retry_s = min(wait_s, _LONGEST_RETRY_S)
+        if self.inside >= self._most:
+            raise Busy(f"{self._most} requests are inside service {self._service!r} already; try again later", retry_s)
+        if wait_s > 0 and wait_s + own_s > _CAREFUL * (deadline - time.monotonic()):
+            reason = f"requests for service {self._service!r} wait for about {wait_s:.3g} s now"
+            raise Busy(f"{reason}: this one would not be answered in time; try again later", retry_s)
+
+    def enter(self, deadline: float) -> "Admission":
+        """Let one more request in, until the end of the `with` block.
+
+        Raises:
+            Busy: see `check`.
+        """
+        self.check(deadline)
+        return self
+
+    def __enter__(self) -> None:
+        self.inside += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.inside -= 1
