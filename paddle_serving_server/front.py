@@ -26,7 +26,7 @@ import uvloop
 
 from paddle_serving_app.ops.arrays import put_inputs_in
 from paddle_serving_client.errors import Busy, ServingError
-from paddle_serving_server import chrome_trace, heap, hosting, log, recording
+from paddle_serving_server import chrome_trace, heap, hosting, log, namespaces, recording
 from paddle_serving_server.assembly import Assembly
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.chain_service import ChainService
@@ -242,6 +242,7 @@ def make_services(config: ServerConfig) -> list[WebService]:
         service.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits every model that has no code
         service.load_model_config(model.folder)
         services.append(service)
+    namespaces.add([Path(file).parent for file in config.services])
     for file in config.services:
         services += hosting.services_of(file, config.service_argv)
     return services
