@@ -8,10 +8,11 @@ be answered before its deadline, so that no work is done for nobody, however man
         ...
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from paddle_serving_client.errors import Busy
@@ -23,9 +24,26 @@ _NEWS: Final = 0.1
 _LONGEST_RETRY_S: Final = 30.0
 
 
-def most_inside(threads: int) -> int:
-    """How many requests may be inside a service, where nobody says: enough for batches, few enough for memory."""
-    return 64 + 16 * threads
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What may be inside a service at once."""
+
+    requests: int
+    size: int
+    """Bytes of their messages ..."""
+    of_any_size: int
+    """... which are not looked at while fewer requests than these are inside: what runs is no queue."""
+
+    @classmethod
+    def beside(cls, threads: int, requests: int, size: int) -> "Room":
+        """The room of a service that so many threads work for.
+
+        Args:
+            threads: those that run steps.
+            requests: at most; 0: enough for batches, and few enough for memory.
+            size: of all their messages, in bytes.
+        """
+        return cls(requests or 64 + 16 * threads, size, threads + 1)
 
 
 class Mean:
@@ -44,50 +62,57 @@ class Mean:
 class Admission:
     """Counts who is inside one service of one front. Everything happens on the event loop."""
 
-    def __init__(self, service: str, most: int, expected_s: Callable[[], tuple[float, float]]) -> None:
+    def __init__(self, service: str, room: Room, expected_s: Callable[[], tuple[float, float]]) -> None:
         """Guard a service.
 
         Args:
             service: its name.
-            most: requests that may be inside at once.
+            room: what may be inside.
             expected_s: how long one more would wait and then take, in seconds; inf: it would never begin.
         """
         self._service = service
-        self._most = most
+        self._room = room
         self._expected_s = expected_s
         self.inside = 0
         """Requests that are not answered yet."""
+        self.inside_bytes = 0
+        """What their messages take."""
 
-    def check(self, deadline: float) -> None:
+    def check(self, deadline: float, size: int = 0) -> None:
         """Refuse one more request, if it must be.
 
         Args:
             deadline: of the request, on the clock of `time.monotonic`.
+            size: of its message, in bytes.
 
         Raises:
-            Busy: too many are inside, or it would not be answered in time.
+            Busy: too much is inside, or it would not be answered in time.
         """
         wait_s, own_s = self._expected_s()
         if wait_s == math.inf:
             raise Busy(f"nothing is left that could run the steps of service {self._service!r}: they hang")
-        retry_s = min(wait_s, _LONGEST_RETRY_S)
-        if self.inside >= self._most:
-            raise Busy(f"{self._most} requests are inside service {self._service!r} already; try again later", retry_s)
+        room, retry_s = self._room, min(wait_s, _LONGEST_RETRY_S)
+        if self.inside >= room.requests:
+            raise Busy(f"{self.inside} requests are inside service {self._service!r} already; try again later", retry_s)
+        if self.inside >= room.of_any_size and self.inside_bytes + size > room.size:
+            taken = f"{self.inside} requests of {self.inside_bytes} bytes"
+            raise Busy(f"{taken} are inside service {self._service!r} already; try again later", retry_s)
         if wait_s > 0 and wait_s + own_s > _CAREFUL * (deadline - time.monotonic()):
             reason = f"requests for service {self._service!r} wait for about {wait_s:.3g} s now"
             raise Busy(f"{reason}: this one would not be answered in time; try again later", retry_s)
 
-    def enter(self, deadline: float) -> "Admission":
+    @contextlib.contextmanager
+    def enter(self, deadline: float, size: int = 0) -> Iterator[None]:
         """Let one more request in, until the end of the `with` block.
 
         Raises:
             Busy: see `check`.
         """
-        self.check(deadline)
-        return self
-
-    def __enter__(self) -> None:
+        self.check(deadline, size)
         self.inside += 1
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.inside -= 1
+        self.inside_bytes += size
+        try:
+            yield
+        finally:
+            self.inside -= 1
+            self.inside_bytes -= size

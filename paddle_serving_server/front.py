@@ -100,7 +100,7 @@ class Front:
         for name, weights in self._weights.items():
             self._wrappers.variants[name].set_weights(weights)
         for service, its_engines in zip(services, engines, strict=True):
-            service.max_inside = service.max_inside or self._config.limits.max_inside
+            service.limits = self._config.limits
             service.bind(its_engines, threads)
         catalogue.is_ready = True
         listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)

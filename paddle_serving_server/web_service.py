@@ -20,7 +20,8 @@ from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server import hosting
-from paddle_serving_server.admission import Admission, most_inside
+from paddle_serving_server.admission import Admission, Room
+from paddle_serving_server.config import Limits
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.engine.live import one_version
@@ -106,8 +107,8 @@ class WebService(PipelineService):
         self._folders: dict[str, str] = {}
         self._options = ModelOptions()
         self._engines: Mapping[str, Engine] = {}
-        self.max_inside = 0
-        """Requests that may be inside at once, of a service with steps of its own; 0: as the threads say."""
+        self.limits = Limits()
+        """Of the server: what may be inside at once, of a service with steps of its own."""
         self._admission: Admission | None = None
         self._steps: Steps | None = None
         self.lane: Lane | None = None
@@ -293,8 +294,7 @@ class WebService(PipelineService):
         self._loop = asyncio.get_running_loop()
         if self.pipeline is not None:
             self.pipeline.bind(engines, threads, Origin(*self.origin) if self.origin else None)
-            most = self.max_inside or most_inside(max(threads.count, self.pipeline.worker_count))
-            self._admission = Admission(self.name, most, self.pipeline.expected_s)
+            self._admission = self._admitting(max(threads.count, self.pipeline.worker_count), self.pipeline.expected_s)
             return
         self._has_default_steps = self._has_default(_STEPS)
         if self._has_default_steps and self._has_default(_WAYS) and not engines:
@@ -302,8 +302,7 @@ class WebService(PipelineService):
             raise BadConfig(f"service {self.name!r} has no model and no steps of its own: {what}")
         if not self._has_default_steps:
             self._steps = Steps(self.name, threads, _STEPS)
-            most = self.max_inside or most_inside(threads.count)
-            self._admission = Admission(self.name, most, self._steps.expected_s)
+            self._admission = self._admitting(threads.count, self._steps.expected_s)
         if engines and self._has_default(_WAYS):
             self.lane = Lane.beside(self._engine())
         try:
@@ -329,14 +328,18 @@ class WebService(PipelineService):
         folders = {name: plan.folder for name, plan in self.plans.items()}
         return {name or Path(folders[name]).name: engine.plan for name, engine in self._engines.items()}
 
-    def check_room(self, deadline: float) -> None:
+    def check_room(self, deadline: float, size: int) -> None:
         """Refuse a request before it is read, where `infer` would refuse it: nothing of it is kept then.
+
+        Args:
+            deadline: on the clock of `time.monotonic`.
+            size: of its body, in bytes.
 
         Raises:
             Busy: too many requests are inside, or those that wait leave no time for this one.
         """
         if self._admission is not None:
-            self._admission.check(deadline)
+            self._admission.check(deadline, size)
 
     async def infer(self, request: Request) -> Response:
         """Answer one request: tensors go to the main model as they are, instances through pre- and postprocessing.
@@ -350,7 +353,7 @@ class WebService(PipelineService):
             return await self._infer_with_default_steps(request)
         assert self._admission is not None
         # One version, whatever the steps ask and however long they take.
-        with self._admission.enter(request.deadline), one_version():
+        with self._admission.enter(request.deadline, request.body_bytes), one_version():
             if self.pipeline is not None:
                 return await self.pipeline.infer(request)
             return await self._infer_with_steps(request)
@@ -396,6 +399,10 @@ class WebService(PipelineService):
         before = Stage("preprocess", (stacked_at - began) * 1000, began, stacked_at)
         stages = (before, *response.stages, Stage("postprocess", (ended - came) * 1000, came, ended))
         return Response(tensors=response.tensors, result=result, stages=stages)
+
+    def _admitting(self, threads: int, expected_s: Callable[[], tuple[float, float]]) -> Admission:
+        limits = self.limits
+        return Admission(self.name, Room.beside(threads, limits.max_inside, limits.max_body_bytes), expected_s)
 
     def _has_default(self, methods: Sequence[str]) -> bool:
         return all(getattr(type(self), name) is getattr(WebService, name) for name in methods)

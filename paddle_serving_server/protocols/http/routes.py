@@ -81,7 +81,7 @@ class Routes:
     async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
         service, began = self._catalogue[name], time.monotonic()
         deadline = (request.arrived or began) + self._limits.request_s
-        service.check_room(deadline)
+        service.check_room(deadline, len(request.body))
         raw = body.plain(request, self._limits.max_body_bytes)
         wanted = variants.wanted(self._catalogue, request, name)
         if service.takes_tensors and tensor_body.is_tensor(request):
@@ -89,7 +89,7 @@ class Routes:
             call = Request(tensors=tensors, fetch=tuple(body.fetched(request)), deadline=deadline)
         else:
             feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
-            call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline)
+            call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline, body_bytes=len(request.body))
         read = time.monotonic()
         response = await faults.in_time(service.infer(call), deadline)
         answered = time.monotonic()
