@@ -19,7 +19,7 @@ from paddle_serving_client.errors import Busy
 
 _CAREFUL: Final = 0.8
 """What part of the time left a request may be expected to take: steps take now more, now less."""
-_NEWS: Final = 0.1
+_NEWS: Final = 0.2
 """How much the last time of a step counts in its mean."""
 _LONGEST_RETRY_S: Final = 30.0
 

@@ -72,7 +72,9 @@ class Threads:
         self._fresh: deque[_Work] = deque()
         self._lock = threading.Lock()
         """Of all that follows, and of what a `_Work` says of itself."""
-        self._waiting_s = 0.0
+        self._waiting_s = self._running_s = 0.0
+        self._waiting = self._running = 0
+        """Calls that have not begun, and those that have and do not hang; and what they are expected to take in all."""
         self._alive = 0
         self._hanging = 0
         self._noted = 0
@@ -104,7 +106,7 @@ class Threads:
             work.alarm = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._on_deadline, work)
         future.add_done_callback(lambda _: self._forget(work))
         with self._lock:
-            self._waiting_s += cost_s
+            self._count_waiting(1, work)
             (self._begun if is_begun else self._fresh).append(work)
         self._tokens.put(True)
         return future
@@ -124,7 +126,11 @@ class Threads:
     def wait_s(self) -> float:
         """How long a call would wait now, by what those before it are expected to take; inf: there is no thread."""
         usable = self._alive - self._hanging
-        return self._waiting_s / usable if usable > 0 else math.inf
+        if usable <= 0:
+            return math.inf
+        # Of those that run, half is left on average.
+        left_s = self._running_s / 2 if self._running >= usable else 0.0
+        return (self._waiting_s + left_s) / usable
 
     def close(self) -> None:
         """Begin no further call."""
@@ -143,7 +149,7 @@ class Threads:
         with self._lock:
             if work.call is not None:
                 work.call = None
-                self._waiting_s -= work.cost_s
+                self._count_waiting(-1, work)
             has_ended = work.is_over or not work.has_begun
         if has_ended and work.alarm is not None:
             work.alarm.cancel()
@@ -151,7 +157,9 @@ class Threads:
     def _on_deadline(self, work: _Work) -> None:
         with self._lock:
             hangs = work.hangs = work.has_begun and not work.is_over
-            self._hanging += hangs
+            if hangs:
+                self._hanging += 1
+                self._count_running(-1, work)
             needs_thread = hangs and self._hanging <= self.most_hanging
         if not work.future.done():
             late = "did not return" if hangs else "had to wait, and did not begin,"
@@ -196,8 +204,9 @@ class Threads:
                 call, work.call = work.call, None
                 if call is None:
                     continue
-                self._waiting_s = max(0.0, self._waiting_s - work.cost_s)
+                self._count_waiting(-1, work)
                 work.has_begun, work.thread = True, threading.get_ident()
+                self._count_running(1, work)
             result: object = None
             error: BaseException | None = None
             try:
@@ -220,11 +229,22 @@ class Threads:
         with self._lock:
             work.is_over = True
             self._returned_at = time.monotonic()
-            self._hanging -= work.hangs
+            if work.hangs:
+                self._hanging -= 1
+            else:
+                self._count_running(-1, work)
             if self._alive - self._hanging <= self.count:
                 return True
             self._alive -= 1
             return False
+
+    def _count_waiting(self, change: int, work: _Work) -> None:
+        self._waiting += change
+        self._waiting_s = self._waiting_s + change * work.cost_s if self._waiting else 0.0
+
+    def _count_running(self, change: int, work: _Work) -> None:
+        self._running += change
+        self._running_s = self._running_s + change * work.cost_s if self._running else 0.0
 
 
 def _at(thread: int) -> str:
