@@ -22,6 +22,8 @@ _CAREFUL: Final = 0.8
 _NEWS: Final = 0.2
 """How much the last time of a step counts in its mean."""
 _LONGEST_RETRY_S: Final = 30.0
+_RETRY_STUCK_S: Final = 10.0
+"""About when another front is there in the place of one whose threads all hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class Admission:
         """
         wait_s, own_s = self._expected_s()
         if wait_s == math.inf:
-            raise Busy(f"nothing is left that could run the steps of service {self._service!r}: they hang")
+            reason = f"nothing is left that could run the steps of service {self._service!r}: they hang"
+            raise Busy(reason, _RETRY_STUCK_S)
         room, retry_s = self._room, min(wait_s, _LONGEST_RETRY_S)
         if self.inside >= room.requests:
             raise Busy(f"{self.inside} requests are inside service {self._service!r} already; try again later", retry_s)

@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 STUCK_S: Final = 10.0
 """How long every thread must hang, and no call return, until `on_stuck` is told."""
 _LEAST_SPARE: Final = 4
-_FRAMES: Final = 6
-"""Lines of the log that say where a call hangs."""
+_FRAMES: Final = 3
+"""Calls that the log names to say where one hangs."""
 _Result = TypeVar("_Result")
 
 
@@ -114,7 +114,7 @@ class Threads:
     def note_hang(self, title: str, thread: int) -> None:
         """Say that a thread hangs, one of these or of whoever else runs user code. Call on the event loop."""
         self._noted += 1
-        logger.error("%s does not return; %d thread(s) hang now. It is here:\n%s", title, self._noted, _at(thread))
+        logger.error("%s does not return; %d thread(s) hang now. It is at %s", title, self._noted, _at(thread))
         self.on_hang(self._noted, True)
 
     def note_return(self) -> None:
@@ -248,6 +248,6 @@ class Threads:
 
 
 def _at(thread: int) -> str:
-    """Where a thread is now, for the log."""
-    frame = sys._current_frames().get(thread)
-    return "".join(traceback.format_stack(frame)[-_FRAMES:]).rstrip()
+    """Where a thread is now, for the log; innermost first."""
+    frames = traceback.extract_stack(sys._current_frames().get(thread))[-_FRAMES:]
+    return ", called from ".join(f"{frame.filename}:{frame.lineno} ({frame.name})" for frame in reversed(frames))

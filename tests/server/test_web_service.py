@@ -140,11 +140,58 @@ def test_slow_steps_run_beside_each_other(server: Server) -> None:
     assert time.monotonic() - started < 1.5
 
 
+WITHOUT_MODEL = """
+from paddle_serving_server.web_service import WebService
+
+
+class Pre(WebService):
+    def preprocess(self, feed=[], fetch=[]):
+        return {"n": len(feed), "fetch": fetch}, fetch
+
+
+class Post(WebService):
+    def postprocess(self, feed=[], fetch=[], fetch_map=None):
+        return {"feed": feed, "map": dict(fetch_map)}
+
+
+for made in (Pre, Post):
+    made(name=made.__name__.lower()).run_web_service()
+"""
+
+
+def test_a_service_whose_steps_do_everything_needs_no_model(tmp_path: Path) -> None:
+    (tmp_path / "steps.py").write_text(WITHOUT_MODEL)
+    with serve(tmp_path, "--service", str(tmp_path / "steps.py")) as server:
+        assert ask(server, [{"a": 1}], path="/pre/prediction")[:2] == (200, {"result": {"n": 1, "fetch": ["price"]}})
+        assert ask(server, [{"a": 1}], path="/post/prediction")[1] == {"result": {"feed": [{"a": 1}], "map": {}}}
+        listed = json.loads(HTTP.request("GET", f"{server.url}/services").data)["services"]
+        assert [(s["name"], s["inputs"], s["backend"], s["models"]) for s in listed] == [
+            ("pre", [], "", []),
+            ("post", [], "", []),
+        ]
+        tensor = b'{"tensor":[{"name":"x","elem_type":1,"shape":[1],"float_data":[0]}]}'
+        reply = HTTP.request("POST", f"{server.url}/GeneralModelService/inference", body=tensor)
+        assert (reply.status, b"service 'pre' has no model that takes tensors" in reply.data) == (404, True)
+        for page in ("/status", "/vars", "/", "/connections"):
+            assert HTTP.request("GET", server.url + page).status == 200
+
+
 def test_a_service_file_that_is_wrong_is_explained(tmp_path: Path, uci_folder: Path) -> None:
 
     for text, words in (
         ("print('hello')", "starts no service"),
         ("import nothing_like_it", "nothing_like_it"),
+        ("import sys; sys.exit(0)", "starts no service: it raised SystemExit(0)"),
+        (
+            "from paddle_serving_server.web_service import WebService\nWebService('a').run_web_service()",
+            "service 'a' has no model and no steps of its own: call load_model_config() in its file, or write",
+        ),
+        (
+            "from paddle_serving_server.web_service import WebService\nclass S(WebService):\n"
+            "    def preprocess(self, feed=[], fetch=[]): return {}, []\n"
+            "    def init_service(self): raise KeyboardInterrupt\nS('a').run_web_service()",
+            "init_service of service 'a' raised KeyboardInterrupt",
+        ),
         (
             "from paddle_serving_server.web_service import WebService\nWebService('a').load_model_config('no/such')",
             "no/such",
