@@ -8,10 +8,9 @@ be answered before its deadline, so that no work is done for nobody, however man
         ...
 """
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,18 +103,29 @@ class Admission:
             reason = f"requests for service {self._service!r} wait for about {wait_s:.3g} s now"
             raise Busy(f"{reason}: this one would not be answered in time; try again later", retry_s)
 
-    @contextlib.contextmanager
-    def enter(self, deadline: float, size: int = 0) -> Iterator[None]:
+    def enter(self, deadline: float, size: int = 0) -> "_Place":
         """Let one more request in, until the end of the `with` block.
 
         Raises:
             Busy: see `check`.
         """
         self.check(deadline, size)
-        self.inside += 1
-        self.inside_bytes += size
-        try:
-            yield
-        finally:
-            self.inside -= 1
-            self.inside_bytes -= size
+        return _Place(self, size)
+
+
+class _Place:
+    """What a request takes inside."""
+
+    __slots__ = ("_admission", "_size")
+
+    def __init__(self, admission: Admission, size: int) -> None:
+        self._admission = admission
+        self._size = size
+
+    def __enter__(self) -> None:
+        self._admission.inside += 1
+        self._admission.inside_bytes += self._size
+
+    def __exit__(self, *error: object) -> None:
+        self._admission.inside -= 1
+        self._admission.inside_bytes -= self._size

@@ -5,6 +5,7 @@ Protocols catch `BaseException` in one place each and hand it to `as_error`; wha
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
@@ -38,13 +39,15 @@ def as_error(raised: BaseException, what: str) -> ServingError:
 
 
 async def in_time(call: Awaitable[_Result], deadline: float) -> _Result:
-    """Wait for an answer until shortly behind its deadline, on the clock of `time.monotonic`.
+    """Wait for an answer until shortly behind its deadline, on the clock of `time.monotonic`; inf: for ever.
 
     Raises:
         DeadlineExceeded: there is none by then.
     """
+    if deadline == math.inf:
+        return await call
     try:
-        async with asyncio.timeout(None if deadline == float("inf") else deadline - time.monotonic() + _LATE_S):
+        async with asyncio.timeout(deadline - time.monotonic() + _LATE_S):
             return await call
     except TimeoutError as exc:
         if isinstance(exc, ServingError):

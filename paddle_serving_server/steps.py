@@ -20,14 +20,14 @@ class Steps:
 
     def __init__(self, service: str, threads: Threads, names: Sequence[str]) -> None:
         """`names`: the steps of a request, in their order."""
-        self._service = service
         self._threads = threads
         self._took = {name: Mean() for name in names}
         self._first = names[0]
+        self._titles = {name: f"{name} of service {service!r}" for name in names}
 
     def expected_s(self) -> tuple[float, float]:
         """How long one more request would wait for a thread, and its steps then take, in seconds."""
-        return self._threads.wait_s, sum(mean.s for mean in self._took.values())
+        return self._threads.wait_s, self._whole_s()
 
     async def run(self, name: str, call: Callable[[], _Result], deadline: float) -> _Result:
         """Run a step.
@@ -38,9 +38,8 @@ class Steps:
                 more than its kind; the whole of it is in the log.
             DeadlineExceeded: it did not begin, or did not return, in time.
         """
-        took, is_begun = self._took[name], name != self._first
-        expected_s = took.s if is_begun else sum(mean.s for mean in self._took.values())
-        title = f"{name} of service {self._service!r}"
+        took, is_begun, title = self._took[name], name != self._first, self._titles[name]
+        expected_s = took.s if is_begun else self._whole_s()
         try:
             return await self._threads.run(partial(_timed, call, took), deadline, expected_s, is_begun, title)
         except ServingError:
@@ -49,6 +48,9 @@ class Steps:
             logger.exception("%s failed", title)
             what = str(exc) if isinstance(exc, Raised) else type(exc).__name__
             raise BackendFailed(f"{title} failed ({what}); see the log") from exc
+
+    def _whole_s(self) -> float:
+        return sum([mean.s for mean in self._took.values()])
 
 
 def _timed(call: Callable[[], _Result], took: Mean) -> _Result:

@@ -38,15 +38,17 @@ class Raised(Exception):
 class _Work:
     """One call."""
 
-    __slots__ = ("alarm", "call", "cost_s", "future", "has_begun", "hangs", "is_over", "thread", "title")
+    __slots__ = ("call", "cost_s", "deadline", "future", "has_begun", "hangs", "is_over", "thread", "title")
 
-    def __init__(self, future: "asyncio.Future[Any]", call: Callable[[], Any], cost_s: float, title: str) -> None:
+    def __init__(
+        self, future: "asyncio.Future[Any]", call: Callable[[], Any], deadline: float, cost_s: float, title: str
+    ) -> None:
         self.future = future
+        self.deadline = deadline
         self.call: Callable[[], Any] | None = call
         """None once it has begun, or will not: nothing of a request is kept for nobody."""
         self.cost_s = cost_s
         self.title = title
-        self.alarm: asyncio.TimerHandle | None = None
         self.has_begun = self.hangs = self.is_over = False
         self.thread = 0
 
@@ -70,11 +72,17 @@ class Threads:
         """One for each entry of the two queues; False: a thread is to end."""
         self._begun: deque[_Work] = deque()
         self._fresh: deque[_Work] = deque()
+        self._out: set[_Work] = set()
+        """Calls that have not returned, and whose deadline has not passed; of the event loop alone."""
+        self._next_alarm = math.inf
+        self._asked = self._taken = 0
+        self._asked_s = self._taken_s = 0.0
+        """Calls that were asked for, which the event loop counts, and those of them that wait no longer."""
         self._lock = threading.Lock()
-        """Of all that follows, and of what a `_Work` says of itself."""
-        self._waiting_s = self._running_s = 0.0
-        self._waiting = self._running = 0
-        """Calls that have not begun, and those that have and do not hang; and what they are expected to take in all."""
+        """Of what was taken, of all that follows, and of what a `_Work` says of itself."""
+        self._running = 0
+        self._running_s = 0.0
+        """Calls that have begun and do not hang, and what all of them are expected to take."""
         self._alive = 0
         self._hanging = 0
         self._noted = 0
@@ -101,13 +109,13 @@ class Threads:
             title: what the log calls it.
         """
         future: asyncio.Future[_Result] = self._loop.create_future()
-        work = _Work(future, call, cost_s, title)
-        if deadline != math.inf:
-            work.alarm = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._on_deadline, work)
-        future.add_done_callback(lambda _: self._forget(work))
-        with self._lock:
-            self._count_waiting(1, work)
-            (self._begun if is_begun else self._fresh).append(work)
+        work = _Work(future, call, deadline, cost_s, title)
+        self._out.add(work)
+        if deadline < self._next_alarm:
+            self._set_alarm(deadline)
+        self._asked += 1
+        self._asked_s += cost_s
+        (self._begun if is_begun else self._fresh).append(work)
         self._tokens.put(True)
         return future
 
@@ -130,7 +138,8 @@ class Threads:
             return math.inf
         # Of those that run, half is left on average.
         left_s = self._running_s / 2 if self._running >= usable else 0.0
-        return (self._waiting_s + left_s) / usable
+        waiting_s = max(0.0, self._asked_s - self._taken_s) if self._asked != self._taken else 0.0
+        return (waiting_s + left_s) / usable
 
     def close(self) -> None:
         """Begin no further call."""
@@ -144,18 +153,29 @@ class Threads:
         self._made += 1
         self._alive += 1
 
-    def _forget(self, work: _Work) -> None:
-        """Nobody waits any more: what has not begun never will."""
-        with self._lock:
-            if work.call is not None:
-                work.call = None
-                self._count_waiting(-1, work)
-            has_ended = work.is_over or not work.has_begun
-        if has_ended and work.alarm is not None:
-            work.alarm.cancel()
+    def _set_alarm(self, deadline: float) -> None:
+        """Look for late calls at that time; mostly one alarm serves thousands of them."""
+        self._next_alarm = deadline
+        self._loop.call_later(max(0.0, deadline - time.monotonic()), self._on_alarm, deadline)
+
+    def _on_alarm(self, deadline: float) -> None:
+        if deadline != self._next_alarm:
+            return  # an earlier one took its place
+        now = time.monotonic()
+        for work in [work for work in self._out if work.deadline <= now]:
+            self._out.discard(work)
+            self._on_deadline(work)
+        self._next_alarm = math.inf
+        following = min((work.deadline for work in self._out), default=math.inf)
+        if following != math.inf:
+            self._set_alarm(following)
 
     def _on_deadline(self, work: _Work) -> None:
         with self._lock:
+            if work.call is not None:  # nothing is kept of what never will begin
+                work.call = None
+                self._taken += 1
+                self._taken_s += work.cost_s
             hangs = work.hangs = work.has_begun and not work.is_over
             if hangs:
                 self._hanging += 1
@@ -182,8 +202,7 @@ class Threads:
             self.on_stuck()
 
     def _tell(self, work: _Work, result: object, error: BaseException | None) -> None:
-        if work.alarm is not None:
-            work.alarm.cancel()
+        self._out.discard(work)
         if work.hangs:
             self.note_return()
         future = work.future
@@ -204,7 +223,11 @@ class Threads:
                 call, work.call = work.call, None
                 if call is None:
                     continue
-                self._count_waiting(-1, work)
+                self._taken += 1
+                self._taken_s += work.cost_s
+                if work.future.cancelled():
+                    self._loop.call_soon_threadsafe(self._out.discard, work)
+                    continue
                 work.has_begun, work.thread = True, threading.get_ident()
                 self._count_running(1, work)
             result: object = None
@@ -237,10 +260,6 @@ class Threads:
                 return True
             self._alive -= 1
             return False
-
-    def _count_waiting(self, change: int, work: _Work) -> None:
-        self._waiting += change
-        self._waiting_s = self._waiting_s + change * work.cost_s if self._waiting else 0.0
 
     def _count_running(self, change: int, work: _Work) -> None:
         self._running += change

@@ -113,6 +113,8 @@ class WebService(PipelineService):
         self._steps: Steps | None = None
         self.lane: Lane | None = None
         """The way for small calls whose tensors go to the main model as they are; None: there is none."""
+        self.keeps_time = False
+        """Whether each part of `infer` keeps the deadline of a request by itself."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._has_default_steps = False
 
@@ -292,6 +294,7 @@ class WebService(PipelineService):
         """
         self._engines = engines
         self._loop = asyncio.get_running_loop()
+        self.keeps_time = self._has_default(_WAYS) and not self.in_process
         if self.pipeline is not None:
             self.pipeline.bind(engines, threads, Origin(*self.origin) if self.origin else None)
             self._admission = self._admitting(max(threads.count, self.pipeline.worker_count), self.pipeline.expected_s)

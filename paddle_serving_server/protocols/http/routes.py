@@ -1,5 +1,6 @@
 """What is found under which path, and what an error looks like in HTTP."""
 
+import math
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -91,7 +92,7 @@ class Routes:
             feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
             call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline, body_bytes=len(request.body))
         read = time.monotonic()
-        response = await faults.in_time(service.infer(call), deadline)
+        response = await faults.in_time(service.infer(call), math.inf if service.keeps_time else deadline)
         answered = time.monotonic()
         if service.takes_tensors and tensor_body.wants_npy(request):
             said, media_type = tensor_body.to_npy(response.tensors), tensor_body.NPY
