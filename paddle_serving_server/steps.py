@@ -1,9 +1,7 @@
 """The steps of a user's service, run in threads: timed, answered for by the deadline, their errors in our terms."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from paddle_serving_client.errors import BackendFailed, ServingError
@@ -41,7 +39,7 @@ class Steps:
         took, is_begun, title = self._took[name], name != self._first, self._titles[name]
         expected_s = took.s if is_begun else self._whole_s()
         try:
-            return await self._threads.run(partial(_timed, call, took), deadline, expected_s, is_begun, title)
+            return await self._threads.run(call, deadline, expected_s, is_begun, title, took.add)
         except ServingError:
             raise
         except Exception as exc:
@@ -51,11 +49,3 @@ class Steps:
 
     def _whole_s(self) -> float:
         return sum([mean.s for mean in self._took.values()])
-
-
-def _timed(call: Callable[[], _Result], took: Mean) -> _Result:
-    began = time.monotonic()
-    try:
-        return call()
-    finally:
-        took.add(time.monotonic() - began)

@@ -38,10 +38,16 @@ class Raised(Exception):
 class _Work:
     """One call."""
 
-    __slots__ = ("call", "cost_s", "deadline", "future", "has_begun", "hangs", "is_over", "thread", "title")
+    __slots__ = ("call", "cost_s", "deadline", "future", "has_begun", "hangs", "is_over", "thread", "title", "took")
 
     def __init__(
-        self, future: "asyncio.Future[Any]", call: Callable[[], Any], deadline: float, cost_s: float, title: str
+        self,
+        future: "asyncio.Future[Any]",
+        call: Callable[[], Any],
+        deadline: float,
+        cost_s: float,
+        title: str,
+        took: Callable[[float], None] | None,
     ) -> None:
         self.future = future
         self.deadline = deadline
@@ -49,6 +55,7 @@ class _Work:
         """None once it has begun, or will not: nothing of a request is kept for nobody."""
         self.cost_s = cost_s
         self.title = title
+        self.took = took
         self.has_begun = self.hangs = self.is_over = False
         self.thread = 0
 
@@ -98,6 +105,7 @@ class Threads:
         cost_s: float = 0.0,
         is_begun: bool = False,
         title: str = "a call",
+        took: Callable[[float], None] | None = None,
     ) -> "asyncio.Future[_Result]":
         """Have a call made in the next thread that is free. Who waits no longer for a call that has begun misses it.
 
@@ -107,9 +115,10 @@ class Threads:
             cost_s: how long the call, and those that will follow it, are expected to take, in seconds.
             is_begun: whether it goes before those that begin a request: what is begun is to be finished first.
             title: what the log calls it.
+            took: told in the thread how long the call took, in seconds.
         """
         future: asyncio.Future[_Result] = self._loop.create_future()
-        work = _Work(future, call, deadline, cost_s, title)
+        work = _Work(future, call, deadline, cost_s, title, took)
         self._out.add(work)
         if deadline < self._next_alarm:
             self._set_alarm(deadline)
@@ -179,7 +188,7 @@ class Threads:
             hangs = work.hangs = work.has_begun and not work.is_over
             if hangs:
                 self._hanging += 1
-                self._count_running(-1, work)
+                self._stop_running(work)
             needs_thread = hangs and self._hanging <= self.most_hanging
         if not work.future.done():
             late = "did not return" if hangs else "had to wait, and did not begin,"
@@ -216,7 +225,7 @@ class Threads:
     # -- in the threads
 
     def _work(self) -> None:
-        is_needed = True
+        me, is_needed = threading.get_ident(), True
         while is_needed and self._tokens.get():
             with self._lock:
                 work = (self._begun or self._fresh).popleft()
@@ -228,8 +237,10 @@ class Threads:
                 if work.future.cancelled():
                     self._loop.call_soon_threadsafe(self._out.discard, work)
                     continue
-                work.has_begun, work.thread = True, threading.get_ident()
-                self._count_running(1, work)
+                work.has_begun, work.thread = True, me
+                self._running += 1
+                self._running_s += work.cost_s
+            began = time.monotonic()
             result: object = None
             error: BaseException | None = None
             try:
@@ -240,30 +251,26 @@ class Threads:
                 error = exc
             except BaseException as exc:  # whatever it is, it belongs to who waits, and ends nothing but the call
                 error = Raised(f"raised {type(exc).__name__}").with_traceback(exc.__traceback__)
-            is_needed = self._end(work)
+            self._returned_at = now = time.monotonic()
+            if work.took is not None:
+                work.took(now - began)
+            with self._lock:
+                work.is_over = True
+                self._hanging -= work.hangs
+                if not work.hangs:
+                    self._stop_running(work)
+                if self._alive - self._hanging > self.count:  # it hung, and another took its place
+                    self._alive -= 1
+                    is_needed = False
             try:
                 self._loop.call_soon_threadsafe(self._tell, work, result, error)
             except RuntimeError:  # the loop has ended
                 return
             del work, call, result, error  # nothing is kept until the next call
 
-    def _end(self, work: _Work) -> bool:
-        """A call has returned; whether its thread is still needed."""
-        with self._lock:
-            work.is_over = True
-            self._returned_at = time.monotonic()
-            if work.hangs:
-                self._hanging -= 1
-            else:
-                self._count_running(-1, work)
-            if self._alive - self._hanging <= self.count:
-                return True
-            self._alive -= 1
-            return False
-
-    def _count_running(self, change: int, work: _Work) -> None:
-        self._running += change
-        self._running_s = self._running_s + change * work.cost_s if self._running else 0.0
+    def _stop_running(self, work: _Work) -> None:
+        self._running -= 1
+        self._running_s = self._running_s - work.cost_s if self._running else 0.0
 
 
 def _at(thread: int) -> str:
