@@ -12,7 +12,6 @@ import numpy as np
 import orjson
 
 from paddle_serving_client.errors import BackendFailed
-from paddle_serving_client.message import Array
 
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY
 _MAX_DEPTH: Final = 200
@@ -54,7 +53,7 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     return value
 
 
-def _plain_array(value: Array | np.generic, where: str, depth: int) -> Any:
+def _plain_array(value: Any, where: str, depth: int) -> Any:
     kind = value.dtype.kind
     if kind in "biuf" and isinstance(value, np.ndarray) and value.ndim:
         wide = np.float64 if value.dtype.itemsize > 8 else value.dtype.newbyteorder("=")  # longdouble
