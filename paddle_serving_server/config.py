@@ -20,6 +20,11 @@ class Limits:
     """Longest time from a whole request to its answer."""
     max_waiting: int = 1000
     """Requests that may wait for one engine; the next is refused at once."""
+    max_inside: int = 0
+    """Requests that may be inside one service with steps of its own, in each front; 0: 64, and 16 for each thread.
+
+    Beyond those that threads work on, their bodies together have at most `max_body_bytes`.
+    """
     max_connections: int = 1000
     """Open connections of one front."""
     idle_s: float = 75.0
