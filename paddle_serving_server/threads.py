@@ -234,23 +234,23 @@ class Threads:
                     continue
                 self._taken += 1
                 self._taken_s += work.cost_s
+                began = time.monotonic()
+                if work.deadline <= began:  # the event loop is about to say so
+                    continue
                 if work.future.cancelled():
                     self._loop.call_soon_threadsafe(self._out.discard, work)
                     continue
                 work.has_begun, work.thread = True, me
                 self._running += 1
                 self._running_s += work.cost_s
-            began = time.monotonic()
             result: object = None
             error: BaseException | None = None
             try:
                 result = call()
-            except (StopIteration, asyncio.CancelledError) as exc:  # to who waits they would mean something else
-                error = Raised(f"raised {type(exc).__name__}").with_traceback(exc.__traceback__)
-            except Exception as exc:
-                error = exc
             except BaseException as exc:  # whatever it is, it belongs to who waits, and ends nothing but the call
-                error = Raised(f"raised {type(exc).__name__}").with_traceback(exc.__traceback__)
+                error = exc
+                if isinstance(exc, StopIteration) or not isinstance(exc, Exception):
+                    error = Raised(f"raised {type(exc).__name__}").with_traceback(exc.__traceback__)
             self._returned_at = now = time.monotonic()
             if work.took is not None:
                 work.took(now - began)

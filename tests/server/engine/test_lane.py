@@ -102,6 +102,33 @@ def test_calls_of_one_turn_are_one_run_and_everybody_gets_his_own_rows(engine: E
     along(engine, scene)
 
 
+class Clumsy(Asker):
+    """A caller to whom nothing can be told."""
+
+    def answered(self, outputs: Sequence[Array], reply: Reply) -> None:
+        raise RuntimeError("cannot be written")
+
+    def failed(self, error: ServingError) -> None:
+        raise RuntimeError("nor this")
+
+    def again(self) -> None:
+        self.told.set_result("lost")
+        raise RuntimeError("nor that")
+
+
+def test_who_cannot_be_told_keeps_nobody_else_waiting(engine: EngineProcess) -> None:
+    async def scene(way: Way) -> None:
+        clumsy, askers = Clumsy(0), [Asker(seed) for seed in range(1, 5)]
+        said, *replies = await way.ask(clumsy, *askers)
+        assert (said, [type(reply) for reply in replies]) == ("lost", [Reply] * 4)
+        for asker in askers:
+            asker.assert_own()
+        ((_, series),) = way.counters.read(time.monotonic()).series_of(MODEL)
+        assert series.inside == 0
+
+    along(engine, scene)
+
+
 def test_no_run_has_more_rows_than_paid_and_shapes_do_not_mix(engine: EngineProcess) -> None:
     async def scene(way: Way) -> None:
         askers = [Asker(seed, rows=1 + seed % 3) for seed in range(100)]
