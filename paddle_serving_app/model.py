@@ -187,15 +187,24 @@ class Model:
                 raise _WrongType(f"{self.backend_name} gave an output as {array.dtype.name} instead of {kind.name}")
         return Outputs(ordered, {at: found.lods[k] for at, k in enumerate(self._output_order) if k in found.lods})
 
-    def sample(self, rows: int = 1, seed: int = 0, styles: Sequence[Style] = ("plain",)) -> Arranged | None:
-        """A made-up feed of a shape that the model is known to take; None where none was found.
+    @property
+    def sizes(self) -> int:
+        """How many sizes `sample` knows for the dimensions behind the first that the model leaves open."""
+        return len(self._guesses())
+
+    def sample(
+        self, rows: int = 1, seed: int = 0, styles: Sequence[Style] = ("plain",), size: int | None = None
+    ) -> Arranged | None:
+        """A made-up feed; None where none was found that the model takes.
 
         Args:
             rows: length of axis 0 where that may vary.
             seed: another one gives other values.
             styles: of the values, row by row, and again from the first; of all, where axis 0 does not vary.
+            size: the number of a size below `sizes`, which the model may not take; None: of one that it took.
         """
-        return None if self._fitting is None else self._make_sample(self._fitting, rows, seed, styles)
+        guess = self._fitting if self._fitting is None or size is None else self._guesses()[size]
+        return None if guess is None else self._make_sample(guess, rows, seed, styles)
 
     def close(self) -> None:
         """Give the memory back; a run that is under way ends first."""

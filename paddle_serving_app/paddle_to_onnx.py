@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_serving_app import file_lock, library_error, model_cache, model_files
-from paddle_serving_app.backend import TensorSpec
+from paddle_serving_app.backend import TensorSpec, version_of
 from paddle_serving_app.model_files import PaddleModel
 from paddle_serving_client.errors import BadModel, MissingLibrary
+from paddle_serving_client.io.formats.onnx import CONVERTED
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,12 @@ _LIMIT_S = 120.0
 _CHILD = "import sys, paddle2onnx; paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))"
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _FETCH_NAME = re.compile(r"fetch_name_(\d+)")
-_NEEDED = {"paddle2onnx": "paddle2onnx", "paddle": "paddlepaddle"}
+_CONVERTER = "paddle2onnx"
+_NEEDED = {_CONVERTER: _CONVERTER, "paddle": "paddlepaddle"}
+_OLD_VERSION = re.compile(r"[01]\.")
+"""Of the converter: older ones read no program of Paddle 3, and are what pip finds where there is no newer one."""
+_NEWEST_PYTHON = (3, 12)
+"""For which there is a converter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ def onnx_of(folder: Path) -> OnnxModel:
         return OnnxModel(path)
     model = model_files.read_paddle(folder)
     shipped = folder / name_beside(model)
-    if shipped.is_file():
+    if model_files.is_listed(shipped):
         model_files.check_onnx(shipped)
         return OnnxModel(shipped, model.outputs)
     if (missing := _missing()) is not None:
@@ -92,13 +98,21 @@ def onnx_of(folder: Path) -> OnnxModel:
 
 def name_beside(model: PaddleModel) -> str:
     """What the ONNX form of a Paddle program is called in the program's folder: no other program has that name."""
-    return f"{model_files.CONVERTED}{model.digest()}.onnx"
+    return f"{CONVERTED}{model.digest()}.onnx"
 
 
 def _missing() -> str | None:
     lacking = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if _CONVERTER not in lacking and _OLD_VERSION.match(version_of(_CONVERTER)):
+        lacking.insert(0, f"'{_CONVERTER}>=2'")
     if not lacking:
         return None
+    if any(_CONVERTER in package for package in lacking) and sys.version_info[:2] > _NEWEST_PYTHON:
+        here, there = (".".join(map(str, version)) for version in (sys.version_info[:2], _NEWEST_PYTHON))
+        return (
+            f"a Paddle program has to be converted to ONNX first, and {_CONVERTER} is not to be had for Python {here}: "
+            f"python -m paddle_serving_app.onnx_form on Python {there} puts the ONNX form into the model's folder"
+        )
     names = " ".join(lacking)
     return f"a Paddle program has to be converted to ONNX first, which needs {names}: pip install {names}"
 

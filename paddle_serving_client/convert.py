@@ -1,10 +1,10 @@
 """`python -m paddle_serving_client.convert`: make the server's and the client's folder of a trained model."""
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from pathlib import Path
 
 from paddle_serving_client import dtype, encryption
 from paddle_serving_client.errors import ServingError
@@ -43,10 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.show_proto:
         sys.stdout.write(_report(done, args.serving_server, args.serving_client))
         if args.onnx_form and not args.encryption and not done.source.kind.startswith("ONNX"):
-            from paddle_serving_app import onnx_form  # here, since clients convert nothing
-
-            sys.stdout.write(f"{onnx_form.add(Path(args.serving_server))}\n")
+            sys.stdout.write(f"{_add_onnx_form(args.serving_server)}\n")
     return 0
+
+
+def _add_onnx_form(server: str) -> str:
+    """Have the ONNX form put beside the program; in a process of its own, since inference libraries run there."""
+    command = [sys.executable, "-m", "paddle_serving_app.onnx_form", server]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    lines = done.stdout.decode(errors="replace").splitlines()
+    if done.returncode or not lines:
+        return f"no ONNX form beside it: the process that compares it ended with status {done.returncode}"
+    return lines[-1]
 
 
 def _report(done: Conversion, server: str, client: str) -> str:
