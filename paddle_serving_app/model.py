@@ -13,7 +13,7 @@ import numpy as np
 
 from paddle_serving_app import backends, decrypted, graph, weights
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
-from paddle_serving_app.choosing import agreement, choose, contest, objections, samples
+from paddle_serving_app.choosing import advice, agreement, choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.choosing.samples import Limits, Style
@@ -123,6 +123,8 @@ class Model:
                 if not options.backend and tune_s is not None:
                     plan = choose.plan_for(folder, options, tune_s, readable=readable) or follow
                 model = cls._chosen(folder, readable, spec, options, plan, instances)
+                if not options.backend and (missing := advice.on_missing(readable, spec)) is not None:
+                    logger.info("%s: a library that is missing may run it faster: %s", folder, missing)
             except (BadModel, MissingLibrary) as exc:  # where an encrypted one lies for now says nothing to anybody
                 raise type(exc)(str(exc).replace(str(readable), str(folder))) from exc
             model._files = files.pop_all()  # libraries go back to them

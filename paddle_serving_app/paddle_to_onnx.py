@@ -1,7 +1,7 @@
 """The ONNX model of a folder, for the libraries that read no Paddle program: one that lies there, or a conversion.
 
-paddle2onnx can end its process, so it runs in one of its own, with a time limit; what it made is kept in the model's
-cache under the digest of the model, and found there the next time.
+paddle2onnx can end its process, so it runs in one of its own, with a time limit; what it made, or why it cannot, is
+kept in the cache of the model under its digest, and found there the next time.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _OPSET = 17
 _LIMIT_S = 120.0
+_FOR_GOOD = (0, 1, -signal.SIGABRT, -signal.SIGSEGV)
+"""Exit statuses of a conversion that ends in the same way each time; a process may also be ended from outside."""
 _CHILD = "import sys, paddle2onnx; paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))"
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _FETCH_NAME = re.compile(r"fetch_name_(\d+)")
@@ -91,9 +94,20 @@ def onnx_of(folder: Path) -> OnnxModel:
     target = model_cache.folder_for(folder) / f"{_key(model)}.onnx"
     with file_lock.held(target.parent, _LIMIT_S):  # several libraries may want it at the same time
         if not target.exists():
+            failed = target.with_suffix(".failed")
+            if failed.is_file():
+                raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {failed.read_text(encoding='utf-8')}")
             _convert(model, target)
     model_files.check_onnx(target)
     return OnnxModel(target, model.outputs)
+
+
+def lacks(folder: Path) -> str | None:
+    """What would have to be there for a folder's Paddle program to have an ONNX form; None where nothing is missing."""
+    program = model_files.paddle_program(folder)
+    if program is None or model_files.is_in_memory(program) or model_files.has_converted(folder):
+        return None
+    return None if model_files.onnx_model(folder) is not None else _missing()
 
 
 def name_beside(model: PaddleModel) -> str:
@@ -135,14 +149,17 @@ def _convert(model: PaddleModel, target: Path) -> None:
             params.symlink_to(model.params[0].resolve())
         elif model.params:
             params.write_bytes(model.combined_params())
-        said = _run_child([str(program), str(params), str(made), str(_OPSET)], Path(scratch))
+        status, words = _run_child([str(program), str(params), str(made), str(_OPSET)], Path(scratch))
         if not made.exists() or not made.stat().st_size:
-            raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {said}")
+            if status in _FOR_GOOD:
+                (Path(scratch) / "failed").write_text(words, encoding="utf-8")
+                os.replace(Path(scratch) / "failed", target.with_suffix(".failed"))
+            raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {words}")
         os.replace(made, target)
 
 
-def _run_child(argv: list[str], cwd: Path) -> str:
-    """Run paddle2onnx; gives the line of its output that says most."""
+def _run_child(argv: list[str], cwd: Path) -> tuple[int | None, str]:
+    """Run paddle2onnx; its exit status, None where it was not done in time, and what of its output says most."""
     command = [sys.executable, "-P", "-c", _CHILD, *argv]
     try:
         done = subprocess.run(
@@ -154,8 +171,8 @@ def _run_child(argv: list[str], cwd: Path) -> str:
             timeout=_LIMIT_S,
         )
     except subprocess.TimeoutExpired:
-        return f"not done in {_LIMIT_S:.0f} s"
+        return None, f"not done in {_LIMIT_S:.0f} s"
     lines = [line for line in _COLORS.sub("", done.stdout.decode(errors="replace")).splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"error|unsupport|not support|exception", line, re.IGNORECASE)]
     line = telling[0] if telling else lines[-1] if lines else "it said nothing"
-    return library_error.text_of(f"{line} (exit status {done.returncode})")
+    return done.returncode, library_error.text_of(f"{line} (exit status {done.returncode})")

@@ -36,20 +36,24 @@ def test_converted_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("child", "message"),
+    ("child", "message", "is_for_good"),
     [
-        ("import os; os.abort()", r"it said nothing \(exit status -6\)"),
-        ("print('fine'); raise ValueError('no such\\top')", "ValueError: no such op"),
-        ("import time; time.sleep(60)", "not done in 1 s"),
-        ("import sys; open(sys.argv[3], 'w')", "exit status 0"),
+        ("import os; os.abort()", r"it said nothing \(exit status -6\)", True),
+        ("print('fine'); raise ValueError('no such\\top')", "ValueError: no such op", True),
+        ("import sys; open(sys.argv[3], 'w')", "exit status 0", True),
+        ("import time; time.sleep(60)", "not done in 1 s", False),
+        ("import os; os.kill(os.getpid(), 9)", "exit status -9", False),
     ],
 )
-def test_failures(folder: Path, child: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures(folder: Path, child: str, message: str, is_for_good: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paddle_to_onnx, "_CHILD", child)
     monkeypatch.setattr(paddle_to_onnx, "_LIMIT_S", 1.0)
     with pytest.raises(BadModel, match=rf"paddle2onnx cannot convert it: .*{message}"):
         paddle_to_onnx.onnx_of(folder)
-    assert not list((folder / ".cache").iterdir())
+    assert [file.suffix for file in (folder / ".cache").iterdir()] == [".failed"] * is_for_good
+    monkeypatch.setattr(paddle_to_onnx, "_CHILD", "raise SystemExit('tried again')")
+    with pytest.raises(BadModel, match=message if is_for_good else "tried again"):
+        paddle_to_onnx.onnx_of(folder)
 
 
 def test_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
