@@ -13,7 +13,7 @@ import numpy as np
 
 from paddle_serving_app import backends, decrypted, golden, graph, weights
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
-from paddle_serving_app.choosing import agreement, choose, contest, objections, samples
+from paddle_serving_app.choosing import advice, agreement, choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.choosing.samples import Limits, Style
@@ -127,6 +127,8 @@ class Model:
                 if not options.backend and tune_s is not None:
                     plan = choose.plan_for(folder, options, tune_s, readable=readable) or follow
                 model = cls._chosen(folder, readable, spec, options, plan, instances)
+                if not options.backend and (missing := advice.on_missing(readable, spec)) is not None:
+                    logger.info("%s: a library that is missing may run it faster: %s", folder, missing)
             except (BadModel, MissingLibrary) as exc:  # where an encrypted one lies for now says nothing to anybody
                 raise type(exc)(str(exc).replace(str(readable), str(folder))) from exc
             model._files = files.pop_all()  # libraries go back to them
@@ -199,15 +201,24 @@ class Model:
                 raise _WrongType(f"{self.backend_name} gave an output as {array.dtype.name} instead of {kind.name}")
         return Outputs(ordered, {at: found.lods[k] for at, k in enumerate(self._output_order) if k in found.lods})
 
-    def sample(self, rows: int = 1, seed: int = 0, styles: Sequence[Style] = ("plain",)) -> Arranged | None:
-        """A made-up feed of a shape that the model is known to take; None where none was found.
+    @property
+    def sizes(self) -> int:
+        """How many sizes `sample` knows for the dimensions behind the first that the model leaves open."""
+        return len(self._guesses())
+
+    def sample(
+        self, rows: int = 1, seed: int = 0, styles: Sequence[Style] = ("plain",), size: int | None = None
+    ) -> Arranged | None:
+        """A made-up feed; None where none was found that the model takes.
 
         Args:
             rows: length of axis 0 where that may vary.
             seed: another one gives other values.
             styles: of the values, row by row, and again from the first; of all, where axis 0 does not vary.
+            size: the number of a size below `sizes`, which the model may not take; None: of one that it took.
         """
-        return None if self._fitting is None else self._make_sample(self._fitting, rows, seed, styles)
+        guess = self._fitting if self._fitting is None or size is None else self._guesses()[size]
+        return None if guess is None else self._make_sample(guess, rows, seed, styles)
 
     def close(self) -> None:
         """Give the memory back; a run that is under way ends first."""

@@ -23,8 +23,6 @@ from paddle_serving_client.wire.proto import framework_pb2
 
 _ENDINGS = (".pdmodel", "__model__", ".json", "model")
 """Of a Paddle program, the likeliest first; Paddle Serving 0.9 took whatever ends with `model`."""
-CONVERTED = "converted-"
-"""Begins the name of the ONNX form of the Paddle program that it lies beside; what follows is the program's digest."""
 IN_MEMORY = "/proc/"
 """Where the links of a decrypted model lead."""
 
@@ -69,13 +67,18 @@ def paddle_program(folder: Path) -> Path | None:
 
 def onnx_model(folder: Path) -> Path | None:
     """The ONNX model of a folder, by its name; None where there is none, or only the form of a Paddle program."""
-    names = (name for name in _names(folder) if name.endswith(".onnx") and not name.startswith(CONVERTED))
+    names = (name for name in _names(folder) if onnx.may_be_model(name))
     return next((folder / name for name in names), None)
 
 
 def has_converted(folder: Path) -> bool:
     """Whether there is an ONNX form of a Paddle program, by its name."""
-    return any(name.startswith(CONVERTED) and name.endswith(".onnx") for name in _names(folder))
+    return any(name.startswith(onnx.CONVERTED) and name.endswith(".onnx") for name in _names(folder))
+
+
+def is_listed(path: Path) -> bool:
+    """Whether a file is there, and one of those that the manifest of its folder names, if there is a manifest."""
+    return path.name in _names(path.parent)
 
 
 def is_in_memory(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """The ONNX model of a folder, for the libraries that read no Paddle program: one that lies there, or a conversion.
 
-paddle2onnx can end its process, so it runs in one of its own, with a time limit; what it made is kept in the model's
-cache under the digest of the model, and found there the next time.
+paddle2onnx can end its process, so it runs in one of its own, with a time limit; what it made, or why it cannot, is
+kept in the cache of the model under its digest, and found there the next time.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,18 +19,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_serving_app import file_lock, library_error, model_cache, model_files
-from paddle_serving_app.backend import TensorSpec
+from paddle_serving_app.backend import TensorSpec, version_of
 from paddle_serving_app.model_files import PaddleModel
 from paddle_serving_client.errors import BadModel, MissingLibrary
+from paddle_serving_client.io.formats.onnx import CONVERTED
 
 logger = logging.getLogger(__name__)
 
 _OPSET = 17
 _LIMIT_S = 120.0
+_FOR_GOOD = (0, 1, -signal.SIGABRT, -signal.SIGSEGV)
+"""Exit statuses of a conversion that ends in the same way each time; a process may also be ended from outside."""
 _CHILD = "import sys, paddle2onnx; paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))"
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _FETCH_NAME = re.compile(r"fetch_name_(\d+)")
-_NEEDED = {"paddle2onnx": "paddle2onnx", "paddle": "paddlepaddle"}
+_CONVERTER = "paddle2onnx"
+_NEEDED = {_CONVERTER: _CONVERTER, "paddle": "paddlepaddle"}
+_OLD_VERSION = re.compile(r"[01]\.")
+"""Of the converter: older ones read no program of Paddle 3, and are what pip finds where there is no newer one."""
+_NEWEST_PYTHON = (3, 12)
+"""For which there is a converter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ def onnx_of(folder: Path) -> OnnxModel:
         return OnnxModel(path)
     model = model_files.read_paddle(folder)
     shipped = folder / name_beside(model)
-    if shipped.is_file():
+    if model_files.is_listed(shipped):
         model_files.check_onnx(shipped)
         return OnnxModel(shipped, model.outputs)
     if (missing := _missing()) is not None:
@@ -85,20 +94,39 @@ def onnx_of(folder: Path) -> OnnxModel:
     target = model_cache.folder_for(folder) / f"{_key(model)}.onnx"
     with file_lock.held(target.parent, _LIMIT_S):  # several libraries may want it at the same time
         if not target.exists():
+            failed = target.with_suffix(".failed")
+            if failed.is_file():
+                raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {failed.read_text(encoding='utf-8')}")
             _convert(model, target)
     model_files.check_onnx(target)
     return OnnxModel(target, model.outputs)
 
 
+def lacks(folder: Path) -> str | None:
+    """What would have to be there for a folder's Paddle program to have an ONNX form; None where nothing is missing."""
+    program = model_files.paddle_program(folder)
+    if program is None or model_files.is_in_memory(program) or model_files.has_converted(folder):
+        return None
+    return None if model_files.onnx_model(folder) is not None else _missing()
+
+
 def name_beside(model: PaddleModel) -> str:
     """What the ONNX form of a Paddle program is called in the program's folder: no other program has that name."""
-    return f"{model_files.CONVERTED}{model.digest()}.onnx"
+    return f"{CONVERTED}{model.digest()}.onnx"
 
 
 def _missing() -> str | None:
     lacking = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if _CONVERTER not in lacking and _OLD_VERSION.match(version_of(_CONVERTER)):
+        lacking.insert(0, f"'{_CONVERTER}>=2'")
     if not lacking:
         return None
+    if any(_CONVERTER in package for package in lacking) and sys.version_info[:2] > _NEWEST_PYTHON:
+        here, there = (".".join(map(str, version)) for version in (sys.version_info[:2], _NEWEST_PYTHON))
+        return (
+            f"a Paddle program has to be converted to ONNX first, and {_CONVERTER} is not to be had for Python {here}: "
+            f"python -m paddle_serving_app.onnx_form on Python {there} puts the ONNX form into the model's folder"
+        )
     names = " ".join(lacking)
     return f"a Paddle program has to be converted to ONNX first, which needs {names}: pip install {names}"
 
@@ -121,14 +149,17 @@ def _convert(model: PaddleModel, target: Path) -> None:
             params.symlink_to(model.params[0].resolve())
         elif model.params:
             params.write_bytes(model.combined_params())
-        said = _run_child([str(program), str(params), str(made), str(_OPSET)], Path(scratch))
+        status, words = _run_child([str(program), str(params), str(made), str(_OPSET)], Path(scratch))
         if not made.exists() or not made.stat().st_size:
-            raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {said}")
+            if status in _FOR_GOOD:
+                (Path(scratch) / "failed").write_text(words, encoding="utf-8")
+                os.replace(Path(scratch) / "failed", target.with_suffix(".failed"))
+            raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {words}")
         os.replace(made, target)
 
 
-def _run_child(argv: list[str], cwd: Path) -> str:
-    """Run paddle2onnx; gives the line of its output that says most."""
+def _run_child(argv: list[str], cwd: Path) -> tuple[int | None, str]:
+    """Run paddle2onnx; its exit status, None where it was not done in time, and what of its output says most."""
     command = [sys.executable, "-P", "-c", _CHILD, *argv]
     try:
         done = subprocess.run(
@@ -140,8 +171,8 @@ def _run_child(argv: list[str], cwd: Path) -> str:
             timeout=_LIMIT_S,
         )
     except subprocess.TimeoutExpired:
-        return f"not done in {_LIMIT_S:.0f} s"
+        return None, f"not done in {_LIMIT_S:.0f} s"
     lines = [line for line in _COLORS.sub("", done.stdout.decode(errors="replace")).splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"error|unsupport|not support|exception", line, re.IGNORECASE)]
     line = telling[0] if telling else lines[-1] if lines else "it said nothing"
-    return library_error.text_of(f"{line} (exit status {done.returncode})")
+    return done.returncode, library_error.text_of(f"{line} (exit status {done.returncode})")

@@ -13,8 +13,10 @@ What it does wrong, and what is done about it (all seen with 3.3.1):
 import contextlib
 import importlib.util
 import logging
+import platform
 import re
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +32,7 @@ from paddle_serving_client.model_config import ModelSpec
 
 logger = logging.getLogger(__name__)
 
+_NEWEST_PYTHON = (3, 13)
 _ONEDNN_SHAPES = 10
 """Input shapes for which oneDNN keeps what it prepared."""
 _GPU_POOL_MB = 256
@@ -42,9 +45,11 @@ _NO_CUDA = "but this paddlepaddle is built without CUDA: pip install -r requirem
 
 def missing() -> str | None:
     """Why this library cannot be used here, or None."""
-    if importlib.util.find_spec("paddle") is None:
-        return "paddlepaddle is not installed: pip install paddlepaddle"
-    return None
+    if importlib.util.find_spec("paddle") is not None:
+        return None
+    if sys.version_info[:2] > _NEWEST_PYTHON:
+        return f"paddlepaddle is not installed, and there is none for Python {platform.python_version()} yet"
+    return "paddlepaddle is not installed: pip install paddlepaddle"
 
 
 def version() -> str:

@@ -3,13 +3,14 @@
 import contextlib
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from paddle_serving_app import onnx_form
+from paddle_serving_app import onnx_form, paddle_to_onnx
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.model import Model
 from paddle_serving_client import convert, manifest
@@ -66,6 +67,53 @@ def test_one_that_answers_otherwise_is_not_written(tmp_path: Path) -> None:
     assert said.startswith("no ONNX form beside it: ")
     assert "onnxruntime computes scale of " in said
     assert not list(folder.glob("converted-*"))
+
+
+def test_one_with_the_rows_or_the_size_written_into_it_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if paddle2onnx had taken a dimension that may vary for the one that it saw."""
+    source = {"x": ((-1, 4), "float32")}
+    folder = paddle_model(tmp_path / "any", source, lambda paddle, x: x * 2, "json")
+    fixed = paddle_model(
+        tmp_path / "fixed", source, lambda paddle, x: paddle.expand(paddle.max(x, 0, True), [1, 4]) * 2, "json"
+    )
+    wrong = paddle_to_onnx.onnx_of(fixed)
+    monkeypatch.setattr(paddle_to_onnx, "onnx_of", lambda folder: wrong)
+    assert onnx_form.add(folder).startswith(
+        "no ONNX form beside it: paddle2onnx does not keep what it computes (seen with 2 rows"
+    )
+
+
+def test_one_that_the_manifest_does_not_name_is_not_taken(converted: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(converted, tmp_path / "uci"))
+    (shipped,) = folder.glob("converted-*.onnx")
+    manifest.write(folder, [name for name in manifest.listed(folder) if name != shipped.name])
+    assert paddle_to_onnx.onnx_of(folder).path.parent.name == ".cache"
+
+
+def test_a_folder_that_has_one_is_converted_as_ever(converted: Path, tmp_path: Path) -> None:
+    argv = [
+        "--dirname",
+        str(converted),
+        "--serving_server",
+        str(tmp_path / "s"),
+        "--serving_client",
+        str(tmp_path / "c"),
+    ]
+    assert convert.main([*argv, "--onnx_form", "false"]) == 0
+    assert manifest.verify(tmp_path / "s").files == ("inference.json", "inference.pdiparams")
+
+
+def test_a_process_that_dies_over_it_leaves_the_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = models.uci(tmp_path / "trained", "json")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    argv = ["--dirname", str(source), "--serving_server", str(tmp_path / "s"), "--serving_client", str(tmp_path / "c")]
+    assert convert.main(argv) == 0
+    assert capsys.readouterr().out.endswith("the process that compares it ended with status 1\n")
+    assert manifest.verify(tmp_path / "s").is_verified
 
 
 def test_it_can_be_left_out(tmp_path: Path) -> None:

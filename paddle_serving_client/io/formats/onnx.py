@@ -18,6 +18,9 @@ from paddle_serving_client.wire.proto import onnx_pb2 as pb
 
 EXPECTED = "one *.onnx"
 
+CONVERTED = "converted-"
+"""Begins the name of the ONNX form of the Paddle program that it lies beside; what follows is the program's digest."""
+
 _FIRST_BYTE = b"\x08"  # field 1 (ir_version), a number follows
 _MAX_BYTES = (1 << 31) - 1  # of any protobuf message
 _MAX_EXTERNAL_FILES = 1 << 14
@@ -27,8 +30,8 @@ CODES = {1: 1, 2: 7, 3: 8, 5: 4, 6: 2, 7: 0, 9: 9, 10: 5, 11: 3, 14: 10, 15: 11,
 
 
 def may_be_model(name: str) -> bool:
-    """The usual ending."""
-    return name.endswith(".onnx")
+    """The usual ending; what was made of a Paddle program is not the model of its folder."""
+    return name.endswith(".onnx") and not name.startswith(CONVERTED)
 
 
 def claims(head: bytes) -> bool:
