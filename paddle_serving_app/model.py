@@ -11,9 +11,9 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, decrypted, golden, graph
+from paddle_serving_app import backends, decrypted, golden, graph, weights
 from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
-from paddle_serving_app.choosing import choose, contest, objections, samples
+from paddle_serving_app.choosing import agreement, choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.choosing.samples import Limits, Style
@@ -158,6 +158,7 @@ class Model:
             try:
                 model = cls(folder, spec, name, backend)
                 model._warm_up()
+                model._try_empty()
                 model._check_golden(options)
                 model._try_batches(0 if plan is None else plan.max_rows)
                 break
@@ -236,12 +237,49 @@ class Model:
             if dtype.code_of(array.dtype) == dtype.UNKNOWN:
                 kind = "text" if array.dtype.kind in "OSU" else array.dtype.name
                 raise BadModel(f"{self._folder}: output {output.alias!r} is {kind}, which cannot be served")
-        for seed in range(1, _FINITE_TRIES):
-            if (damaged := self._without_numbers(outputs)) is None:
-                return
-            outputs = self.run(self._make_sample(self._fitting, 1, seed))
-        if (damaged := self._without_numbers(outputs)) is not None:
-            raise BadModel(f"{self._folder}: output {damaged} is not finite: weights are missing or damaged")
+        if self._without_numbers(outputs) is not None:
+            self._look_for_numbers(outputs)
+
+    def _try_empty(self) -> None:
+        """Find out which inputs may be empty: only what is joined with others right away, and where the library can."""
+        inputs = list(self.signature.inputs)
+        if self._fitting is None or not any(-1 in self._hinted(k)[1:] for k in range(len(inputs))):
+            return
+        if (found := graph.read(self._folder)) is None:
+            return
+        joined = {name for operator in found.operators if operator.kind == "concat" for name in operator.inputs}
+        for k, spec in enumerate(inputs):
+            if -1 not in spec.shape[1:] or found.inputs.get(spec.name) not in joined:
+                continue
+            arrays = list(self._make_sample(self._fitting, 1, 0).arrays)
+            inner = tuple(0 if dim == -1 else dim for dim in spec.shape[1:])
+            arrays[k] = np.empty((*arrays[k].shape[:1], *inner), arrays[k].dtype)
+            with contextlib.suppress(BackendFailed):
+                self.run(Arranged(tuple(arrays), {}))
+                inputs[k] = replace(spec, may_be_empty=True)
+        self.signature = replace(self.signature, inputs=tuple(inputs))
+
+    def _look_for_numbers(self, outputs: Outputs) -> None:
+        """No number may come of damage, or of a made-up input that the model is not made for: told apart here."""
+        silent = set(range(len(outputs.arrays)))
+        tries: list[tuple[int, Style]] = [(seed, "plain") for seed in range(_FINITE_TRIES)]
+        for seed, style in [*tries, *((0, style) for style in samples.STYLES[1:])]:
+            with contextlib.suppress(BackendFailed):
+                outputs = self.run(self._make_sample(self._fitting or _GUESSES[0], 1, seed, (style,)))
+                if self._without_numbers(outputs) is None:
+                    return
+                silent = {k for k in silent if not agreement.has_numbers(outputs.arrays[k])}
+        if silent:
+            output, array = self.signature.outputs[min(silent)], outputs.arrays[min(silent)]
+            what = f"output {output.alias!r} ({describe(array)}) is not finite"
+            raise BadModel(f"{self._folder}: {what}: weights are missing or damaged")
+        if (name := weights.with_nan(self._folder)) is not None:
+            raise BadModel(f"{self._folder}: damaged weights: parameter {name} holds NaN")
+        logger.warning(
+            "%s: %s with each made-up input, though its weights are sound: those that it is made for are others",
+            self._folder,
+            f"output {self._without_numbers(outputs)} is not finite",
+        )
 
     def _check_golden(self, options: ModelOptions) -> None:
         if options.golden:
@@ -370,11 +408,20 @@ def _candidates(options: ModelOptions) -> Iterator[str]:
 def _match_inputs(folder: Path, spec: ModelSpec, backend: Backend) -> tuple[tuple[Input, ...], list[int]]:
     """The inputs in the order of the config, and for each input of the library its place among them."""
     place = {feed.name: k for k, feed in enumerate(spec.feeds)}
-    if set(place) != {found.name for found in backend.inputs}:
+    names = [found.name for found in backend.inputs]
+    if set(place) != set(names):
+        names = _real_names(folder, len(names))
+    if set(place) != set(names):
         raise BadModel(_mismatch(folder, "inputs", spec.feeds, backend.inputs))
-    found_by_name = {found.name: found for found in backend.inputs}
+    found_by_name = dict(zip(names, backend.inputs, strict=True))
     inputs = tuple(_input(folder, feed, found_by_name[feed.name]) for feed in spec.feeds)
-    return inputs, [place[found.name] for found in backend.inputs]
+    return inputs, [place[name] for name in names]
+
+
+def _real_names(folder: Path, count: int) -> list[str]:
+    """What the inputs are called in the model: a library that drops a step right behind one gives it another name."""
+    found = graph.read(folder)
+    return list(found.inputs) if found is not None and len(found.inputs) == count else []
 
 
 def _input(folder: Path, feed: Variable, found: TensorSpec) -> Input:

@@ -27,6 +27,8 @@ class Input:
     shape: tuple[int, ...]
     """With the batch axis; -1 is a dimension that may vary."""
     is_lod: bool = False
+    may_be_empty: bool = False
+    """Whether an open axis behind the first may have length 0, as that of a past that is not there yet."""
 
     def __str__(self) -> str:
         return f"{dtype.name_of(self.elem_type)}{list(self.shape)}"
@@ -156,7 +158,7 @@ def _fit(spec: Input, array: Array) -> Array:
     for axis, (want, got) in enumerate(zip(spec.shape, fitted.shape, strict=True)):
         if want not in (-1, got):
             raise BadInput(f"input {spec.alias!r} must be {spec}, got {describe(array)}: axis {axis} is not {want}")
-        if got == 0:
+        if got == 0 and not (spec.may_be_empty and axis and want == -1):
             raise BadInput(f"input {spec.alias!r} must be {spec}, got {describe(array)}: axis {axis} is empty")
     # One call makes both certain: native byte order and C order; it copies nothing that is right already.
     return np.require(fitted, dtype=expected, requirements="C")

@@ -44,9 +44,15 @@ class ErrNo(IntEnum):
 
 
 class ServingError(Exception):
-    """Root of every error this project raises on purpose."""
+    """Root of every error this project raises on purpose. Its text can always be sent: no lone surrogate is in it."""
 
     err_no: ClassVar[ErrNo] = ErrNo.UNKNOWN
+
+    def __str__(self) -> str:
+        try:
+            return super().__str__().encode("utf-8", "backslashreplace").decode()
+        except Exception:  # what it was made with cannot be turned into text: an error about that would hide this one
+            return f"{type(self).__name__} without a text"
 
 
 class BadConfig(ServingError, ValueError):
@@ -109,6 +115,11 @@ class Busy(ServingError):
     """Too many requests wait already."""
 
     err_no = ErrNo.PACKET
+
+    def __init__(self, reason: str = "", retry_after_s: float = 1.0) -> None:
+        """`retry_after_s`: how long what waits now is expected to take, in seconds."""
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
 
 
 class Stopping(ServingError):

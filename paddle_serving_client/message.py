@@ -44,6 +44,8 @@ class Request:
     fetch: tuple[str, ...] = ()
     """Aliases of the outputs wanted; empty means all."""
     log_id: int = 0
+    body_bytes: int = 0
+    """Size of the message it came in, where it was large enough to matter; 0: unknown."""
     deadline: float = math.inf
     """On the clock of `time.monotonic`, in seconds."""
 

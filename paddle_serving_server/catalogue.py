@@ -92,8 +92,8 @@ class Catalogue:
     @functools.cached_property
     def tensor_service(self) -> WebService:
         """Who answers calls of GeneralModelService, which name no service: the first that takes tensors."""
-        services = self._services.values()
-        return next((service for service in services if not service.is_pipeline), next(iter(services)))
+        services = [service for service in self._services.values() if not service.is_pipeline]
+        return next((service for service in services if service.plans), next(iter(services or self._services.values())))
 
     @functools.cached_property
     def recalled_calls(self) -> RecalledCalls:

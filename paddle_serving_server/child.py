@@ -3,7 +3,6 @@
 import contextlib
 import json
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from paddle_serving_app.exit_status import shown
 from paddle_serving_server.engine.settings import MAX_MESSAGE_BYTES
 
 LONGEST_PAUSE_S = 30.0
@@ -27,6 +27,8 @@ class Slot:
     listening: tuple[socket.socket, ...]
     config: str
     selector: selectors.BaseSelector
+    shared: tuple[int, ...] = ()
+    """File descriptors that it has under the same numbers."""
     process: "subprocess.Popen[bytes] | None" = None
     control: socket.socket | None = None
     is_ready: bool = False
@@ -48,7 +50,7 @@ class Slot:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_MESSAGE_BYTES)
         fds = (*(sock.fileno() for sock in self.listening), theirs.fileno())
         command = [sys.executable, "-m", self.module, *map(str, fds)]
-        self.process = subprocess.Popen(command, pass_fds=fds)
+        self.process = subprocess.Popen(command, pass_fds=(*fds, *self.shared))
         theirs.close()
         self.control = ours
         self.is_ready = False
@@ -104,8 +106,3 @@ class Slot:
         self.start_at = time.monotonic() + (self.pause_s if self.pause_s > 0.1 else 0.0)
         reason, self.failure = self.failure or shown(status), ""
         return reason
-
-
-def shown(status: int) -> str:
-    """How a process ended, for people."""
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"

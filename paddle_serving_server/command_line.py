@@ -112,6 +112,7 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
             max_body_bytes=said.max_body_size,
             request_s=said.request_timeout_ms / 1000,
             max_waiting=said.max_waiting,
+            max_inside=said.max_inside,
         ),
         log_level=said.log_level.upper(),
     )
@@ -184,6 +185,7 @@ def _check(said: argparse.Namespace) -> None:
         "engine_threads": (0, 1024),
         "max_body_size": (1, 2**40),
         "max_waiting": (1, 10**6),
+        "max_inside": (0, 10**6),
         "request_timeout_ms": (1, 10**9),
         "batch_wait_ms": (0, 60_000),
         "instances": (0, 256),

@@ -20,6 +20,11 @@ class Limits:
     """Longest time from a whole request to its answer."""
     max_waiting: int = 1000
     """Requests that may wait for one engine; the next is refused at once."""
+    max_inside: int = 0
+    """Requests that may be inside one service with steps of its own, in each front; 0: 64, and 16 for each thread.
+
+    Beyond those that threads work on, their bodies together have at most `max_body_bytes`.
+    """
     max_connections: int = 1000
     """Open connections of one front."""
     idle_s: float = 75.0
@@ -98,7 +103,7 @@ class ServerConfig:
     cache_bytes: int = 0
     """Memory of each front for answers that were given before; 0: none is kept."""
     counters: str = ""
-    """The file where all processes count; the supervisor says which."""
+    """The memory where all processes count; the supervisor says which."""
     enable_prometheus: bool = False
     """Whether there are metrics for Prometheus."""
     grace_s: float = 30.0

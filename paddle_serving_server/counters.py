@@ -3,7 +3,7 @@
 Each process of a server writes in a region of its own, so nothing is locked; a reader adds the regions up. When a
 front dies, the one that takes its place takes its region too and counts on, so that no sum ever goes back.
 
-    counters = Counters()                                   # of this process alone; a server shares a file
+    counters = Counters()                                   # of this process alone; a server shares memory
     series = counters.series("request", service="uci", protocol="http")
     series.add(us=850, now=time.monotonic(), bytes_in=120, bytes_out=80)
     counters.count("failures", service="uci", err_no="5000").add()
@@ -18,14 +18,12 @@ import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, TypeAlias
 
 logger = logging.getLogger(__name__)
 
 BOUNDS_US: Final = tuple(n * 10**k for k in range(7) for n in (10, 12, 16, 20, 25, 32, 40, 50, 63, 80))
 """Upper ends of the latency buckets, in microseconds, each included: 10 us to 80 s in steps of about a quarter."""
-REGION_BYTES: Final = 1 << 20
 
 Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 """What is counted: a kind, and its labels, in the order in which they are always given."""
@@ -47,9 +45,11 @@ _VALUES = _WINDOW + _WINDOWS * _WINDOW_SIZE
 _NOTHING = memoryview(bytes(8 * _WINDOW_SIZE)).cast("q")
 
 _HEAD_BYTES = 4096
-_SERIES_KEY_BYTES, _SERIES_BYTES, _MAX_SERIES = 512, 8192, 96
-_COUNT_KEY_BYTES, _COUNT_BYTES, _MAX_COUNTS = 248, 256, 1000
+_SERIES_KEY_BYTES, _SERIES_BYTES, _MAX_SERIES = 512, 8192, 4096
+_COUNT_KEY_BYTES, _COUNT_BYTES, _MAX_COUNTS = 248, 256, 16_384
 _COUNTS_AT = _HEAD_BYTES + _MAX_SERIES * _SERIES_BYTES
+REGION_BYTES: Final = _COUNTS_AT + _MAX_COUNTS * _COUNT_BYTES
+"""Of one process; the kernel gives it the pages that are written to, and no others."""
 _MAX_LABEL = 128
 GAUGE: Final = "now:"
 """Begins the kind of a count that goes up and down; it is zero again in a new process."""
@@ -280,10 +280,10 @@ class Counters:
     """The counts of one process, next to those of the others."""
 
     def __init__(self, file: str = "") -> None:
-        """Take the first region of a shared file that no living process has.
+        """Take the first region of shared memory that no living process has.
 
         Args:
-            file: made by `make_file`; empty for memory of this process alone.
+            file: where it is, from `shared_memory`; empty for memory of this process alone.
         """
         self._fd = os.open(file, os.O_RDWR | os.O_CLOEXEC) if file else -1
         size = os.fstat(self._fd).st_size if file else REGION_BYTES
@@ -341,12 +341,17 @@ class Counters:
         return self._mine[start + key_size : start + size]
 
 
-def make_file(folder: Path, processes: int) -> str:
-    """A file for the counts of so many processes; it takes no more room than what is written."""
-    file = folder / "counters"
-    with file.open("xb") as empty:
-        empty.truncate(processes * REGION_BYTES)
-    return str(file)
+def shared_memory(processes: int) -> tuple[int, str]:
+    """Memory for the counts of so many processes, and the name under which those find it that inherit it.
+
+    It is on no disk: writing to a page of a mapped file that the disk has no room for ends a process.
+
+    Returns:
+        A file descriptor, to be handed to every child, and the name for `Counters`.
+    """
+    fd = os.memfd_create("counters", os.MFD_CLOEXEC)
+    os.truncate(fd, processes * REGION_BYTES)
+    return fd, f"/proc/self/fd/{fd}"
 
 
 def _claim(fd: int, size: int) -> int:

@@ -22,7 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from paddle_serving_server.child import Slot, shown
+from paddle_serving_app.exit_status import shown
+from paddle_serving_server.child import Slot
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.compatible import differences
 from paddle_serving_server.engine.settings import EngineConfig

@@ -1,5 +1,6 @@
 """Between what people write and tensors: instances of a JSON feed, and what `preprocess` returns."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def as_tensors(
         elif name in known and isinstance(value, np.ndarray):
             tensors[name] = _cast(known[name], value if has_batch else value[None])
         elif name in known:
-            tensors[name] = stacked(known[name], [{known[name].alias: value}])
+            tensors[name] = stacked(known[name], [{known[name].alias: value}], shapes_flat=True)
         else:
             tensors[name] = np.asarray(value)  # the check names it, with all that are known
     return tensors, lods
@@ -57,14 +58,20 @@ def named_inputs(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
     return list(signature.inputs)
 
 
-def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
-    """One input of several instances, on a new axis 0."""
+def stacked(spec: Input, feed: Sequence[Instance], shapes_flat: bool = False) -> Array:
+    """One input of several instances, on a new axis 0.
+
+    Args:
+        spec: the input.
+        feed: has it in each instance, in its shape without the batch axis; axes of length 1 may be there or not.
+        shapes_flat: whether a plain list of all numbers is shaped as the input is.
+    """
     rows = []
     for k, instance in enumerate(feed):
         try:
             values = np.asarray(instance[spec.alias])
             row = _cast(spec, values)
-            rows.append(row if -1 in spec.shape[1:] else row.reshape(spec.shape[1:]))
+            rows.append(_row(spec, row, shapes_flat))
         except BadInput as exc:
             raise BadInput(f"feed[{k}]: {exc}") from exc
         except ValueError as exc:
@@ -73,6 +80,22 @@ def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
     if len(shapes) > 1:
         raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {sorted(shapes)[:4]}")
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def _row(spec: Input, values: Array, shapes_flat: bool) -> Array:
+    """The values of one instance in the input's shape; what only has as many numbers in another order is refused."""
+    inner, sent = spec.shape[1:], values.shape
+    if sent == inner or -1 in inner:
+        return values
+    same_but_ones = [n for n in sent if n != 1] == [n for n in inner if n != 1]
+    if same_but_ones or (shapes_flat and sent == (math.prod(inner),)):
+        return values.reshape(inner)
+    if len(sent) != len(inner):
+        problem = f"{len(sent)} axes instead of {len(inner)}"
+    else:
+        axis = next(k for k, (want, got) in enumerate(zip(inner, sent, strict=True)) if want != got)
+        problem = f"axis {axis} is {sent[axis]} long instead of {inner[axis]}"
+    raise BadInput(f"input {spec.alias!r} takes {list(inner)} in each instance, got {list(sent)}: {problem}")
 
 
 class OneRow:

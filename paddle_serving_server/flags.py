@@ -111,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch_wait_ms", type=float, default=0.0, help="longest wait for company in a batch (default 0)")
     add("--max_body_size", type=int, default=64 << 20, help="largest request in bytes (default 64 MiB)")
     add("--max_waiting", type=int, default=1000, help="requests that may wait for one engine (default 1000)")
+    add("--max_inside", type=int, default=0, help="requests inside a service with steps (default 64 + 16 a thread)")
     add("--request_timeout_ms", type=float, default=60_000, help="longest time for one request (default 60000)")
     add("--instances", type=int, default=0, help="engine processes of each model (default: as measured, else 1)")
     add("--reload_interval_s", type=float, default=10.0, help="look for new versions this often; 0: never (default 10)")

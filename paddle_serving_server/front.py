@@ -26,7 +26,7 @@ import uvloop
 
 from paddle_serving_app.ops.arrays import put_inputs_in
 from paddle_serving_client.errors import Busy, ServingError
-from paddle_serving_server import chrome_trace, heap, hosting, log, recording
+from paddle_serving_server import chrome_trace, forks, heap, hosting, log, namespaces, recording
 from paddle_serving_server.assembly import Assembly
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.chain_service import ChainService
@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 Report = Mapping[str, object]
 """What became of an attempt to load a new version: state, reason, at."""
+EXIT_STUCK = 75
+"""The status of a front that ends so that another may take its place."""
 _GRACE_WITHOUT_SUPERVISOR_S = 1.0
 _LONGEST_TURN_S = 0.0005
 """How long user code in a thread may keep the interpreter while the event loop waits for it; Python's own is 5 ms."""
@@ -76,6 +78,7 @@ class Front:
         self._asked: dict[int, asyncio.Future[Report]] = {}
         self._last_asked = 0
         self._recorder: asyncio.Task[None] | None = None
+        self._is_stuck = False
 
     async def serve(self) -> None:
         """Serve until told to stop, then drain."""
@@ -90,27 +93,41 @@ class Front:
         catalogue.set_weights = self._set_weights
         catalogue.record = self._record
         threads = Threads(self._config.threads, "user-code")
+        threads.on_hang, threads.on_stuck = catalogue.meter.hangs, self._give_up
         # All are asked for before any is waited for: they load side by side.
         engines = [await self._assembly.engines_of(service) for service in services]
         await self._assembly.ready()
         for name, weights in self._weights.items():
             self._wrappers.variants[name].set_weights(weights)
         for service, its_engines in zip(services, engines, strict=True):
+            service.limits = self._config.limits
             service.bind(its_engines, threads)
         catalogue.is_ready = True
         listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)
         listener.start()
         gc.collect()
         gc.freeze()  # what is here stays: the collector need not look at it again
+        giving_back = self._loop.create_task(heap.give_back_freed_memory())
         self._tell({"ready": True})
         await self._stop.wait()
+        giving_back.cancel()
         catalogue.is_ready = False
         await listener.drain(self._grace_s)
         for switch in self._switches:
             switch.cancel()
         await self._assembly.close()
         self._pool.close()
+        if self._is_stuck:
+            sys.stderr.flush()
+            os._exit(EXIT_STUCK)  # the usual way out waits for threads that may never end
         threads.close()
+
+    def _give_up(self) -> None:
+        """Every thread for steps hangs: finish what can be finished, and let another front take this place."""
+        if not self._is_stuck:
+            self._is_stuck = True
+            self._tell({"failed": "every thread for the steps of services hangs"})
+            self._stop.set()
 
     # -- models
 
@@ -229,6 +246,7 @@ def make_services(config: ServerConfig) -> list[WebService]:
         if model.options.golden:
             service.set_golden(model.options.golden)
         services.append(service)
+    namespaces.add([Path(file).parent for file in config.services])
     for file in config.services:
         services += hosting.services_of(file, config.service_argv)
     return services
@@ -260,6 +278,7 @@ def main(argv: Iterable[str]) -> int:
     heap.keep_freed_memory()
     sys.setswitchinterval(_LONGEST_TURN_S)
     *listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
+    forks.take_from_children([sock.getsockname()[1] for sock in listening])
     raw_config = control.recv(MAX_MESSAGE_BYTES)
     log.configure(json.loads(raw_config)["log_level"], "front")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # a caller's broken picture is his error, not a line of ours

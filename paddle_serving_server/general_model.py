@@ -1,5 +1,6 @@
 """A call of GeneralModelService, whatever carried it: baidu_std, HTTP with protobuf, or HTTP with JSON."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +10,7 @@ from paddle_serving_client.errors import NoMethod, NoService
 from paddle_serving_client.message import Response, Stage
 from paddle_serving_client.wire import brpc, general_model, general_model_06
 from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse, WireTensor
-from paddle_serving_server import timing
+from paddle_serving_server import faults, timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.engine import choice
 
@@ -51,7 +52,8 @@ async def infer(catalogue: Catalogue, call: WireRequest, deadline: float) -> Wir
     service = catalogue.tensor_service
     if catalogue.config.variant_by_log_id:
         choice.note_log_id(call.log_id)
-    answered = await service.infer_models(call.as_request(deadline))
+    request = call.as_request(deadline)
+    answered = await faults.in_time(service.infer_models(request), math.inf if service.keeps_time else deadline)
     outputs = tuple(_output(name, signature, response) for name, (signature, response) in answered.items())
     stages = tuple(stage for _, response in answered.values() for stage in response.stages)
     timing.note(stages)

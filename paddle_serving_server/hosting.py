@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_server import namespaces
 
 if TYPE_CHECKING:  # only for types: this module is imported by that one
     from paddle_serving_server.web_service import WebService
@@ -52,7 +53,13 @@ def services_of(file: str | Path, argv: Sequence[str] = ()) -> "list[WebService]
     _collected, _origin = collected, (str(path), tuple(argv))
     try:
         with _as_script(path, argv):
-            runpy.run_path(str(path), run_name="__main__")
+            space = namespaces.of(path.parent)
+            runpy.run_path(str(path), {"__builtins__": space.builtins}, run_name="__main__")
+    except Exception:
+        raise
+    except BaseException as exc:  # `sys.exit()` at the end of a script is no fault
+        if not collected:
+            raise BadConfig(f"service file {file} starts no service: it raised {exc!r}") from exc
     finally:
         _collected = None
     if not collected:
@@ -62,10 +69,9 @@ def services_of(file: str | Path, argv: Sequence[str] = ()) -> "list[WebService]
 
 @contextlib.contextmanager
 def _as_script(path: Path, argv: Sequence[str]) -> Iterator[None]:
-    """What a script finds: its own arguments, and its folder first on the import path."""
+    """What a script finds: its own arguments."""
     before = sys.argv
     sys.argv = [str(path), *argv]
-    sys.path.insert(0, str(path.parent))
     try:
         yield
     finally:

@@ -12,6 +12,9 @@ REQUEST: Final = "request"
 FAILURE: Final = "failure"
 """Counts by service, protocol and err_no."""
 CONNECTIONS: Final = GAUGE + "connections"
+HANGING: Final = GAUGE + "hanging_steps"
+HANGS: Final = "hangs"
+"""Steps of services that did not return by their deadline: those that hang now, and all since the start."""
 RESTARTS: Final = "restarts"
 """Counts of processes that had to be replaced, by kind: front or engine; the supervisor's."""
 UNKNOWN_SERVICE: Final = "-"
@@ -25,6 +28,7 @@ class Meter:
         self.counters = counters
         self._series: dict[tuple[str, str], Series] = {}
         self._connections = counters.count(CONNECTIONS)
+        self._hanging, self._hangs = counters.count(HANGING), counters.count(HANGS)
 
     def answered(self, service: str, protocol: str, started: float, bytes_in: int = 0, bytes_out: int = 0) -> None:
         """Count a call that was answered.
@@ -62,6 +66,11 @@ class Meter:
     def connections(self, n: int) -> None:
         """Say how many connections are open."""
         self._connections.set(n)
+
+    def hangs(self, now: int, is_news: bool) -> None:
+        """Say how many threads hang in a step of a service, and whether that is one more than before."""
+        self._hanging.set(now)
+        self._hangs.add(is_news)
 
     def read(self) -> Counted:
         """What all fronts have counted."""

@@ -7,7 +7,7 @@ from paddle_serving_client import __version__
 from paddle_serving_server.counters import BOUNDS_US, Counted, Latencies, SeriesSum
 from paddle_serving_server.engine import cache, shadow
 from paddle_serving_server.engine.counted import MODEL, MODEL_FAILURE
-from paddle_serving_server.meter import CONNECTIONS, FAILURE, REQUEST, RESTARTS
+from paddle_serving_server.meter import CONNECTIONS, FAILURE, HANGING, HANGS, REQUEST, RESTARTS
 
 if TYPE_CHECKING:  # imported when the first metrics are asked for: a server without them does not need it
     from prometheus_client.metrics_core import Metric
@@ -49,6 +49,9 @@ class Collector:
         yield _gauge("info", "Always 1; the version is in the label.", [({"version": __version__}, 1)])
         yield _gauge("ready", "1 if every model is loaded and the server is not stopping.", [({}, self._is_ready)])
         yield _gauge("connections", "Open connections.", counted.counts_of(CONNECTIONS))
+        hanging = "Threads whose step of a service has not returned by its deadline."
+        yield _gauge("hanging_steps", hanging, counted.counts_of(HANGING))
+        yield _counter("hangs", "Steps of services that did not return by their deadline.", counted.counts_of(HANGS))
         restarts = counted.counts_of(RESTARTS)
         yield _counter("restarts", "Processes that died and were started again, by kind.", restarts)
 

@@ -1,15 +1,11 @@
 """A call of PipelineService, whatever carried it: gRPC, or HTTP with JSON. It is always answered, errors too."""
 
-import logging
 import time
 
-from paddle_serving_client.errors import ErrNo, ServingError
 from paddle_serving_client.wire.pipeline import PipelineRequest, PipelineResponse
-from paddle_serving_server import timing
+from paddle_serving_server import faults, timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.meter import UNKNOWN_SERVICE
-
-logger = logging.getLogger(__name__)
 
 
 async def infer(catalogue: Catalogue, call: PipelineRequest, deadline: float, protocol: str) -> PipelineResponse:
@@ -34,14 +30,11 @@ async def infer(catalogue: Catalogue, call: PipelineRequest, deadline: float, pr
 
 async def _answer(catalogue: Catalogue, call: PipelineRequest, deadline: float) -> PipelineResponse:
     try:
-        response = await catalogue.pipeline(call.name).infer(call.as_request(deadline))
-    except ServingError as exc:
-        logger.info("refused log_id=%d: %s", call.log_id, exc)
+        response = await faults.in_time(catalogue.pipeline(call.name).infer(call.as_request(deadline)), deadline)
+    except BaseException as exc:
+        error = faults.as_error(exc, f"log_id={call.log_id}")
         # Ops may give their callers numbers of their own.
-        return PipelineResponse.refusal(getattr(exc, "number", int(exc.err_no)), str(exc))
-    except Exception:
-        logger.exception("failed log_id=%d", call.log_id)
-        return PipelineResponse.refusal(int(ErrNo.UNKNOWN), "internal error")
+        return PipelineResponse.refusal(getattr(error, "number", int(error.err_no)), str(error))
     timing.note(response.stages)
     assert isinstance(response.result, PipelineResponse)
     return response.result

@@ -21,9 +21,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from paddle_serving_app.exit_status import shown
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server import counters, process_info
-from paddle_serving_server.child import Slot, shown
+from paddle_serving_server.child import Slot
 from paddle_serving_server.config import ServerConfig
 from paddle_serving_server.counters import Counters
 from paddle_serving_server.deployment import Deployment, Engine, Surroundings
@@ -84,6 +85,7 @@ class Supervisor:
                     print(f"Port {port} is already used", file=sys.stderr)  # noqa: T201  # the operator waits for it
                     return EXIT_PORT_IN_USE
                 raise BadConfig(f"cannot listen on {config.host} port {port}: {exc.strerror}") from exc
+        _require_temporary_folder()
         folders = contextlib.ExitStack()
         with folders, _signals() as wakeup:
             self._selector.register(wakeup, selectors.EVENT_READ)
@@ -99,12 +101,14 @@ class Supervisor:
             )
             served = [folder for model in config.models for folder in model.folders] or list(config.services)
             process_info.record([config.port, *config.extra_ports], str(served))
-            config = replace(config, counters=counters.make_file(self._around.sockets, config.fronts + 1))
+            shared, name = counters.shared_memory(config.fronts + 1)
+            folders.callback(os.close, shared)
+            config = replace(config, counters=name)
             self._counters = Counters(config.counters)
             try:
                 for k in range(config.fronts):
                     module = "paddle_serving_server.front"
-                    slot = Slot(f"front {k}", module, tuple(listening), config.to_json(), self._selector)
+                    slot = Slot(f"front {k}", module, tuple(listening), config.to_json(), self._selector, (shared,))
                     self._fronts.append(slot)
                     slot.start()
                 self._watch(wakeup)
@@ -350,6 +354,18 @@ def _allow_many_files() -> None:
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _require_temporary_folder() -> None:
+    """Sockets and private copies of models need one.
+
+    Raises:
+        BadConfig: there is none that can be written.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as exc:
+        raise BadConfig("no temporary folder can be written; TMPDIR says where one is") from exc
 
 
 def _short_folder() -> "tempfile.TemporaryDirectory[str]":

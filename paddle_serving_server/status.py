@@ -13,7 +13,7 @@ from paddle_serving_server.config import ServerConfig
 from paddle_serving_server.counters import Counted, SeriesSum
 from paddle_serving_server.engine import cache, shadow
 from paddle_serving_server.engine.counted import MODEL, MODEL_FAILURE
-from paddle_serving_server.meter import CONNECTIONS, FAILURE, REQUEST, RESTARTS
+from paddle_serving_server.meter import CONNECTIONS, FAILURE, HANGING, HANGS, REQUEST, RESTARTS
 from paddle_serving_server.trial_models import MAIN
 
 _PARTS: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
@@ -105,7 +105,8 @@ def _server(catalogue: Catalogue, counted: Counted) -> Table:
         ("state", "ready" if catalogue.is_ready else "not ready"),
         ("version", __version__),
         ("front", f"process {os.getpid()}, one of {config.fronts}, up {_duration(time.monotonic() - _STARTED_AT)}"),
-        ("connections", str(sum(n for _, n in counted.counts_of(CONNECTIONS)))),
+        ("connections", str(_sum(counted, CONNECTIONS))),
+        ("steps that hang", f"{_sum(counted, HANGING)} now, {_sum(counted, HANGS)} since the start"),
         *((f"{kind} processes that died", str(n)) for kind, n in restarts.items()),
     ]
     return Table("Server", ("", ""), rows)
@@ -254,6 +255,10 @@ def _flat(name: str, value: object) -> list[tuple[str, str]]:
 
 def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _sum(counted: Counted, kind: str) -> int:
+    return sum(n for _, n in counted.counts_of(kind))
 
 
 def _ms(us: float) -> str:

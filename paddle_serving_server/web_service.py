@@ -6,7 +6,6 @@ Nothing in here knows flags, signals or sockets: a server hands it engines and a
 
 import asyncio
 import contextlib
-import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +17,11 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
-from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput, ServingError
+from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server import hosting
+from paddle_serving_server.admission import Admission, Room
+from paddle_serving_server.config import Limits
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.engine.live import one_version
@@ -28,13 +29,14 @@ from paddle_serving_server.feed import as_json, as_tensors, named_inputs, output
 from paddle_serving_server.pipeline.op import Op as Op
 from paddle_serving_server.pipeline.process import Origin
 from paddle_serving_server.pipeline.service import PipelineService
+from paddle_serving_server.steps import Steps
 from paddle_serving_server.threads import Threads
-
-logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _Result = TypeVar("_Result")
 _NO_MODEL: Final = Signature((), ())
+_STEPS: Final = ("preprocess", "postprocess")
+_WAYS: Final = ("infer", "infer_models")
 ENGINE_NAME: Final = "GeneralInferOp_0"
 """What Paddle Serving calls the one inference step of a chain."""
 
@@ -106,9 +108,14 @@ class WebService(PipelineService):
         self._options = ModelOptions()
         self._golden = ""
         self._engines: Mapping[str, Engine] = {}
-        self._threads: Threads | None = None
+        self.limits = Limits()
+        """Of the server: what may be inside at once, of a service with steps of its own."""
+        self._admission: Admission | None = None
+        self._steps: Steps | None = None
         self.lane: Lane | None = None
         """The way for small calls whose tensors go to the main model as they are; None: there is none."""
+        self.keeps_time = False
+        """Whether each part of `infer` keeps the deadline of a request by itself."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._has_default_steps = False
 
@@ -229,6 +236,8 @@ class WebService(PipelineService):
         Returns:
             (inputs by name, fetch, whether the inputs have the batch axis already). The last may be left out.
         """
+        if not self._engines:
+            return {}, fetch, True
         signature = self._engine().signature
         return {i.alias: stacked(i, feed) for i in named_inputs(signature, feed)}, fetch, True
 
@@ -243,9 +252,9 @@ class WebService(PipelineService):
         Args:
             feed: the instances as they came.
             fetch: the names asked for.
-            fetch_map: outputs by alias, with the batch axis.
+            fetch_map: outputs by alias, with the batch axis; of a service without a model, what `preprocess` gave.
         """
-        return {name: array.tolist() for name, array in (fetch_map or {}).items()}
+        return {name: array.tolist() if self._engines else array for name, array in (fetch_map or {}).items()}
 
     # -- what a subclass may call
 
@@ -291,24 +300,38 @@ class WebService(PipelineService):
         }
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
-        """Take the engines for `plans`, and the threads for user code. Call on the event loop."""
+        """Take the engines for `plans`, and the threads for user code. Call on the event loop.
+
+        Raises:
+            BadConfig: there is neither a model nor a step, so that nothing could be answered.
+        """
         self._engines = engines
-        self._threads = threads
         self._loop = asyncio.get_running_loop()
+        self.keeps_time = self._has_default(_WAYS) and not self.in_process
         if self.pipeline is not None:
             self.pipeline.bind(engines, threads, Origin(*self.origin) if self.origin else None)
+            self._admission = self._admitting(max(threads.count, self.pipeline.worker_count), self.pipeline.expected_s)
             return
-        steps = ("preprocess", "postprocess")
-        self._has_default_steps = all(getattr(type(self), step) is getattr(WebService, step) for step in steps)
-        ways = ("infer", "infer_models")
-        if self._engines and all(getattr(type(self), way) is getattr(WebService, way) for way in ways):
+        self._has_default_steps = self._has_default(_STEPS)
+        if self._has_default_steps and self._has_default(_WAYS) and not engines:
+            what = "call load_model_config() in its file, or write its preprocess or postprocess"
+            raise BadConfig(f"service {self.name!r} has no model and no steps of its own: {what}")
+        if not self._has_default_steps:
+            self._steps = Steps(self.name, threads, _STEPS)
+            self._admission = self._admitting(threads.count, self._steps.expected_s)
+        if engines and self._has_default(_WAYS):
             self.lane = Lane.beside(self._engine())
-        self.init_service()
+        try:
+            self.init_service()
+        except Exception:
+            raise
+        except BaseException as exc:
+            raise BadConfig(f"init_service of service {self.name!r} raised {type(exc).__name__}") from exc
 
     @property
     def signature(self) -> Signature:
         """Inputs and outputs of the main model; a pipeline, whose first op decides what it takes, has none."""
-        return _NO_MODEL if self.pipeline is not None else self._engine().signature
+        return _NO_MODEL if self.pipeline is not None or not self._engines else self._engine().signature
 
     @property
     def backends(self) -> dict[str, str]:
@@ -321,20 +344,34 @@ class WebService(PipelineService):
         folders = {name: plan.folder for name, plan in self.plans.items()}
         return {name or Path(folders[name]).name: engine.plan for name, engine in self._engines.items()}
 
+    def check_room(self, deadline: float, size: int) -> None:
+        """Refuse a request before it is read, where `infer` would refuse it: nothing of it is kept then.
+
+        Args:
+            deadline: on the clock of `time.monotonic`.
+            size: of its body, in bytes.
+
+        Raises:
+            Busy: too many requests are inside, or those that wait leave no time for this one.
+        """
+        if self._admission is not None:
+            self._admission.check(deadline, size)
+
     async def infer(self, request: Request) -> Response:
         """Answer one request: tensors go to the main model as they are, instances through pre- and postprocessing.
 
         Raises:
             ServingError: whatever is wrong, in the caller's terms.
         """
-        if self.pipeline is not None:
-            with one_version():
-                return await self.pipeline.infer(request)
-        if request.tensors is not None:
-            return await answer(self._engine(), request)
-        if self._has_default_steps:
+        if self.pipeline is None and (request.tensors is not None or self._has_default_steps):
+            if request.tensors is not None:
+                return await answer(self._engine(), request)
             return await self._infer_with_default_steps(request)
-        with one_version():  # whatever the steps ask and however long they take
+        assert self._admission is not None
+        # One version, whatever the steps ask and however long they take.
+        with self._admission.enter(request.deadline, request.body_bytes), one_version():
+            if self.pipeline is not None:
+                return await self.pipeline.infer(request)
             return await self._infer_with_steps(request)
 
     async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
@@ -353,11 +390,15 @@ class WebService(PipelineService):
         _clock.set(clock)
         _deadline.set(request.deadline)
         instances, wanted = list(request.instances), list(request.fetch)
-        prepared = await self._user_code("preprocess", lambda: self.preprocess(instances, wanted))
+        prepared = await self._user_code("preprocess", lambda: self.preprocess(instances, wanted), request.deadline)
         feed, fetch, has_batch = unpacked(prepared)
-        fetch_map, model_stages = await self._predict(self._engine(), feed, fetch, has_batch, request.deadline)
-        clock.stages += model_stages
-        result = await self._user_code("postprocess", lambda: self.postprocess(instances, fetch, fetch_map))
+        fetch_map: Mapping[str, Any] = feed
+        if self._engines:
+            fetch_map, model_stages = await self._predict(self._engine(), feed, fetch, has_batch, request.deadline)
+            clock.stages += model_stages
+        result = await self._user_code(
+            "postprocess", lambda: self.postprocess(instances, fetch, fetch_map), request.deadline
+        )
         return Response(result=result, stages=tuple(clock.stages), inside=tuple(clock.asked))
 
     async def _infer_with_default_steps(self, request: Request) -> Response:
@@ -375,7 +416,16 @@ class WebService(PipelineService):
         stages = (before, *response.stages, Stage("postprocess", (ended - came) * 1000, came, ended))
         return Response(tensors=response.tensors, result=result, stages=stages)
 
+    def _admitting(self, threads: int, expected_s: Callable[[], tuple[float, float]]) -> Admission:
+        limits = self.limits
+        return Admission(self.name, Room.beside(threads, limits.max_inside, limits.max_body_bytes), expected_s)
+
+    def _has_default(self, methods: Sequence[str]) -> bool:
+        return all(getattr(type(self), name) is getattr(WebService, name) for name in methods)
+
     def _engine(self, name: str | None = None) -> Engine:
+        if name is None and not self._engines:
+            raise NoMethod(f"service {self.name!r} has no model that takes tensors; POST /{self.name}/prediction")
         if name is None:
             return next(iter(self._engines.values()))
         if name not in self._engines:
@@ -390,24 +440,8 @@ class WebService(PipelineService):
         response = await answer(engine, Request(tensors=tensors, lods=lods, fetch=tuple(fetch), deadline=deadline))
         return outputs_of(response), response.stages
 
-    async def _user_code(self, step: str, call: Callable[[], _Result]) -> _Result:
+    async def _user_code(self, step: str, call: Callable[[], _Result], deadline: float) -> _Result:
         """Run a user's step in a thread."""
-        try:
-            with self.stage(step):
-                assert self._threads is not None
-                return await self._threads.run(partial(copy_context().run, _contained, call))
-        except ServingError:
-            raise
-        except ValueError as exc:
-            raise BadInput(str(exc)) from exc
-        except Exception as exc:
-            logger.exception("%s of service %s failed", step, self.name)
-            raise BackendFailed(f"{step} of service {self.name!r} failed ({type(exc).__name__}); see the log") from exc
-
-
-def _contained(call: Callable[[], _Result]) -> _Result:
-    """Call user code; its `sys.exit()` ends the request, not the server."""
-    try:
-        return call()
-    except SystemExit as exc:
-        raise RuntimeError(f"called sys.exit({exc.code!r})") from exc
+        assert self._steps is not None
+        with self.stage(step):
+            return await self._steps.run(step, partial(copy_context().run, call), deadline)

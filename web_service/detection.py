@@ -5,7 +5,7 @@
 
 The first argument is the converted folder of a detector as PaddleDetection 2 exports it (`export_model.py`), the
 second the names of its classes, one a line. Its inputs are a picture, and `scale_factor` or `im_shape` or both, or
-neither; its first output is rows of class, score, x1, y1, x2, y2, in pixels of the picture as it came.
+neither; one of its outputs is rows of class, score, x1, y1, x2, y2, in pixels of the picture as it came.
 
 The answer, where each outer list has one entry for each picture of the request:
 
@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from paddle_serving_app.ops.arrays import ImageU8
-from paddle_serving_app.ops.boxes import require_rows
+from paddle_serving_app.ops.boxes import boxes_in, require_rows
 from paddle_serving_app.ops.labels import read_labels
 from paddle_serving_app.reader import (
     DetectionBGR2RGB,
@@ -109,7 +109,7 @@ class Detection(WebService):
         answer: dict[str, list[Any]] = {name: [] for name in fetch or ("boxes", "labels", "scores")}
         for k, picture in enumerate(feed):
             outputs = (fetch_map or {}) if k == 0 else self.predict("", self.fed(picture), batch=True)
-            found = self.found(picture, next(iter(outputs.values())), "image" in answer)
+            found = self.found(picture, outputs, "image" in answer)
             for name, values in answer.items():
                 values.append(found[name])
         return answer
@@ -120,10 +120,11 @@ class Detection(WebService):
         given = {self.picture_input: image, **info}
         return {name: given[name][None] for name in self.inputs}
 
-    def found(self, picture: ImageU8, output: Array, is_drawn: bool) -> dict[str, Any]:
+    def found(self, picture: ImageU8, outputs: Mapping[str, Array], is_drawn: bool) -> dict[str, Any]:
         """What the rows say, the surest first."""
+        name = boxes_in(outputs)
         try:
-            rows = require_rows(output, len(self.labels), "the model's first output")
+            rows = require_rows(outputs[name], len(self.labels), f"the model's output {name!r}")
         except BadInput as exc:
             raise BadConfig(f"the model does not fit {self.label_file}, or is no such detector: {exc}") from exc
         rows = rows[rows[:, 1] >= LEAST_SCORE]

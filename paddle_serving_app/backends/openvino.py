@@ -88,7 +88,13 @@ class OpenVinoBackend:
     """A model compiled by OpenVINO."""
 
     def __init__(
-        self, openvino: Any, graph: Any, model: OnnxModel, device: str, options: ModelOptions, precision_hint: str
+        self,
+        openvino: Any,
+        graph: Any,
+        model: OnnxModel,
+        device: str,
+        options: ModelOptions,
+        precision_hint: str,
     ) -> None:
         self._openvino = openvino
         self._graph = graph

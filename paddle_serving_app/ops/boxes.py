@@ -54,6 +54,27 @@ def require_rows(rows: Array, class_num: int, what: str) -> Float32:
     return kept
 
 
+def boxes_in(outputs: Mapping[str, Any]) -> str:
+    """Which output of a detector has the boxes: not its place among the others tells, but its shape.
+
+    Args:
+        outputs: arrays by name, in the program's order: rows of six numbers, how many there are of each picture,
+            masks, indices.
+
+    Returns:
+        The name of the one with six columns; of several, the first that has as many rows as another output says, or
+        else the first. Where none has six columns: of the first that says "no box", see `require_rows`, or the first.
+    """
+    arrays = {name: np.asarray(array) for name, array in outputs.items()}
+    fitting = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[1] == 6]
+    counts = {int(array.reshape(-1)[0]) for array in arrays.values() if array.dtype.kind in "iu" and array.size == 1}
+    counted = [name for name in fitting if len(arrays[name]) in counts]
+    empty = [
+        name for name, array in arrays.items() if array.dtype.kind == "f" and array.shape in ((1, 1), (0,), (0, 1))
+    ]
+    return next(iter([*counted, *fitting, *empty, *arrays]))
+
+
 class RCNNPostprocess:
     """The boxes of a detector as a list, drawn on the picture, and in a file.
 
@@ -64,9 +85,10 @@ class RCNNPostprocess:
         resize_shape: (width, height) of the picture that the boxes were found in, where that was another size.
 
     Call with
-        image_with_bbox: what `Client.predict` returned, with "image", the path of the picture, put into it. The last
-            key that is neither "image" nor contains ".lod" or "im_shape" holds the boxes, see `require_rows`;
-            `KEY.lod` has the ends of each picture's rows, and may be left out.
+        image_with_bbox: what `Client.predict` returned, with "image", the path of the picture, put into it. Of the
+            keys that are neither "image" nor contain ".lod" or "im_shape" the one with six columns, or else the last,
+            holds the boxes, see `boxes_in` and `require_rows`; `KEY.lod` has the ends of each picture's rows, and may
+            be left out.
         visualize: False writes nothing.
     Returns a list of {"category_id": class, "bbox": [x, y, width, height], "score": score}, in pixels, where width is
     x2 - x1 + 1.
@@ -96,7 +118,8 @@ class RCNNPostprocess:
         names = [key for key in image_with_bbox if key != "image" and ".lod" not in key and "im_shape" not in key]
         if not names:
             raise BadInput(f"the result has no boxes, only {', '.join(image_with_bbox) or 'nothing'}")
-        rows = self._rows_of(names[-1], image_with_bbox)
+        # The last one, as it was, where several could be it.
+        rows = self._rows_of(boxes_in({name: image_with_bbox[name] for name in reversed(names)}), image_with_bbox)
         records = [self._record(row, image_with_bbox) for row in rows.tolist()]
         _make_folder(self.output_dir)
         if visualize:

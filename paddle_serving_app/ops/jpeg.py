@@ -1,4 +1,4 @@
-"""The structure of a JPEG file: its size, and whether the file is whole.
+"""The structure of a JPEG file: its size, how often its decoder goes over it, and whether the file is whole.
 
 Decoders are lenient here: where the compressed data in the middle of a file is damaged, OpenCV fills in grey and says
 nothing. Damage shows as a marker where none may be, so the markers are walked from the first to the last byte, without
@@ -9,6 +9,7 @@ Specification: ITU-T T.81, B.1 and B.2.
 """
 
 import re
+from dataclasses import dataclass
 
 from paddle_serving_client.errors import BadInput, UnsupportedMedia
 
@@ -25,8 +26,21 @@ _MAX_MARKERS = 4096
 _PLAIN = {_DHT, _DQT, _DNL, _DRI, _SOS, _COM, *range(0xE0, 0xF0)}
 
 
-def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Read (width, height) in pixels, as stored: an EXIF rotation is not applied.
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """What the markers say."""
+
+    width: int
+    height: int
+    """In pixels, as stored: an EXIF rotation is not applied."""
+    scans: int = 0
+    """How many parts the compressed data has; each of a progressive picture makes it clearer."""
+    visits: int = 0
+    """How many blocks of 8 x 8 pixels the decoder looks at, in all scans together."""
+
+
+def read_jpeg(data: bytes) -> Jpeg:
+    """Walk the markers of a JPEG file.
 
     Bytes behind the end marker are ignored.
 
@@ -34,7 +48,8 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
         BadInput: the file is truncated or damaged.
         UnsupportedMedia: lossless, arithmetic coded, hierarchical, or not 8 bits.
     """
-    size: tuple[int, int] | None = None
+    frame = b""
+    scans = visits = 0
     has_restarts = False
     position = 2  # behind the start marker
     for _ in range(_MAX_MARKERS):
@@ -42,22 +57,38 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
             break
         marker, position = found[1][0], found.end()
         if marker == _EOI:
-            if size is None:
+            if not frame:
                 break
-            return size
+            return Jpeg(*_size_of(frame), scans, visits)
         if marker == _TEM:
             continue
-        if marker in _OTHER_FRAMES and size is None:
+        if marker in _OTHER_FRAMES and not frame:
             raise UnsupportedMedia("this kind of JPEG (lossless, arithmetic coded or hierarchical) is not read")
         length = int.from_bytes(data[position : position + 2], "big")
-        segment = data[position + 2 : position + length] if marker in _FRAMES | {_DRI} else b""
-        if marker not in _FRAMES | _PLAIN or length < 2 or (marker in _FRAMES and (len(segment) < 5 or size)):
+        segment = data[position + 2 : position + length] if marker in _FRAMES | {_DRI, _SOS} else b""
+        if marker not in _FRAMES | _PLAIN or length < 2 or (marker in _FRAMES and (len(segment) < 6 or frame)):
             raise BadInput(f"damaged JPEG picture: unexpected marker at byte {position - 2:,}")
         if marker in _FRAMES:
             if segment[0] != 8:
                 raise UnsupportedMedia(f"a JPEG of {segment[0]} bits is not read, only 8")
-            size = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big")
+            frame = segment
         elif marker == _DRI:
             has_restarts = segment != b"\x00\x00"
+        elif marker == _SOS and frame and segment:
+            scans += 1
+            visits += _blocks(frame, segment[1 : 1 + 2 * segment[0] : 2])
         position += length
     raise BadInput("truncated or damaged JPEG picture: its end is missing")
+
+
+def _size_of(frame: bytes) -> tuple[int, int]:
+    return int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
+
+
+def _blocks(frame: bytes, wanted: bytes) -> int:
+    """The blocks of the components of one scan, about; those of small ones are counted by their share."""
+    parts = {frame[at]: (frame[at + 1] >> 4) * (frame[at + 1] & 15) for at in range(6, len(frame) - 2, 3)}
+    width, height = _size_of(frame)
+    largest = max(parts.values(), default=1) or 1
+    whole = -(-width // 8) * -(-height // 8)
+    return sum(-(-whole * parts.get(one, largest) // largest) for one in wanted)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from paddle_serving_app.ops.arrays import MAX_PIXELS, Float32, require_hwc, require_size
-from paddle_serving_app.ops.boxes import draw_records, require_rows, write_records
+from paddle_serving_app.ops.boxes import boxes_in, draw_records, require_rows, write_records
 from paddle_serving_app.ops.decode import File2Image
 from paddle_serving_app.ops.detection import scaled
 from paddle_serving_app.ops.image import Div, PadStride
@@ -168,14 +168,13 @@ class Detection:
         return dict(zip(feed_var_names, fed, strict=True))
 
     def postprocess(self, fetch_map: Mapping[str, Any], fetch_var_names: Sequence[str]) -> None:
-        """Write the boxes of an answer, of the first of `fetch_var_names`, as picture and list."""
-        if not fetch_var_names or fetch_var_names[0] not in fetch_map:
+        """Write the boxes of an answer as picture and list; `fetch_var_names` are the outputs, see `boxes_in`."""
+        outputs = {name: fetch_map[name] for name in fetch_var_names if name in fetch_map}
+        if not outputs:
             raise BadInput(f"the result has no {fetch_var_names[0] if fetch_var_names else 'output'!r}")
         labels = _labels_of(self._config)
-        records = [
-            self._record(row)
-            for row in require_rows(fetch_map[fetch_var_names[0]], len(labels), fetch_var_names[0]).tolist()
-        ]
+        name = boxes_in(outputs)
+        records = [self._record(row) for row in require_rows(fetch_map[name], len(labels), name).tolist()]
         if self.if_visualize:
             draw_records(self.infer_img, self.output_dir, records, labels)
         if self.if_dump_result:

@@ -92,13 +92,13 @@ class DBPostProcess:
         scale = np.array([width / probabilities.shape[1], height / probabilities.shape[0]])
         boxes, scores = [], []
         for contour in contours[: self.max_candidates]:
-            corners, short_side = _tight_box(contour)
+            corners, short_side = tight_box(contour)
             if short_side < _MIN_SIDE:
                 continue
             score = _mean_inside(probabilities, corners)
             if score < self.box_thresh:
                 continue
-            corners, short_side = _tight_box(_grown(corners, self.unclip_ratio))
+            corners, short_side = tight_box(_grown(corners, self.unclip_ratio))
             if short_side < _MIN_SIDE + 2:
                 continue
             boxes.append(np.clip(np.round(corners * scale), 0, [width, height]).astype(np.int32))
@@ -112,7 +112,7 @@ class DBPostProcess:
         )
 
 
-def _tight_box(points: Array) -> tuple[Quad, float]:
+def tight_box(points: Array) -> tuple[Quad, float]:
     """The smallest rectangle around points, at any angle: corners from the top left clockwise, and its shorter side."""
     rectangle = cv2.minAreaRect(points)
     by_x = sorted(cv2.boxPoints(rectangle), key=lambda corner: float(corner[0]))

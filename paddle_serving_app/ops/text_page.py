@@ -1,5 +1,6 @@
 """A picture brought to a size at which a text detector works well, and boxes taken back to the original."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -7,7 +8,14 @@ import numpy as np
 
 from paddle_serving_app.ops.arrays import Float32, ImageU8, require_hwc
 from paddle_serving_app.ops.resize import resized
+from paddle_serving_app.ops.text_boxes import Quads
+from paddle_serving_app.ops.text_tiles import Tile, along, joined
 from paddle_serving_client.message import Array
+
+LEGIBLE_SIDE = 736
+"""Pixels. A page whose shorter side falls below this has small letters; what is shrunk is not shrunk further."""
+OVERLAP = 256
+"""Pixels that neighbouring tiles share: a line that one of them cuts is whole in the other, if it is not higher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,16 @@ class TextPage:
     """Pixels of the original in one pixel of `image`."""
     bar: int
     """Height of the bar above, in pixels of `image`."""
+    tiles: tuple[Tile, ...]
+    """What is given to the detector, one after the other: all of `image`, or parts of a strip that overlap."""
+
+    def parts(self) -> list[ImageU8]:
+        """The picture of each tile; views of `image`."""
+        return [self.image[t.top : t.bottom, t.left : t.right] for t in self.tiles]
+
+    def joined(self, found: Sequence[Quads]) -> Quads:
+        """The boxes of each tile, in its own pixels, as those of `image`; what two tiles saw is one box."""
+        return joined(self.tiles, found)
 
     def in_original(self, boxes: Array) -> Float32:
         """Boxes (K, 4, 2) in pixels of `image`, as (K, 4, 2) float32 in pixels of the original, clipped to it."""
@@ -35,15 +53,18 @@ class TextPage:
 class FitTextPage:
     """Shrink what is too large, enlarge what is too small, and put bars above and below what is very wide.
 
+    A strip, such as a long screenshot, of which shrinking would leave a shorter side below `LEGIBLE_SIDE`, keeps its
+    size, up to half of `max_side` across, and is cut into tiles.
+
     Args:
-        max_side: the longer side is brought down to this, in pixels.
+        max_side: the longer side, or that of a tile, is brought down to this, in pixels.
         min_side: the shorter side is then brought up to this. Resized sides become multiples of 32.
         max_aspect: a picture more than so many times as wide as it is high gets the bars.
 
     Call with (H, W, 3) uint8, BGR, not modified; returns a `TextPage`.
 
     Source: RapidAI/RapidOCR (rapidocr-paddle 1.4.5), main.py `preprocess` and `maybe_add_letterbox`; equal, but that a
-        side is never rounded to 0 (which was an error there).
+        side is never rounded to 0 (which was an error there), and that it knew no tiles.
     """
 
     def __init__(self, max_side: int = 2000, min_side: int = 30, max_aspect: float = 8.0) -> None:
@@ -55,17 +76,26 @@ class FitTextPage:
         require_hwc(image, "FitTextPage")
         height, width = image.shape[:2]
         fitted = image
-        if max(height, width) > self.max_side:
-            fitted = _scaled(fitted, self.max_side / max(height, width))
+        if (ratio := self._ratio(width, height)) < 1:
+            fitted = _scaled(fitted, ratio)
         if (shortest := min(fitted.shape[:2])) < self.min_side:
             fitted = _scaled(fitted, self.min_side / shortest)
         high, wide = fitted.shape[:2]
-        bar = self._bar(wide, high)
+        bar = self._bar(min(wide, self.max_side), high)
         if bar:
             fitted = np.asarray(
                 cv2.copyMakeBorder(fitted, bar, bar, 0, 0, cv2.BORDER_CONSTANT, value=(0, 0, 0)), np.uint8
             )
-        return TextPage(fitted, width, height, width / wide, height / high, bar)
+        tiles = along(wide, fitted.shape[0], self.max_side, OVERLAP)
+        return TextPage(fitted, width, height, width / wide, height / high, bar, tiles)
+
+    def _ratio(self, width: int, height: int) -> float:
+        """By how much the picture is shrunk; 1 or more: not at all."""
+        shorter, longer = sorted((width, height))
+        whole = self.max_side / longer
+        if whole < 1 and shorter * whole < min(LEGIBLE_SIDE, self.max_side / 2):
+            return self.max_side / 2 / shorter
+        return whole
 
     def _bar(self, width: int, height: int) -> int:
         if height > self.min_side and width <= self.max_aspect * height:

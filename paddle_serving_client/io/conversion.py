@@ -53,12 +53,12 @@ def inference_model_to_serving(
         encrypt_conf: not taken: there is one cipher.
         show_proto: print the config and write nothing.
         feed_alias_names: the names callers will use for the inputs, in the program's order, with commas between.
-        fetch_alias_names: likewise for the outputs; those of Paddle 1 and 2 programs are sorted by their real names,
-            as Paddle Serving 0.9 did, others are in the program's order.
+        fetch_alias_names: likewise for the outputs; for Paddle 1 and 2 programs in the order of their real names, as
+            scripts for Paddle Serving 0.9 give them.
         key_file: with encryption, the key; where it is not there, a new key is written to it.
 
     Returns:
-        The real names of the inputs and of the outputs, in the order of the config.
+        The real names of the inputs and of the outputs, in the order of the config, which is the program's.
 
     Raises:
         BadModel: the model is missing, damaged or of a kind that is not read here.
@@ -92,8 +92,7 @@ def convert(
     """As `inference_model_to_serving`, and says what was found."""
     found = source.read(dirname, names, wanted=names)
     logger.info("found in %s: %s", dirname, found)
-    fetches = found.fetches if found.has_ordered_fetches else sorted(found.fetches, key=lambda fetch: fetch.name)
-    spec = checked_spec(found.feeds, fetches, feed_aliases, fetch_aliases)
+    spec = _in_order(found, checked_spec(found.feeds, _as_aliased(found), feed_aliases, fetch_aliases))
     finish(found, spec, server, client, show_proto=show_proto, sealed=sealed)
     return Conversion(found, spec)
 
@@ -118,6 +117,17 @@ def finish(
         with sealed.key() as key:
             folders.write_pair(server, client, files, spec, key)
     logger.info("wrote %s and %s", server, client)
+
+
+def _as_aliased(found: Source) -> Sequence[Variable]:
+    """The outputs in the order in which scripts give aliases."""
+    return found.fetches if found.has_ordered_fetches else sorted(found.fetches, key=lambda fetch: fetch.name)
+
+
+def _in_order(found: Source, spec: ModelSpec) -> ModelSpec:
+    """The outputs in the program's order: that of a detector is boxes first, whatever their names are."""
+    by_name = {fetch.name: fetch for fetch in spec.fetches}
+    return dataclasses.replace(spec, fetches=tuple(by_name[fetch.name] for fetch in found.fetches))
 
 
 def checked_spec(

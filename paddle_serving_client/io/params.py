@@ -8,16 +8,20 @@ per parameter, named after it; later ones hold all records one after the other, 
 import math
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePath
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
+from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.io.foreign import describe_folder
-from paddle_serving_client.io.var_type import bytes_of
+from paddle_serving_client.io.var_type import bytes_of, code_of
 from paddle_serving_client.manifest import open_inside, open_regular
 from paddle_serving_client.wire.proto import framework_pb2 as pb
 
@@ -106,7 +110,8 @@ def _check(stream: BufferedReader, path: Path, parameters: Sequence[Parameter]) 
         where = f"{path}: at parameter {parameter.name!r} ({done + 1} of {len(parameters)})"
         if stream.tell() == size:
             raise BadModel(f"{where}: the file ends; it is cut short or belongs to another model")
-        dims = _skip_record(stream, size, where)
+        dims, _, length = _header(stream, size, where)
+        _skip(stream, length, size, where)
         fixed = -1 not in parameter.dims
         if fixed and math.prod(dims) != math.prod(parameter.dims):
             raise BadModel(
@@ -119,8 +124,29 @@ def _check(stream: BufferedReader, path: Path, parameters: Sequence[Parameter]) 
         )
 
 
-def _skip_record(stream: BufferedReader, size: int, where: str) -> tuple[int, ...]:
-    """Step over one record; gives its dims. Every length is checked against the file's size before it is used."""
+def floats(path: Path) -> Iterator[npt.NDArray[np.floating[Any]]]:
+    """The values of each parameter of a file, in order; those of types that numpy has no float for are left out.
+
+    Raises:
+        BadModel: the file cannot be read.
+    """
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        while stream.tell() < size:
+            where = f"{path}: at byte {stream.tell()}"
+            _, var_type, length = _header(stream, size, where)
+            kind = dtype.numpy_of(code_of(var_type))
+            if kind is not None and kind.kind == "f":
+                yield np.frombuffer(_exactly(stream, length, where), kind)
+            else:
+                _skip(stream, length, size, where)
+
+
+def _header(stream: BufferedReader, size: int, where: str) -> tuple[tuple[int, ...], int, int]:
+    """Of one record: dims, type, and bytes of the values, which come next.
+
+    Every length is checked against the file's size before it is used.
+    """
     version, lod_levels = _U32_U64.unpack(_exactly(stream, _U32_U64.size, where))
     if version != 0 or lod_levels > size:
         raise BadModel(f"{where}: not a Paddle parameter: version {version}, {lod_levels} LoD levels")
@@ -142,8 +168,7 @@ def _skip_record(stream: BufferedReader, size: int, where: str) -> tuple[int, ..
         or any(dim < 0 for dim in desc.dims)
     ):
         raise BadModel(f"{where}: not a Paddle parameter: element type {desc.data_type}, shape {list(desc.dims)[:8]}")
-    _skip(stream, math.prod(desc.dims) * item, size, where)
-    return tuple(desc.dims)
+    return tuple(desc.dims), desc.data_type, math.prod(desc.dims) * item
 
 
 def _exactly(stream: BufferedReader, length: int, where: str) -> bytes:

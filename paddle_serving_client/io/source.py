@@ -42,8 +42,8 @@ class Source:
     files: tuple[ModelFile, ...]
     """The program first."""
     has_ordered_fetches: bool = True
-    """False for the kinds that Paddle Serving 0.9 converted: it wrote the outputs sorted by name, and scripts that give
-    aliases by position rely on it."""
+    """False for the kinds that Paddle Serving 0.9 converted: scripts give it aliases in the order of the outputs'
+    names."""
 
     def __str__(self) -> str:
         parts = [part.name for file in self.files for part in file.parts]

@@ -11,10 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from paddle_serving_app.signature import Arranged, Signature
-from paddle_serving_client.errors import BadInput, Busy, DeadlineExceeded, EngineLost, ServingError, Stopping
+from paddle_serving_client.errors import (
+    BackendFailed,
+    BadInput,
+    Busy,
+    DeadlineExceeded,
+    EngineLost,
+    ServingError,
+    Stopping,
+)
 from paddle_serving_server import recording
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.interface import Reply
+from paddle_serving_server.engine.pace import Pace
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +32,8 @@ TRIES = 2
 _RECONNECT_S = 0.05
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)
 _MESSAGES_AT_ONCE = 8
+_CAREFUL = 0.8
+"""What part of the time left a request may be expected to wait: the next ones may take longer than the last."""
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 
@@ -80,6 +91,7 @@ class Channel:
         self._outbox: deque[tuple[bytes, int | None]] = deque()
         self._flush_is_due = False
         self._next_alarm = math.inf
+        self._pace = Pace()
         self._attached: set[int] = set()
         self._known_forgotten = pool.forgotten
         self._reply_bytes = 0
@@ -120,7 +132,12 @@ class Channel:
         if self._closed:
             raise Stopping("the server is stopping")
         if self._waiting + calls > self._max_waiting:
-            raise Busy(f"{self._max_waiting} requests wait for this model already; try again later")
+            reason = f"{self._max_waiting} requests wait for this model already; try again later"
+            raise Busy(reason, self._pace.expected_s(self._waiting))
+        if self._waiting:
+            self._check_time(deadline)
+        else:
+            self._pace.begin(time.monotonic())
         self._last_id += 1
         number = self._last_id
         pending = _Pending(arranged, tuple(outputs), deadline, self._loop.create_future(), calls)
@@ -132,6 +149,13 @@ class Channel:
         if deadline < self._next_alarm:
             self._set_alarm(deadline)
         return number, pending
+
+    def _check_time(self, deadline: float) -> None:
+        """Refuse what would not be answered in time: it would only keep others from being so."""
+        wait_s = self._pace.expected_s(self._waiting + 1)
+        if wait_s > _CAREFUL * (deadline - time.monotonic()):
+            reason = f"requests for this model wait for about {wait_s:.3g} s now"
+            raise Busy(f"{reason}: this one would not be answered in time; try again later", wait_s)
 
     async def close(self) -> None:
         """Close the line; requests still out fail."""
@@ -164,6 +188,14 @@ class Channel:
         segments.write(pending.segment.memory, arrays, pending.offsets)
 
     def _submit(self, number: int, pending: _Pending) -> None:
+        """Hand a request to the engine; one that cannot be put in words fails, and nothing of it stays."""
+        try:
+            self._hand_over(number, pending)
+        except Exception as exc:
+            self._remove(number)
+            self._give_up(pending, exc)
+
+    def _hand_over(self, number: int, pending: _Pending) -> None:
         if not any(p.tries for p in self._pending.values()):
             self._last_heard = time.monotonic()  # it had nothing to answer until now
         pending.tries += 1
@@ -186,10 +218,7 @@ class Channel:
             arranged.lods,
         )
         if len(packet) > messages.MAX_MESSAGE_BYTES:
-            self._remove(number)
-            self._release(pending)
-            self._fail(pending, BadInput("the sequence offsets (LoD) of this request are too many"))
-            return
+            raise BadInput("the sequence offsets (LoD) of this request are too many")
         self._send(packet, None)
 
     def _send(self, message: bytes, fd: int | None) -> None:
@@ -242,24 +271,35 @@ class Channel:
                 self._lost()
                 return
             fds = [int.from_bytes(data[:4], "little") for _, _, data in ancillary]
-            for message in messages.unbundle(packet):
-                self._take_answer(message, fds)
+            try:
+                for message in messages.unbundle(packet):
+                    self._take_answer(message, fds)
+            except Exception:  # what else is in it is lost: whatever is out is asked again
+                logger.exception("a packet of %s cannot be read", self._title)
+                self._lost()
+                return
 
     def _take_answer(self, packet: bytes, fds: list[int]) -> None:
         self._last_heard = time.monotonic()
         kind, number = messages.kind_and_id(packet)
         if kind == messages.HELLO:
             self.signature, self.backend_name, self.plan = messages.read_hello(packet)
+            self._pace.begin(self._last_heard)
             self._resubmit()
             return
         pending = self._remove(number)
-        if kind == messages.DONE:
-            reply = self._read_reply(messages.read_done(packet), pending, fds)
-            if not pending.future.done():
-                pending.future.set_result(reply)
-        else:
-            self._fail(pending, messages.read_failed(packet))
-        self._release(pending)
+        if not pending.future.done():
+            self._pace.answered(self._last_heard, pending.calls)
+        try:
+            if kind == messages.DONE:
+                reply = self._read_reply(messages.read_done(packet), pending, fds)
+                if not pending.future.done():
+                    pending.future.set_result(reply)
+            else:
+                self._fail(pending, messages.read_failed(packet))
+            self._release(pending)
+        except Exception as exc:  # a reply that cannot be read is an answer too
+            self._give_up(pending, exc)
         if pending.tries > 1:
             self._try_next_suspect()
 
@@ -303,6 +343,15 @@ class Channel:
         for number in [number for number in self._attached if not self._pool.has(number)]:
             self._attached.discard(number)
             self._send(messages.detach(number), None)
+
+    def _give_up(self, pending: _Pending, exc: Exception) -> None:
+        """No answer will come for a request that is removed."""
+        if not isinstance(exc, ServingError):
+            logger.error("a request to %s failed", self._title, exc_info=exc)
+            exc = BackendFailed(f"the answer of {self._title} could not be handed on ({type(exc).__name__})")
+        self._fail(pending, exc)
+        with contextlib.suppress(OSError):
+            self._release(pending)
 
     def _fail(self, pending: _Pending, error: ServingError) -> None:
         if not pending.future.done():

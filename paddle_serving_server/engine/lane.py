@@ -143,6 +143,8 @@ class Lane:
             rows = {array.shape[0] for array in arranged.arrays}
             if arranged.lods or len(rows) != 1 or max(rows) > self._max_rows:
                 return None
+            if any(array.size == 0 for array in arranged.arrays):  # of nothing nobody can tell how many rows it is
+                return None
             if len(self._kinds) >= _MAX_KINDS:
                 self._kinds.clear()
             known = self._kinds[key] = Kind(self, self.signature, arranged.arrays, outputs, rows.pop())
@@ -170,9 +172,9 @@ class Lane:
         for kind in due:
             # An engine that was started again says the same in other words: an equal signature.
             if not self.is_open or (kind.signature is not self.signature and kind.signature != self.signature):
-                for caller in kind.callers:
-                    caller.again()
-                kind.callers, kind.values = [], []
+                callers, kind.callers, kind.values = kind.callers, [], []
+                for caller in callers:
+                    _again(caller)
             while kind.callers:
                 self._run(kind, *kind.take(max(1, self._max_rows // kind.rows)))
 
@@ -180,7 +182,7 @@ class Lane:
         started, count = time.monotonic(), len(callers)
         try:
             future = self._live.begin(arranged, kind.outputs, kind.deadline, count)
-        except ServingError as exc:
+        except Exception as exc:
             self._give_back(callers, exc)
             return
         self._engine.count_entered(count)
@@ -203,10 +205,13 @@ class Lane:
         if isinstance(error, _OF_ALL) or (len(callers) == 1 and isinstance(error, ServingError)):
             self._engine.count_failure(error, len(callers))
             for caller in callers:
-                caller.failed(error)
+                try:
+                    caller.failed(error)
+                except Exception:  # one caller's trouble is not that of the others
+                    logger.exception("a refusal could not be written")
         else:
             for caller in callers:
-                caller.again()
+                _again(caller)
 
     def _hand_out(self, callers: list[Caller], reply: Reply, rows: int) -> None:
         for at, caller in zip(range(0, rows * len(callers), rows), callers, strict=True):
@@ -215,4 +220,11 @@ class Lane:
                 caller.answered(arrays, reply)
             except Exception:  # one caller's trouble is not that of the others
                 logger.exception("an answer could not be written")
-                caller.again()
+                _again(caller)
+
+
+def _again(caller: Caller) -> None:
+    try:
+        caller.again()
+    except Exception:
+        logger.exception("a call could not be answered in the ordinary way")

@@ -26,7 +26,7 @@ import numpy as np
 
 from paddle_serving_app.signature import Input, Output, Signature
 from paddle_serving_client import dtype, errors
-from paddle_serving_client.errors import ServingError
+from paddle_serving_client.errors import BackendFailed, ServingError
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server.engine import batch
 
@@ -50,6 +50,7 @@ _FAILED = struct.Struct("<BQB")  # kind, id, class
 _TENSOR = struct.Struct("<bBBQ")  # elem_type, axes, LoD levels, offset
 Timing: TypeAlias = tuple[float, float, float, int]
 """Milliseconds in the queue, of joining and splitting, of the whole run; rows of the batch."""
+_MOST_AXES = 255
 _REMEMBERED = 256
 """Layouts that are remembered; then it begins anew."""
 
@@ -192,7 +193,11 @@ def done(
     offsets: Sequence[int],
     lods: Mapping[int, Lod],
 ) -> bytes:
-    """A DONE packet; with `segment` = INLINE the values are appended."""
+    """A DONE packet; with `segment` = INLINE the values are appended.
+
+    Raises:
+        BackendFailed: an output is of a type that has no code, or has more axes than the packet can say.
+    """
     layout = _written_layout(arrays, offsets, lods)
     head = _DONE.pack(DONE, number, segment, size, *timing, len(arrays), len(layout))
     return b"".join((head, layout, _values(arrays, offsets) if segment == INLINE else b""))
@@ -276,7 +281,10 @@ def _layout_bytes(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping
     parts = []
     for k, (array, offset) in enumerate(zip(arrays, offsets, strict=True)):
         lod = lods.get(k, ())
-        parts.append(_TENSOR.pack(dtype.code_of(array.dtype), array.ndim, len(lod), offset))
+        code = dtype.code_of(array.dtype)
+        if code == dtype.UNKNOWN or array.ndim > _MOST_AXES:
+            raise BackendFailed(f"tensor {k} is {array.dtype.name} of {array.ndim} axes, which cannot be handed on")
+        parts.append(_TENSOR.pack(code, array.ndim, len(lod), offset))
         parts.append(struct.pack(f"<{array.ndim}q", *array.shape))
         parts += (struct.pack(f"<I{len(level)}q", len(level), *level) for level in lod)
     return b"".join(parts)

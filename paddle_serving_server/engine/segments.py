@@ -180,10 +180,11 @@ class SegmentPool:
             self._forget(self._free.pop())
         if self._total + rounded > self._max_bytes:
             raise Busy(f"requests in work fill the {self._max_bytes >> 20} MiB of shared memory; try again later")
+        segment = create(self._made + 1, rounded)
         self._made += 1
         self._alive.add(self._made)
         self._total += rounded
-        return create(self._made, rounded)
+        return segment
 
     def _collect(self) -> None:
         while self._returned:

@@ -248,9 +248,9 @@ class Worker:
             outputs = self._model.run(joined)
             model_ms = (time.monotonic() - asked) * 1000
             parts = batch.split(outputs.arrays, [job.feed.rows for job in jobs])
-        except BackendFailed as exc:
+        except Exception as exc:
             if len(jobs) == 1:
-                jobs[0].front.send(messages.failed(jobs[0].run.id, exc))
+                self._fail(jobs[0], exc)
                 return
             parts = None  # one of them may be the cause: each gets its own run and its own answer
         if parts is None:
@@ -263,7 +263,17 @@ class Worker:
             wanted = [arrays[k] for k in job.run.outputs]
             lods = {at: outputs.lods[k] for at, k in enumerate(job.run.outputs) if k in outputs.lods}
             timing = ((started - job.run.sent) * 1000, run_ms - model_ms, run_ms, rows)
-            self._answer(job, wanted, lods, timing)
+            try:
+                self._answer(job, wanted, lods, timing)
+            except Exception as exc:
+                self._fail(job, exc)
+
+    def _fail(self, job: _Job, exc: Exception) -> None:
+        """There is no answer to a request: say so, whatever the reason."""
+        if not isinstance(exc, ServingError):
+            logger.error("a request failed", exc_info=exc)
+            exc = BackendFailed(f"the engine failed ({type(exc).__name__}); see the log")
+        job.front.send(messages.failed(job.run.id, exc))
 
     def _answer(self, job: _Job, arrays: list[Array], lods: dict[int, Lod], timing: messages.Timing) -> None:
         offsets, end = segments.layout(arrays)
@@ -280,7 +290,12 @@ class Worker:
             enclosed = segments.create(0, end)
             segments.write(enclosed.memory, arrays, offsets)
             fd = enclosed.fd
-        job.front.send(messages.done(job.run.id, where, size, timing, arrays, offsets, lods), fd)
+        try:
+            job.front.send(messages.done(job.run.id, where, size, timing, arrays, offsets, lods), fd)
+        except Exception:
+            if fd is not None:
+                os.close(fd)
+            raise
 
 
 def joins_rows(model: Model) -> bool:

@@ -115,11 +115,11 @@ class TextLines:
         """See `interface.Engine.run`."""
         started = time.monotonic()
         text = arranged.arrays[0].tobytes()
-        picture, x = await self._threads.run(partial(self._opened, text))
+        picture, x = await self._threads.run(partial(self._opened, text), deadline)
         detector = self._engine.signature
         feed = detector.arrange({detector.inputs[0].alias: x})
         reply = await self._engine.run(feed, (0,), deadline)
-        lines = await self._threads.run(partial(self._lines_of, picture, reply.arrays[0]))
+        lines = await self._threads.run(partial(self._lines_of, picture, reply.arrays[0]), deadline, is_begun=True)
         # Reading the picture and cutting out the lines count as running the model.
         run_ms = (time.monotonic() - started) * 1000 - reply.queue_ms
         return Reply(tuple(lines for _ in outputs), {}, reply.queue_ms, run_ms, batch_ms=reply.batch_ms, sent=started)

@@ -50,5 +50,8 @@ class OpFailed(BackendFailed):
 
 def raised(log_id: int, message: object, class_name: str, function: str) -> str:
     """What was raised in user code, in the words that callers of Paddle Serving know."""
-    text = str(message).replace("'", "")
+    try:
+        text = str(message).replace("'", "")
+    except Exception:
+        text = type(message).__name__
     return f"Log_id: {log_id}  Raise_msg: {text}  ClassName: {class_name}  FunctionName: {function}"

@@ -114,14 +114,8 @@ class Pipeline:
             raise BadConfig("is_thread_op: False needs the service to be in a file")
         for op in self.graph.ops:
             settings = self._settings[op.name]
-            runners: list[Runner] = []
-            for number in range(settings.concurrency):
-                model = self._model(op, settings, engines, loop)
-                if origin is None or self.config.is_thread_op:
-                    runners.append(ThreadRunner(op, number, settings, model))
-                else:
-                    runners.append(ProcessRunner(origin, self._name, op.name, number, model))
-            self._workers[op.name] = Workers(op, settings, runners, self.config.channel_size, loop)
+            make_runner = partial(self._runner, op, engines, origin, loop)
+            self._workers[op.name] = Workers(op, settings, make_runner, self.config.channel_size, threads, loop)
         self.graph.request.init_op()
         self.graph.response.init_op()
         for workers in self._workers.values():
@@ -131,6 +125,30 @@ class Pipeline:
         if interval_s >= 1:
             fronts = self.config.worker_num if self.config.build_dag_each_worker else 1
             self._tracer = Tracer(self.graph, self._workers, interval_s, fronts)
+
+    @property
+    def worker_count(self) -> int:
+        """Workers of all ops."""
+        return sum(settings.concurrency for settings in self._settings.values())
+
+    def expected_s(self) -> tuple[float, float]:
+        """How long one more request would wait for workers, and the ops then take, in seconds."""
+        workers = self._workers.values()
+        return sum(w.wait_s for w in workers), sum(w.took.s for w in workers)
+
+    def _runner(
+        self,
+        op: Op,
+        engines: Mapping[str, Engine],
+        origin: Origin | None,
+        loop: asyncio.AbstractEventLoop,
+        number: int,
+    ) -> Runner:
+        settings = self._settings[op.name]
+        model = self._model(op, settings, engines, loop)
+        if origin is None or self.config.is_thread_op:
+            return ThreadRunner(op, number, settings, model)
+        return ProcessRunner(origin, self._name, op.name, number, model)
 
     def _model(
         self, op: Op, settings: OpConfig, engines: Mapping[str, Engine], loop: asyncio.AbstractEventLoop
@@ -174,12 +192,12 @@ class Pipeline:
     ) -> PipelineResponse:
         """Answer a call; its stages are added to `stages`."""
         began = _now()
-        data, log_id = await self._unpacked(call)
+        data, log_id = await self._unpacked(call, deadline)
         unpacked = _now()
         passage = _Passage(data_id, log_id, deadline)
         result = await self._attempts(data, passage)
         packing = _now()
-        answer = await self._packed(result)
+        answer = await self._packed(result, deadline)
         ends = (began, unpacked), (packing, _now())
         steps = {name: (passage.arrivals[name], outcome.times) for name, outcome in passage.outcomes.items()}
         stages += stages_of(steps, *ends)
@@ -258,11 +276,11 @@ class Pipeline:
             log_id=passage.log_id,
         )
 
-    async def _unpacked(self, call: PipelineRequest) -> tuple[dict[str, Any], int]:
+    async def _unpacked(self, call: PipelineRequest, deadline: float) -> tuple[dict[str, Any], int]:
         if not self._unpacks_itself:
             return dict(call.feed()), call.log_id
         message = pipeline_service_pb2.Request.FromString(wire.encode_request(call))
-        unpacked = await self._user_code(self.graph.request.unpack_request_package, message, call.log_id)
+        unpacked = await self._user_code(self.graph.request.unpack_request_package, message, call.log_id, deadline)
         data, log_id, code, info = unpacked
         if code is not None and code != 0:
             raise OpFailed(code, str(info))
@@ -270,26 +288,30 @@ class Pipeline:
             raise OpFailed(ChannelDataErrcode.TYPE_ERROR, f"unpack_request_package gave a {type(data).__name__}")
         return data, int(log_id or 0)
 
-    async def _packed(self, result: ChannelData) -> PipelineResponse:
+    async def _packed(self, result: ChannelData, deadline: float) -> PipelineResponse:
         pack = self.graph.response.pack_response_package
         if self._packs_itself:
-            answer = await self._user_code(pack, result, result.log_id)
+            answer = await self._user_code(pack, result, result.log_id, deadline)
         elif result.error_code:
             raise OpFailed(result.error_code, result.error_info)
         elif any(getattr(value, "size", 0) > _LARGE for value in (result.data or {}).values()):
             assert self._threads is not None
-            answer = await self._threads.run(partial(pack, result))
+            answer = await self._threads.run(partial(pack, result), deadline, is_begun=True)
         else:
             answer = pack(result)
-        if isinstance(answer, PipelineResponse):
-            return answer
-        return wire.decode_response(answer.SerializeToString())
+        if not isinstance(answer, PipelineResponse):
+            return wire.decode_response(answer.SerializeToString())
+        for name, value in zip(answer.key, answer.value, strict=False):
+            if not _is_unicode(name) or not _is_unicode(value):
+                text = f"the text of {name[:64]!r} has half a surrogate pair, which is no Unicode"
+                raise OpFailed(ChannelDataErrcode.TYPE_ERROR, text)
+        return answer
 
-    async def _user_code(self, method: Any, argument: object, log_id: int) -> Any:
+    async def _user_code(self, method: Any, argument: object, log_id: int, deadline: float) -> Any:
         try:
             assert self._threads is not None
-            return await self._threads.run(partial(method, argument))
-        except OpFailed:
+            return await self._threads.run(partial(method, argument), deadline, title=f"{method.__name__}")
+        except ServingError:
             raise
         except Exception as exc:
             logger.exception("%s failed, log_id=%d", method.__name__, log_id)
@@ -310,6 +332,14 @@ class Pipeline:
                 if len(times) >= 2 * k + 2:
                     steps.append((f"{step}#[{name}|{passage.data_id}]", (times[2 * k], times[2 * k + 1])))
         return lines + head + _spans(steps) + "\n"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _spans(spans: Any) -> str:

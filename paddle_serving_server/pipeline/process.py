@@ -99,6 +99,21 @@ class ProcessRunner:
             raise EngineLost(f"its process ended ({reason or ended}); a new one is started") from exc
         return [Outcome(data, error, info, jumps, tuple(times)) for data, error, info, jumps, times in said["done"]]
 
+    @property
+    def is_stuck(self) -> bool:
+        """See `workers.Runner.is_stuck`: a process that hangs is ended, and another takes its place."""
+        return False
+
+    @property
+    def keeps_time(self) -> bool:
+        """See `workers.Runner.keeps_time`."""
+        return True
+
+    def close(self) -> None:
+        """See `workers.Runner.close`."""
+        if self._process is not None:
+            self._ended()
+
     def _ask(self, feed: dict[str, Any], log_id: int) -> dict[str, Any]:
         assert self._model is not None
         try:

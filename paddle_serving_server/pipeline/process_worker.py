@@ -11,22 +11,25 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from paddle_serving_client.errors import BadConfig, DeadlineExceeded, ServingError
-from paddle_serving_server import hosting, log
+from paddle_serving_server import forks, hosting, log
 from paddle_serving_server.pipeline import values
 from paddle_serving_server.pipeline.error_catch import ChannelDataErrcode, OpFailed
 from paddle_serving_server.pipeline.process import receive, send, send_raw
-from paddle_serving_server.pipeline.step import Job, Outcome, run_batch
+from paddle_serving_server.pipeline.step import Job, Outcome, is_full, run_batch
 
 logger = logging.getLogger(__name__)
+
+EXIT_STUCK: Final = 75
 
 
 def main(fd: int) -> None:
     """Serve until the front closes the line."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they reach the whole group; the front decides
         signal.signal(number, signal.SIG_IGN)
+    forks.take_from_children(())
     line = socket.socket(fileno=fd)
     threading.Thread(target=_end_with, args=(line,), daemon=True).start()
     told = receive(line)
@@ -47,14 +50,18 @@ def main(fd: int) -> None:
         op.concurrency_idx = told["number"]
         op.use_model(model if told["has_model"] else None)
         op.init_op()
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:
         logger.exception("the op cannot be made")
         send(line, {"failed": str(exc) if isinstance(exc, ServingError) else f"{type(exc).__name__}: {exc}"})
         return
     send(line, {"ready": True})
+    left: list[threading.Thread] = []
     while True:
         jobs = [Job(*job) for job in receive(line)["run"]]
-        send_raw(line, _encoded(run_batch(op, settings, jobs)))
+        send_raw(line, _encoded(run_batch(op, settings, jobs, left)))
+        if is_full(left):
+            logger.error("%d calls of process hang; another process takes this place", len(left))
+            os._exit(EXIT_STUCK)
 
 
 def _end_with(line: socket.socket) -> None:

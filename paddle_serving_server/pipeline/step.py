@@ -15,15 +15,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from paddle_serving_client.errors import DeadlineExceeded, ServingError
+from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError
 from paddle_serving_server.pipeline import merge
 from paddle_serving_server.pipeline.config import OpConfig
 from paddle_serving_server.pipeline.error_catch import ChannelDataErrcode, CustomException, OpFailed, raised
 from paddle_serving_server.pipeline.op import Op, positional
 
 logger = logging.getLogger(__name__)
+
+_MOST_LEFT: Final = 8
+"""Calls of `process` that one worker may leave behind because they take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +62,30 @@ class _Run:
     times: list[int] | None = None
 
 
-def run_batch(op: Op, config: OpConfig, jobs: Sequence[Job]) -> list[Outcome]:
-    """Take requests through an op; each gets its own outcome, whatever happens to the others."""
+def run_batch(op: Op, config: OpConfig, jobs: Sequence[Job], left: list[threading.Thread]) -> list[Outcome]:
+    """Take requests through an op; each gets its own outcome, whatever happens to the others.
+
+    Threads of a `process` that took longer than the op may are added to `left`; see `is_full`.
+    """
     runs = [_Run(job, times=[]) for job in jobs]
     for run in runs:
         _timed(run, _preprocess, op)
     waiting = [run for run in runs if run.failure is None and not run.skips]
     began = _now()
     for group in _groups(waiting, config):
-        _process_group(op, config, group)
+        _process_group(op, config, group, left)
     for run in runs:
         assert run.times is not None
         run.times += (began, _now())
         if run.failure is None:
             _timed(run, _postprocess, op)
     return [_outcome(op, run) for run in runs]
+
+
+def is_full(left: list[threading.Thread]) -> bool:
+    """Whether so many threads are left behind that no more may be; forgets those that have ended."""
+    left[:] = [thread for thread in left if thread.is_alive()]
+    return len(left) >= _MOST_LEFT
 
 
 def _outcome(op: Op, run: _Run) -> Outcome:
@@ -84,7 +96,7 @@ def _outcome(op: Op, run: _Run) -> Outcome:
     if op.jump_to_ops:
         try:
             jumps = bool(op.check_jumping(run.data))
-        except Exception as exc:
+        except BaseException as exc:
             failure = _failure(op, run.job.log_id, "check_jumping", exc)
             return Outcome(None, failure.number, str(failure), times=times)
     return Outcome(run.data, jumps=jumps, times=times)
@@ -97,7 +109,7 @@ def _timed(run: _Run, step: Callable[[Op, _Run], None], op: Op) -> None:
         step(op, run)
     except OpFailed as exc:
         run.failure = exc
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:  # whatever user code raises ends its request and nothing else
         run.failure = _failure(op, run.job.log_id, step.__name__.removeprefix("_"), exc)
     run.times += (began, _now())
 
@@ -145,12 +157,12 @@ def _groups(runs: Sequence[_Run], config: OpConfig) -> list[list[_Run]]:
     return list(by_kind.values())
 
 
-def _process_group(op: Op, config: OpConfig, group: Sequence[_Run]) -> None:
+def _process_group(op: Op, config: OpConfig, group: Sequence[_Run], left: list[threading.Thread]) -> None:
     """Process feeds together; where that fails or cannot be cut apart, one by one."""
     if len(group) > 1:
         feeds = [run.data for run in group]
         try:
-            result = _process(op, config, merge.join(feeds), group[0].job)
+            result = _process(op, config, merge.join(feeds), group[0].job, left)
             parts = merge.split(result, feeds) if isinstance(result, dict) else None
         except OpFailed as exc:
             if exc.number == ChannelDataErrcode.TIMEOUT:
@@ -166,18 +178,18 @@ def _process_group(op: Op, config: OpConfig, group: Sequence[_Run]) -> None:
     for run in group:
         try:
             if isinstance(run.data, list):
-                run.data = [_process(op, config, feed, run.job) for feed in run.data]
+                run.data = [_process(op, config, feed, run.job, left) for feed in run.data]
             else:
-                run.data = _process(op, config, run.data, run.job)
+                run.data = _process(op, config, run.data, run.job, left)
         except OpFailed as exc:
             run.failure = exc
 
 
-def _process(op: Op, config: OpConfig, feed: dict[str, Any], job: Job) -> Any:
+def _process(op: Op, config: OpConfig, feed: dict[str, Any], job: Job, left: list[threading.Thread]) -> Any:
     """One call of `process`, again when it takes too long."""
     for attempt in range(1, config.retry + 1):
         try:
-            returned = _in_time(op, config, feed, job)
+            returned = _in_time(op, config, feed, job, left)
             break
         except DeadlineExceeded as exc:
             if attempt == config.retry:
@@ -186,7 +198,7 @@ def _process(op: Op, config: OpConfig, feed: dict[str, Any], job: Job) -> Any:
             logger.warning("op %s: process took too long; it is tried again", op.name)
         except OpFailed:
             raise
-        except (Exception, SystemExit) as exc:
+        except BaseException as exc:
             raise _failure(op, job.log_id, "process", exc) from exc
     if not isinstance(returned, tuple):
         return returned
@@ -199,12 +211,14 @@ def _process(op: Op, config: OpConfig, feed: dict[str, Any], job: Job) -> Any:
     return result
 
 
-def _in_time(op: Op, config: OpConfig, feed: dict[str, Any], job: Job) -> Any:
+def _in_time(op: Op, config: OpConfig, feed: dict[str, Any], job: Job, left: list[threading.Thread]) -> Any:
     """Call `process`; one of a user's own is left behind when it takes longer than the op may."""
     arguments: tuple[Any, ...] = ([feed], job.data_id)
     arguments = arguments[: max(1, min(2, positional(op.process)))]
     if not config.timeout_s or type(op).process is Op.process:  # the model keeps the time itself
         return op.process(*arguments)
+    if is_full(left):
+        raise Busy(f"op {op.name!r}: {len(left)} calls of process hang; try again later")
     answers: list[Any] = []
     errors: list[BaseException] = []
 
@@ -220,6 +234,7 @@ def _in_time(op: Op, config: OpConfig, feed: dict[str, Any], job: Job) -> Any:
     if errors:
         raise errors[0]
     if not answers:
+        left.append(thread)
         raise DeadlineExceeded(f"longer than {config.timeout_s * 1000:g} ms")
     return answers[0]
 
@@ -248,7 +263,7 @@ def _failure(op: Op, log_id: int, function: str, exc: BaseException) -> OpFailed
     if isinstance(exc, ServingError):
         return OpFailed(getattr(exc, "number", int(exc.err_no)), f"op {op.name!r}: {exc}")
     logger.error("%s of op %s failed, log_id=%d", function, op.name, log_id, exc_info=exc)
-    message = f"called sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else exc
+    message = exc if isinstance(exc, Exception) else f"raised {exc!r}"
     return OpFailed(ChannelDataErrcode.UNKNOW, _said(op, log_id, message, function))
 
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 from paddle_serving_client import errors
-from paddle_serving_client.errors import BadPacket, ErrNo, ServingError, TooLarge
+from paddle_serving_client.errors import BadPacket, ServingError, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import Compression, RpcError
-from paddle_serving_server import general_model, recording
+from paddle_serving_server import faults, general_model, recording
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.compression import gzipped
 from paddle_serving_server.config import Limits
@@ -138,40 +138,33 @@ class BrpcStream:
 
     async def _answer(self, frame: brpc.Frame) -> None:
         meta = frame.meta
-        meter, service, size = self._catalogue.meter, self._catalogue.tensor_service.name, len(frame.payload)
         started = time.monotonic()
         await self._flow.writable()
         try:
             check_names(meta.request.service_name, meta.request.method_name)
             payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
-            answer = await general_model.answer(self._catalogue, payload, time.monotonic() + self._limits.request_s)
+            answer = await general_model.answer(self._catalogue, payload, started + self._limits.request_s)
             compression = Compression.NONE
             # The original always compressed; that costs more than it saves unless a caller shows that bytes are dear.
             if meta.compress_type and (packed := await gzipped(answer)) is not None:
                 answer, compression = packed, Compression.GZIP
-        except ServingError as exc:
+            self.write(frame, answer, started, compression)
+        except BaseException as exc:
             self.refuse(frame, exc)
-            return
-        except Exception:
-            logger.exception("failed log_id=%d", meta.request.log_id)
-            meter.failed(service, "brpc", ErrNo.UNKNOWN, size)
-            self._send_error(meta.correlation_id, ServingError("internal error"))
-            return
-        self.write(frame, answer, started, compression)
 
-    def refuse(self, frame: brpc.Frame, error: ServingError) -> None:
+    def refuse(self, frame: brpc.Frame, raised: BaseException) -> None:
         """Answer a call with an error."""
-        logger.info("refused log_id=%d: %s", frame.meta.request.log_id, error)
+        error = faults.as_error(raised, f"log_id={frame.meta.request.log_id}")
         self._catalogue.meter.failed(self._catalogue.tensor_service.name, "brpc", error, len(frame.payload))
         self._send_error(frame.meta.correlation_id, error)
 
     def write(self, frame: brpc.Frame, answer: bytes, started: float, compression: int = Compression.NONE) -> None:
         """Answer a call; `started` is when it was there, on the clock of `time.monotonic`."""
-        meta, meter, service = frame.meta, self._catalogue.meter, self._catalogue.tensor_service.name
+        meter, service = self._catalogue.meter, self._catalogue.tensor_service.name
+        head = brpc.response_head(frame.meta.correlation_id, len(answer), compression)
         meter.answered(service, "brpc", started, len(frame.payload), len(answer))
         if self.transport.is_closing():
             return
-        head = brpc.response_head(meta.correlation_id, len(answer), compression)
         if len(answer) <= _JOINED_BYTES:
             write_soon(self.transport, head + answer)  # one call of the system, one packet
         else:

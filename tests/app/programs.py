@@ -12,6 +12,8 @@ from paddle_serving_client.io import conversion
 from tests import models
 
 Form = Literal["pdmodel", "json"]
+Nodes = Sequence[tuple[str, Sequence[str], Sequence[str], Mapping[str, Any]]]
+"""Operator, inputs, outputs, attributes."""
 FLOAT, UINT16, INT64, FLOAT64, BFLOAT16 = 1, 4, 7, 11, 16
 """Types as ONNX numbers them."""
 
@@ -44,7 +46,7 @@ def onnx_model(
     folder: Path,
     inputs: Mapping[str, tuple[Sequence[int | None], int]],
     outputs: Mapping[str, tuple[Sequence[int | None], int]],
-    nodes: Sequence[tuple[str, Sequence[str], Sequence[str], Mapping[str, Any]]],
+    nodes: Nodes,
     constants: Mapping[str, npt.NDArray[Any] | np.generic],
 ) -> Path:
     """A served folder of an ONNX model: types are ONNX's numbers, nodes are (operator, inputs, outputs, attributes)."""

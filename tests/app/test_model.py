@@ -10,18 +10,19 @@ from typing import Protocol
 import numpy as np
 import pytest
 
-from paddle_serving_app import backends
+from paddle_serving_app import backends, weights
 from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client import manifest, model_config, plugins
-from paddle_serving_client.errors import BackendFailed, BadConfig, BadModel, MissingLibrary
+from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_client.model_config import ModelSpec, Variable
 from tests import models
 from tests.app.conftest import Folder
+from tests.app.programs import FLOAT, INT64, Nodes, onnx_model
 
 
 class Fake:
@@ -197,6 +198,30 @@ class TestWarmUp:
             fake_load(spec_of([var("a")], [var("p")]), fake)
         assert fake.closed == 1
 
+    def test_numbers_outside_of_what_a_model_is_made_for(
+        self, fake_load: FakeLoad, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """log(x - 1) of numbers from 0 to 1 is none; of others it is."""
+
+        def run(arrays: Sequence[Array], lods: Mapping[int, Lod]) -> Outputs:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return Outputs((np.log(arrays[0] - 1),), {})
+
+        wide = (-1, 99)
+        fake = Fake([tensor("a", wide)], [tensor("p", wide)])
+        fake.run = run  # type: ignore[method-assign]
+        fake_load(spec_of([var("a", shape=(99,))], [var("p")]), fake)
+        assert "not finite with each made-up input" in caplog.text
+
+    @pytest.mark.parametrize("form", ["pdmodel", "json", "onnx"])
+    def test_weights_that_hold_nan_are_found(self, tmp_path: Path, form: models.Form) -> None:
+        if form == "onnx":
+            pytest.importorskip("paddle2onnx")
+        assert weights.with_nan(models.uci(tmp_path / "good", form)) is None
+        values = models.UCI_W.copy()
+        values[3] = np.nan
+        assert weights.with_nan(models.uci(tmp_path / "bad", form, weights=values)) is not None
+
     def test_batches_of_the_plan_are_tried(self, fake_load: FakeLoad) -> None:
         fake = Fake([tensor("a")], [tensor("p")])
         fake.refused = {(3, 2)}  # whoever sends such a batch is told
@@ -226,6 +251,44 @@ class TestWarmUp:
             np.testing.assert_array_equal(a, b)
             assert (a != c).any()
         assert model.signature.arrange(dict(zip([t.name for t in inputs], one.arrays, strict=True))).arrays
+
+
+class TestNamesAndAxes:
+    """What a library does to a graph is not its callers' business."""
+
+    @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+    def test_an_input_behind_which_a_step_is_dropped(self, tmp_path: Path, backend: str) -> None:
+        pytest.importorskip("onnx")
+        nodes: Nodes = [("Dropout", ["x"], ["kept"], {}), ("Relu", ["kept"], ["y"], {})]
+        shapes = {"x": ((None, 3), FLOAT)}, {"y": ((None, 3), FLOAT)}
+        model = Model.load(onnx_model(tmp_path / "m", *shapes, nodes, {}), ModelOptions(backend=backend))
+        given = model.run(model.signature.arrange({"x": np.array([[1, -2, 3]], np.float32)}))
+        np.testing.assert_array_equal(given.arrays[0], [[1, 0, 3]])
+
+    @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+    def test_a_past_that_is_not_there_yet(self, tmp_path: Path, backend: str) -> None:
+        pytest.importorskip("onnx")
+        nodes: Nodes = [
+            ("Concat", ["past", "x"], ["all"], {"axis": 2}),
+            ("Mul", ["other", "two"], ["twice"], {}),
+            ("ReduceSum", ["all", "two"], ["y"], {"keepdims": 0}),
+        ]
+        inputs = {name: ((None, 2, None), FLOAT) for name in ("x", "past")} | {"other": ((None, None), INT64)}
+        outputs = {"y": ((None, 2), FLOAT), "twice": ((None, None), INT64)}
+        folder = onnx_model(tmp_path / "m", inputs, outputs, nodes, {"two": np.array([2])})
+        if backend == "openvino":  # which would compute `twice` in 32 bits
+            with pytest.raises(BadModel, match="32 bits"):
+                Model.load(folder, ModelOptions(backend=backend))
+            return
+        model = Model.load(folder, ModelOptions(backend=backend))
+        feed = {
+            "x": np.ones((1, 2, 3), np.float32),
+            "past": np.empty((1, 2, 0), np.float32),
+            "other": np.ones((1, 1), int),
+        }
+        np.testing.assert_array_equal(model.run(model.signature.arrange(feed)).arrays[0], [[3, 3]])
+        with pytest.raises(BadInput, match="input 'other' .* axis 1 is empty"):
+            model.signature.arrange({**feed, "other": np.empty((1, 0), int)})
 
 
 class TestRun:

@@ -106,7 +106,7 @@ def test_what_a_loop_counts_up_is_not_small() -> None:
 
 def test_shapes_are_small_in_programs_as_they_are(tmp_path: Path) -> None:
     for form in ("pdmodel", "json"):
-        folder = models.conv(tmp_path / form, form)  # type: ignore[arg-type]
+        folder = models.conv(tmp_path / form, form)
         graph = operators.read(folder)
         whole = {v.name for o in graph.operators for v in o.outputs if v.is_whole}
         assert whole <= graph.small(), form

@@ -35,7 +35,7 @@ def test_made_up_inputs_and_the_outputs_of_the_model(folder: Path) -> None:
 
 def test_inputs_of_ones_own_and_one_that_is_there_is_replaced(folder: Path, tmp_path: Path) -> None:
     write_golden.write(folder)
-    np.savez(tmp_path / "mine.npz", **{"input.x": models.UCI_INPUT[None], "tolerance": np.array(0.01)})
+    np.savez(tmp_path / "mine.npz", **{"input.x": models.UCI_INPUT[None], "tolerance": np.array(0.01)})  # type: ignore[arg-type]  # of numpy: names are free
     write_golden.write(folder, tmp_path / "mine.npz")
     found = golden.read(folder / golden.NAME)
     assert found.tolerance == 0.01
@@ -44,7 +44,7 @@ def test_inputs_of_ones_own_and_one_that_is_there_is_replaced(folder: Path, tmp_
 
 def test_outputs_that_the_model_does_not_give_are_said(folder: Path, tmp_path: Path) -> None:
     named = {"input.x": models.UCI_INPUT[None], "output.price": np.array([[17.0]], np.float32)}
-    np.savez(tmp_path / "mine.npz", **named)
+    np.savez(tmp_path / "mine.npz", **named)  # type: ignore[arg-type]  # of numpy: names are free
     with pytest.raises(BadModel, match=r"expected 17.0, got 18.9"):
         write_golden.write(folder, tmp_path / "mine.npz")
     assert not (folder / golden.NAME).exists()

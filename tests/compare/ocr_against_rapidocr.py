@@ -33,7 +33,7 @@ NEAR = 3.0
 """Corners that differ by less, in pixels of the original, are the same box: its edges are whole pixels of a resized
 picture."""
 
-NARROW = "a long, narrow picture, which we detect at fewer pixels (LimitSideLen.max_pixels)"
+NARROW = "a long, narrow picture, which we detect in tiles (FitTextPage) or at fewer pixels (LimitSideLen.max_pixels)"
 
 ORIGINAL = """
 import json, sys

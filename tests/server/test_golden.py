@@ -12,7 +12,7 @@ from tests.serving import serve
 
 
 def saved(file: Path, bias: float) -> Path:
-    np.savez(file, **{"input.x": np.array([ZEROS], np.float32), "output.price": np.array([[bias]], np.float32)})
+    np.savez(file, **{"input.x": np.array([ZEROS], np.float32), "output.price": np.array([[bias]], np.float32)})  # type: ignore[arg-type]  # of numpy: names are free
     return file
 
 

@@ -79,7 +79,8 @@ def test_another_model_and_a_named_stage(server: Server) -> None:
 @pytest.mark.parametrize(
     ("mode", "status", "err_no", "words"),
     [
-        ("value_error", 400, 5000, "your x is upside down"),
+        ("bad_input", 400, 5000, "your x is upside down"),
+        ("value_error", 500, 9000, "preprocess of service 'scaled' failed (ValueError); see the log"),
         ("key_error", 500, 9000, "preprocess of service 'scaled' failed (KeyError)"),
         ("nothing", 500, 9000, "preprocess must return (feed: dict, fetch: list, is_batch: bool), got NoneType"),
         ("not_json", 500, 9000, "postprocess of service 'scaled' returned what JSON cannot say"),
@@ -89,6 +90,7 @@ def test_what_goes_wrong_is_said(server: Server, mode: str, status: int, err_no:
     got, said, _ = ask(server, [{"x": X, "mode": mode}])
     assert (got, said["err_no"]) == (status, err_no), said
     assert words in said["err_msg"]
+    assert "secret" not in said["err_msg"]
     assert "Traceback" not in said["err_msg"]
     assert ask(server, [{"x": X}])[0] == 200
 
@@ -138,11 +140,58 @@ def test_slow_steps_run_beside_each_other(server: Server) -> None:
     assert time.monotonic() - started < 1.5
 
 
+WITHOUT_MODEL = """
+from paddle_serving_server.web_service import WebService
+
+
+class Pre(WebService):
+    def preprocess(self, feed=[], fetch=[]):
+        return {"n": len(feed), "fetch": fetch}, fetch
+
+
+class Post(WebService):
+    def postprocess(self, feed=[], fetch=[], fetch_map=None):
+        return {"feed": feed, "map": dict(fetch_map)}
+
+
+for made in (Pre, Post):
+    made(name=made.__name__.lower()).run_web_service()
+"""
+
+
+def test_a_service_whose_steps_do_everything_needs_no_model(tmp_path: Path) -> None:
+    (tmp_path / "steps.py").write_text(WITHOUT_MODEL)
+    with serve(tmp_path, "--service", str(tmp_path / "steps.py")) as server:
+        assert ask(server, [{"a": 1}], path="/pre/prediction")[:2] == (200, {"result": {"n": 1, "fetch": ["price"]}})
+        assert ask(server, [{"a": 1}], path="/post/prediction")[1] == {"result": {"feed": [{"a": 1}], "map": {}}}
+        listed = json.loads(HTTP.request("GET", f"{server.url}/services").data)["services"]
+        assert [(s["name"], s["inputs"], s["backend"], s["models"]) for s in listed] == [
+            ("pre", [], "", []),
+            ("post", [], "", []),
+        ]
+        tensor = b'{"tensor":[{"name":"x","elem_type":1,"shape":[1],"float_data":[0]}]}'
+        reply = HTTP.request("POST", f"{server.url}/GeneralModelService/inference", body=tensor)
+        assert (reply.status, b"service 'pre' has no model that takes tensors" in reply.data) == (404, True)
+        for page in ("/status", "/vars", "/", "/connections"):
+            assert HTTP.request("GET", server.url + page).status == 200
+
+
 def test_a_service_file_that_is_wrong_is_explained(tmp_path: Path, uci_folder: Path) -> None:
 
     for text, words in (
         ("print('hello')", "starts no service"),
         ("import nothing_like_it", "nothing_like_it"),
+        ("import sys; sys.exit(0)", "starts no service: it raised SystemExit(0)"),
+        (
+            "from paddle_serving_server.web_service import WebService\nWebService('a').run_web_service()",
+            "service 'a' has no model and no steps of its own: call load_model_config() in its file, or write",
+        ),
+        (
+            "from paddle_serving_server.web_service import WebService\nclass S(WebService):\n"
+            "    def preprocess(self, feed=[], fetch=[]): return {}, []\n"
+            "    def init_service(self): raise KeyboardInterrupt\nS('a').run_web_service()",
+            "init_service of service 'a' raised KeyboardInterrupt",
+        ),
         (
             "from paddle_serving_server.web_service import WebService\nWebService('a').load_model_config('no/such')",
             "no/such",

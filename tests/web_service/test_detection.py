@@ -17,7 +17,10 @@ SIDE = 32
 
 
 def detector(onnx: Any, path: Path) -> None:
-    """One box of class 1: all pixels above 1 of a channel, divided by `scale_factor`; its score is 0.75."""
+    """One box of class 1: all pixels above 1 of a channel, divided by `scale_factor`; its score is 0.75.
+
+    The number of boxes is its first output.
+    """
     make, numbers = onnx.helper, onnx.numpy_helper.from_array
     value = make.make_tensor_value_info
     float32 = onnx.TensorProto.FLOAT
@@ -25,7 +28,8 @@ def detector(onnx: Any, path: Path) -> None:
     rows = columns.transpose(0, 1, 3, 2)
     constants = {
         "columns": columns, "rows": rows, "far": np.array([999], np.float32), "one": np.array([1], np.float32),
-        "head": np.array([[1, 0.75]], np.float32), "x": np.array([1]), "y": np.array([0]), "column": np.array([1, 1]),
+        "head": np.array([[1, 0.75]], np.float32), "how_many": np.array([1], np.int32),
+        "x": np.array([1]), "y": np.array([0]), "column": np.array([1, 1]),
     }  # fmt: skip
     nodes = [
         make.make_node("ReduceMax", ["image"], ["bright"], axes=[1], keepdims=1),
@@ -47,12 +51,13 @@ def detector(onnx: Any, path: Path) -> None:
             nodes.append(make.make_node("Div", [f"{name}_{end}_column", f"scale_{name}"], [f"{name}_{end}_box"]))
     parts = ["head", "x_first_box", "y_first_box", "x_last_box", "y_last_box"]
     nodes.append(make.make_node("Concat", parts, ["boxes"], axis=1))
+    nodes.append(make.make_node("Identity", ["how_many"], ["boxes_num"]))
     inputs = [value("image", float32, ["n", 3, SIDE, SIDE]), value("scale_factor", float32, ["n", 2])]
     graph = make.make_graph(
         nodes,
         "g",
         inputs,
-        [value("boxes", float32, ["k", 6])],
+        [value("boxes_num", onnx.TensorProto.INT32, [1]), value("boxes", float32, ["k", 6])],
         [numbers(np.ascontiguousarray(v), k) for k, v in constants.items()],
     )
     onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 13)], ir_version=8), str(path))

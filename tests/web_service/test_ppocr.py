@@ -2,14 +2,14 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from tests.serving import HTTP, ROOT, Server, serve
 
@@ -48,8 +48,8 @@ def read(server: Server, body: bytes) -> tuple[list[Any], list[str], list[float]
     answer = post(server, body)
     assert answer.status == 200, answer.data
     result = answer.json()["result"]
-    assert list(result) == ["boxes", "texts", "scores"]
-    (boxes,), (texts,), (scores,) = result.values()
+    assert list(result) == ["boxes", "texts", "scores", "unread"]
+    (boxes,), (texts,), (scores,), _ = result.values()
     assert len(boxes) == len(texts) == len(scores)
     assert all(0.5 <= score <= 1 for score in scores)
     return boxes, texts, scores
@@ -81,6 +81,64 @@ def test_reads(server: Server, name: str, expected: list[str]) -> None:
         assert corners.shape == (4, 2)
         assert corners.min() >= 0
         assert (corners <= [picture.shape[1], picture.shape[0]]).all()
+
+
+def written(size: tuple[int, int], lines: dict[tuple[int, int], str], letters: int = 36) -> Image.Image:
+    """A white sheet with lines of black text at these places."""
+    sheet = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(sheet)
+    for place, text in lines.items():
+        pen.text(place, text, font=ImageFont.load_default(letters), fill="black")
+    return sheet
+
+
+def file_of(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def squeezed(texts: Sequence[str]) -> list[str]:
+    return [text.replace(" ", "") for text in texts]
+
+
+def test_long_lines_of_small_print(server: Server) -> None:
+    """Which of them are upside down was guessed from a squeezed picture; a quarter was turned and not read."""
+    lines = {
+        (60, 60 + 50 * k): f"Line {k} of a contract with ordinary words in it and numbers such as 12345"
+        for k in range(5, 10)
+    }
+    texts = squeezed(read(server, file_of(written((2480, 3508), lines)))[1])
+    assert [text[:5] for text in texts] == [f"Line{k}" for k in range(5, 10)]
+    assert all(text.endswith("numberssuchas12345") for text in texts)
+
+
+def test_a_long_screenshot_is_read_in_parts(server: Server) -> None:
+    lines = {(20, 20 + 240 * k): f"Message number {k} of the chat" for k in range(1, 17)}
+    boxes, texts, _ = read(server, file_of(written((1080, 4000), lines)))
+    assert squeezed(texts) == squeezed(list(lines.values()))
+    for (left, top), box in zip(lines, boxes, strict=True):
+        assert np.abs(np.array(box).min(axis=0) - [left, top]).max() < 25
+
+
+def test_a_line_much_longer_than_a_tile_is_one_line(server: Server) -> None:
+    lines = {(20 + 130 * k, 12): f"word{k:02d}" for k in range(30)}
+    boxes, texts, _ = read(server, file_of(written((4000, 60), lines, 32)))
+    assert squeezed(texts) == ["".join(lines.values())]
+    assert np.ptp(np.array(boxes[0])[:, 0]) > 3800
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("GIF", {})])
+def test_text_on_a_transparent_ground(server: Server, kind: str, options: dict[str, Any]) -> None:
+    picture = Image.new("RGBA", (400, 80), (0, 0, 0, 0))
+    ImageDraw.Draw(picture).text((20, 20), "Hello 2024", font=ImageFont.load_default(32), fill=(0, 0, 0, 255))
+    assert squeezed(read(server, file_of(picture, kind, **options))[1]) == ["Hello2024"]
+
+
+def test_boxes_without_a_text_are_counted(server: Server) -> None:
+    """Drawn shapes look like text to the detector, and like nothing to the reader."""
+    answer = post(server, (ROOT / "static" / "samples" / "shapes.jpg").read_bytes(), "unread,texts").json()["result"]
+    assert answer == {"unread": [2], "texts": [[]]}
 
 
 def test_several_pictures_of_different_sizes_in_one_request(server: Server) -> None:
@@ -157,7 +215,10 @@ def test_what_cannot_be_read_says_why(server: Server, body: bytes, status: int, 
     [
         ({"feed": [{"picture": "x"}]}, "feed[0] has no 'image'"),
         ({"feed": [{"image": 7}]}, "got int"),
-        ({"feed": [{"image": "x"}], "fetch": ["text"]}, "unknown fetch 'text'; there are boxes, texts, scores, image"),
+        (
+            {"feed": [{"image": "x"}], "fetch": ["text"]},
+            "unknown fetch 'text'; there are boxes, texts, scores, unread, image",
+        ),
         ({"feed": [{"image": "x"}] * 17}, "at most 16"),
         ({"feed": [{"image": base64.b64encode(photo("flower")).decode()}, {"image": "????"}]}, "feed[1]: "),
     ],

@@ -36,8 +36,9 @@ def read(server: Server, picture: str) -> dict[str, Any]:
 def test_pictures_of_many_callers_are_read(server: Server) -> None:
     def one(name: str) -> None:
         said = read(server, base64.b64encode((PICTURES / f"{name}.jpg").read_bytes()).decode())
-        assert (said["err_no"], said["key"]) == (0, ["boxes", "texts", "scores"]), said
-        boxes, texts, scores = map(json.loads, said["value"])
+        assert (said["err_no"], said["key"]) == (0, ["boxes", "texts", "scores", "unread"]), said
+        boxes, texts, scores, unread = map(json.loads, said["value"])
+        assert 0 <= unread < 5
         assert len(boxes) == len(texts) == len(scores)
         assert set(texts) >= EXPECTED[name]
         assert bool(texts) == bool(EXPECTED[name])

@@ -24,41 +24,43 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+paddle_serving_client/wire/proto/onnx.proto\x12\x13paddle_serving.onnx\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xbd\x01\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x12\n\nint64_data\x18\x07 \x03(\x03\x12\x0c\n\x04name\x18\x08 \x01(\x0c\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x42\n\rexternal_data\x18\r \x03(\x0b\x32+.paddle_serving.onnx.StringStringEntryProto\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"x\n\x11SparseTensorProto\x12\x30\n\x06values\x18\x01 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x31\n\x07indices\x18\x02 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\"\xb8\x03\n\x0e\x41ttributeProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\t\n\x01\x66\x18\x02 \x01(\x02\x12\t\n\x01i\x18\x03 \x01(\x03\x12\t\n\x01s\x18\x04 \x01(\x0c\x12+\n\x01t\x18\x05 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12*\n\x01g\x18\x06 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x0e\n\x06\x66loats\x18\x07 \x03(\x02\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12\x0f\n\x07strings\x18\t \x03(\x0c\x12\x31\n\x07tensors\x18\n \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12/\n\x06graphs\x18\x0b \x03(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x0c\n\x04type\x18\x14 \x01(\x05\x12=\n\rsparse_tensor\x18\x16 \x01(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\x12>\n\x0esparse_tensors\x18\x17 \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"s\n\tNodeProto\x12\r\n\x05input\x18\x01 \x03(\x0c\x12\x0e\n\x06output\x18\x02 \x03(\x0c\x12\x0f\n\x07op_type\x18\x04 \x01(\x0c\x12\x36\n\tattribute\x18\x05 \x03(\x0b\x32#.paddle_serving.onnx.AttributeProto\"p\n\x10TensorShapeProto\x12<\n\x03\x64im\x18\x01 \x03(\x0b\x32/.paddle_serving.onnx.TensorShapeProto.Dimension\x1a\x1e\n\tDimension\x12\x11\n\tdim_value\x18\x01 \x01(\x03\"\x9a\x01\n\tTypeProto\x12:\n\x0btensor_type\x18\x01 \x01(\x0b\x32%.paddle_serving.onnx.TypeProto.Tensor\x1aQ\n\x06Tensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x34\n\x05shape\x18\x02 \x01(\x0b\x32%.paddle_serving.onnx.TensorShapeProto\"L\n\x0eValueInfoProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12,\n\x04type\x18\x02 \x01(\x0b\x32\x1e.paddle_serving.onnx.TypeProto\"\xd7\x02\n\nGraphProto\x12,\n\x04node\x18\x01 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\x12\x35\n\x0binitializer\x18\x05 \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x32\n\x05input\x18\x0b \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x33\n\x06output\x18\x0c \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x37\n\nvalue_info\x18\r \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x42\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"\x80\x01\n\x11TrainingInfoProto\x12\x37\n\x0einitialization\x18\x01 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x32\n\talgorithm\x18\x02 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\"=\n\rFunctionProto\x12,\n\x04node\x18\x07 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\"5\n\x12OperatorSetIdProto\x12\x0e\n\x06\x64omain\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x85\x02\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12.\n\x05graph\x18\x07 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12=\n\x0copset_import\x18\x08 \x03(\x0b\x32\'.paddle_serving.onnx.OperatorSetIdProto\x12=\n\rtraining_info\x18\x14 \x03(\x0b\x32&.paddle_serving.onnx.TrainingInfoProto\x12\x35\n\tfunctions\x18\x19 \x03(\x0b\x32\".paddle_serving.onnx.FunctionProto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+paddle_serving_client/wire/proto/onnx.proto\x12\x13paddle_serving.onnx\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xd5\x01\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x16\n\nfloat_data\x18\x04 \x03(\x02\x42\x02\x10\x01\x12\x12\n\nint64_data\x18\x07 \x03(\x03\x12\x0c\n\x04name\x18\x08 \x01(\x0c\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x42\n\rexternal_data\x18\r \x03(\x0b\x32+.paddle_serving.onnx.StringStringEntryProto\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"x\n\x11SparseTensorProto\x12\x30\n\x06values\x18\x01 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x31\n\x07indices\x18\x02 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\"\xb8\x03\n\x0e\x41ttributeProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\t\n\x01\x66\x18\x02 \x01(\x02\x12\t\n\x01i\x18\x03 \x01(\x03\x12\t\n\x01s\x18\x04 \x01(\x0c\x12+\n\x01t\x18\x05 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12*\n\x01g\x18\x06 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x0e\n\x06\x66loats\x18\x07 \x03(\x02\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12\x0f\n\x07strings\x18\t \x03(\x0c\x12\x31\n\x07tensors\x18\n \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12/\n\x06graphs\x18\x0b \x03(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x0c\n\x04type\x18\x14 \x01(\x05\x12=\n\rsparse_tensor\x18\x16 \x01(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\x12>\n\x0esparse_tensors\x18\x17 \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"s\n\tNodeProto\x12\r\n\x05input\x18\x01 \x03(\x0c\x12\x0e\n\x06output\x18\x02 \x03(\x0c\x12\x0f\n\x07op_type\x18\x04 \x01(\x0c\x12\x36\n\tattribute\x18\x05 \x03(\x0b\x32#.paddle_serving.onnx.AttributeProto\"p\n\x10TensorShapeProto\x12<\n\x03\x64im\x18\x01 \x03(\x0b\x32/.paddle_serving.onnx.TensorShapeProto.Dimension\x1a\x1e\n\tDimension\x12\x11\n\tdim_value\x18\x01 \x01(\x03\"\x9a\x01\n\tTypeProto\x12:\n\x0btensor_type\x18\x01 \x01(\x0b\x32%.paddle_serving.onnx.TypeProto.Tensor\x1aQ\n\x06Tensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x34\n\x05shape\x18\x02 \x01(\x0b\x32%.paddle_serving.onnx.TensorShapeProto\"L\n\x0eValueInfoProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12,\n\x04type\x18\x02 \x01(\x0b\x32\x1e.paddle_serving.onnx.TypeProto\"\xd7\x02\n\nGraphProto\x12,\n\x04node\x18\x01 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\x12\x35\n\x0binitializer\x18\x05 \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x32\n\x05input\x18\x0b \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x33\n\x06output\x18\x0c \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x37\n\nvalue_info\x18\r \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x42\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"\x80\x01\n\x11TrainingInfoProto\x12\x37\n\x0einitialization\x18\x01 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x32\n\talgorithm\x18\x02 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\"=\n\rFunctionProto\x12,\n\x04node\x18\x07 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\"5\n\x12OperatorSetIdProto\x12\x0e\n\x06\x64omain\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x85\x02\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12.\n\x05graph\x18\x07 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12=\n\x0copset_import\x18\x08 \x03(\x0b\x32\'.paddle_serving.onnx.OperatorSetIdProto\x12=\n\rtraining_info\x18\x14 \x03(\x0b\x32&.paddle_serving.onnx.TrainingInfoProto\x12\x35\n\tfunctions\x18\x19 \x03(\x0b\x32\".paddle_serving.onnx.FunctionProto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paddle_serving_client.wire.proto.onnx_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TENSORPROTO'].fields_by_name['float_data']._loaded_options = None
+  _globals['_TENSORPROTO'].fields_by_name['float_data']._serialized_options = b'\020\001'
   _globals['_STRINGSTRINGENTRYPROTO']._serialized_start=68
   _globals['_STRINGSTRINGENTRYPROTO']._serialized_end=120
   _globals['_TENSORPROTO']._serialized_start=123
-  _globals['_TENSORPROTO']._serialized_end=312
-  _globals['_SPARSETENSORPROTO']._serialized_start=314
-  _globals['_SPARSETENSORPROTO']._serialized_end=434
-  _globals['_ATTRIBUTEPROTO']._serialized_start=437
-  _globals['_ATTRIBUTEPROTO']._serialized_end=877
-  _globals['_NODEPROTO']._serialized_start=879
-  _globals['_NODEPROTO']._serialized_end=994
-  _globals['_TENSORSHAPEPROTO']._serialized_start=996
-  _globals['_TENSORSHAPEPROTO']._serialized_end=1108
-  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_start=1078
-  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_end=1108
-  _globals['_TYPEPROTO']._serialized_start=1111
-  _globals['_TYPEPROTO']._serialized_end=1265
-  _globals['_TYPEPROTO_TENSOR']._serialized_start=1184
-  _globals['_TYPEPROTO_TENSOR']._serialized_end=1265
-  _globals['_VALUEINFOPROTO']._serialized_start=1267
-  _globals['_VALUEINFOPROTO']._serialized_end=1343
-  _globals['_GRAPHPROTO']._serialized_start=1346
-  _globals['_GRAPHPROTO']._serialized_end=1689
-  _globals['_TRAININGINFOPROTO']._serialized_start=1692
-  _globals['_TRAININGINFOPROTO']._serialized_end=1820
-  _globals['_FUNCTIONPROTO']._serialized_start=1822
-  _globals['_FUNCTIONPROTO']._serialized_end=1883
-  _globals['_OPERATORSETIDPROTO']._serialized_start=1885
-  _globals['_OPERATORSETIDPROTO']._serialized_end=1938
-  _globals['_MODELPROTO']._serialized_start=1941
-  _globals['_MODELPROTO']._serialized_end=2202
+  _globals['_TENSORPROTO']._serialized_end=336
+  _globals['_SPARSETENSORPROTO']._serialized_start=338
+  _globals['_SPARSETENSORPROTO']._serialized_end=458
+  _globals['_ATTRIBUTEPROTO']._serialized_start=461
+  _globals['_ATTRIBUTEPROTO']._serialized_end=901
+  _globals['_NODEPROTO']._serialized_start=903
+  _globals['_NODEPROTO']._serialized_end=1018
+  _globals['_TENSORSHAPEPROTO']._serialized_start=1020
+  _globals['_TENSORSHAPEPROTO']._serialized_end=1132
+  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_start=1102
+  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_end=1132
+  _globals['_TYPEPROTO']._serialized_start=1135
+  _globals['_TYPEPROTO']._serialized_end=1289
+  _globals['_TYPEPROTO_TENSOR']._serialized_start=1208
+  _globals['_TYPEPROTO_TENSOR']._serialized_end=1289
+  _globals['_VALUEINFOPROTO']._serialized_start=1291
+  _globals['_VALUEINFOPROTO']._serialized_end=1367
+  _globals['_GRAPHPROTO']._serialized_start=1370
+  _globals['_GRAPHPROTO']._serialized_end=1713
+  _globals['_TRAININGINFOPROTO']._serialized_start=1716
+  _globals['_TRAININGINFOPROTO']._serialized_end=1844
+  _globals['_FUNCTIONPROTO']._serialized_start=1846
+  _globals['_FUNCTIONPROTO']._serialized_end=1907
+  _globals['_OPERATORSETIDPROTO']._serialized_start=1909
+  _globals['_OPERATORSETIDPROTO']._serialized_end=1962
+  _globals['_MODELPROTO']._serialized_start=1965
+  _globals['_MODELPROTO']._serialized_end=2226
 # @@protoc_insertion_point(module_scope)

@@ -15,9 +15,10 @@ class StringStringEntryProto(_message.Message):
     def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class TensorProto(_message.Message):
-    __slots__ = ("dims", "data_type", "int64_data", "name", "raw_data", "external_data", "data_location")
+    __slots__ = ("dims", "data_type", "float_data", "int64_data", "name", "raw_data", "external_data", "data_location")
     DIMS_FIELD_NUMBER: _ClassVar[int]
     DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    FLOAT_DATA_FIELD_NUMBER: _ClassVar[int]
     INT64_DATA_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     RAW_DATA_FIELD_NUMBER: _ClassVar[int]
@@ -25,12 +26,13 @@ class TensorProto(_message.Message):
     DATA_LOCATION_FIELD_NUMBER: _ClassVar[int]
     dims: _containers.RepeatedScalarFieldContainer[int]
     data_type: int
+    float_data: _containers.RepeatedScalarFieldContainer[float]
     int64_data: _containers.RepeatedScalarFieldContainer[int]
     name: bytes
     raw_data: bytes
     external_data: _containers.RepeatedCompositeFieldContainer[StringStringEntryProto]
     data_location: int
-    def __init__(self, dims: _Optional[_Iterable[int]] = ..., data_type: _Optional[int] = ..., int64_data: _Optional[_Iterable[int]] = ..., name: _Optional[bytes] = ..., raw_data: _Optional[bytes] = ..., external_data: _Optional[_Iterable[_Union[StringStringEntryProto, _Mapping]]] = ..., data_location: _Optional[int] = ...) -> None: ...
+    def __init__(self, dims: _Optional[_Iterable[int]] = ..., data_type: _Optional[int] = ..., float_data: _Optional[_Iterable[float]] = ..., int64_data: _Optional[_Iterable[int]] = ..., name: _Optional[bytes] = ..., raw_data: _Optional[bytes] = ..., external_data: _Optional[_Iterable[_Union[StringStringEntryProto, _Mapping]]] = ..., data_location: _Optional[int] = ...) -> None: ...
 
 class SparseTensorProto(_message.Message):
     __slots__ = ("values", "indices")

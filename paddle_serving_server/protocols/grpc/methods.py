@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import logging
 import time
 from dataclasses import dataclass, replace
 
@@ -11,13 +10,11 @@ from paddle_serving_client.errors import NoMethod, ServingError
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_client.wire.grpc import Status, UnknownEncoding
-from paddle_serving_server import timing
+from paddle_serving_server import faults, timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.compression import gzipped
 from paddle_serving_server.config import Limits
 from paddle_serving_server.protocols.grpc import services
-
-logger = logging.getLogger(__name__)
 
 _COUNTED = "GeneralModelService"
 """Is in the paths of services whose calls are counted here."""
@@ -51,6 +48,8 @@ class Call:
     """The header `grpc-timeout`; empty if none was sent."""
     began: float
     """When its headers came, on the clock of `time.monotonic`."""
+    arrived: float
+    """When the whole of it was there."""
     wants_timing: bool = False
     """Whether the header `x-profile: 1` was sent."""
 
@@ -104,7 +103,7 @@ class Methods:
 
     async def _reply_to(self, call: Call) -> Reply:
         try:
-            deadline = time.monotonic() + self._limits.request_s
+            deadline = call.arrived + self._limits.request_s
             if not call.timeout:
                 return await self._answer(call, deadline)
             deadline = min(deadline, call.began + grpc.timeout_s(call.timeout))
@@ -116,14 +115,8 @@ class Methods:
                 if isinstance(exc, ServingError):
                     raise
                 raise errors.DeadlineExceeded(f"no answer within the {call.timeout} of grpc-timeout") from exc
-        except ServingError as exc:
-            logger.info("refused %s: %s", call.path, exc)
-            return refusal(exc)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            logger.exception("failed %s", call.path)
-            return refusal(ServingError("internal error"))
+        except BaseException as exc:
+            return refusal(faults.as_error(exc, call.path))
 
     async def _answer(self, call: Call, deadline: float) -> Reply:
         method = self._methods.get(call.path)

@@ -21,8 +21,8 @@ class OpenCall:
     """One call of a connection."""
 
     __slots__ = (
-        "_headers", "_limits", "_pieces", "_since", "began", "blocked_since", "deadline", "got", "number", "prefix",
-        "reserved", "task", "whole", "window",
+        "_headers", "_limits", "_pieces", "_since", "arrived", "began", "blocked_since", "deadline", "got",
+        "number", "prefix", "reserved", "task", "whole", "window",
     )  # fmt: skip
 
     def __init__(self, number: int, headers: dict[bytes, bytes], limits: Limits) -> None:
@@ -36,7 +36,7 @@ class OpenCall:
         self.reserved = 0
         """Bytes that came, or may come, beyond what every call may send."""
         self.whole = False
-        self.began = self._since = time.monotonic()
+        self.began = self._since = self.arrived = time.monotonic()
         self.deadline = self.began + limits.head_s
         """When more must have come; counts until the call is whole."""
         self.task: asyncio.Task[None] | None = None
@@ -82,6 +82,7 @@ class OpenCall:
             BadPacket: a message is missing, or cut.
         """
         self.whole = True
+        self.arrived = time.monotonic()
         if not self.got:
             raise BadPacket("the call has no message")
         if self.got != self.size:
@@ -103,5 +104,6 @@ class OpenCall:
             takes_gzip=b"gzip" in accepted,
             timeout=said.get(b"grpc-timeout", b"").decode("latin-1"),
             began=self.began,
+            arrived=self.arrived,
             wants_timing=said.get(_ASK) == b"1",
         )

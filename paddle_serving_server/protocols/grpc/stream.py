@@ -21,6 +21,7 @@ from h2.exceptions import H2Error
 from paddle_serving_client.errors import DeadlineExceeded, ServingError
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import Status
+from paddle_serving_server import faults
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow
 from paddle_serving_server.protocols.grpc.connection import FREE_BYTES, LARGEST_WINDOW, goodbye, server_connection
@@ -279,9 +280,8 @@ class GrpcStream:
         except H2Error as exc:
             logger.info("an answer could not be given: %s", exc)
             self._forget(call, keep_task=True)
-        except Exception:
-            logger.exception("failed a call")
-            self._end(call, refusal(ServingError("internal error")))
+        except BaseException as exc:
+            self._end(call, refusal(faults.as_error(exc, "a call")))
         if not self.transport.is_closing():
             self._flush()
             self._set_deadline()

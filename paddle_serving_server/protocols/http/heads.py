@@ -30,7 +30,7 @@ class Known(NamedTuple):
 
     def request_with(self, whole: bytes, peer: str) -> HttpRequest:
         """The request that has this head."""
-        method, path, query_string, headers, _, _ = self.request
+        method, path, query_string, headers, *_ = self.request
         return HttpRequest(method, path, query_string, headers, whole[self.size :], peer)
 
 

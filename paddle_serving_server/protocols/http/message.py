@@ -23,6 +23,8 @@ class HttpRequest(NamedTuple):
     body: Body
     peer: str = ""
     """The caller's address, without the port."""
+    arrived: float = 0.0
+    """When the whole request was there, on the clock of `time.monotonic`; 0: a moment ago."""
 
     @property
     def content_type(self) -> str:

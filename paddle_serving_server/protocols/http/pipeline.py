@@ -32,12 +32,13 @@ async def answer(catalogue: Catalogue, limits: Limits, request: HttpRequest, nam
     """
     if request.method != "POST":
         return HttpResponse(405, b"Method Not Allowed\n", _TEXT, {"Allow": "POST"})
+    deadline = (request.arrived or time.monotonic()) + limits.request_s
     raw = body.plain(request, limits.max_body_bytes)
     try:
         call = pipeline_json.request_from_json(raw)
     except BadPacket as exc:
         return HttpResponse(400, pipeline_json.refusal_to_json(_INVALID_ARGUMENT, str(exc)))
-    response = await infer(catalogue, call.named(name, method), time.monotonic() + limits.request_s, "http")
+    response = await infer(catalogue, call.named(name, method), deadline, "http")
     stages, _ = timing.noted()
     headers = _HEADERS if response.err_no else {**_HEADERS, timing.HEADER: timing.text(stages)}
     return HttpResponse(200, pipeline_json.response_to_json(response), headers=headers)

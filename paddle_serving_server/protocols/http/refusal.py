@@ -1,5 +1,7 @@
 """What an error looks like in HTTP: its status, and a body that the caller's protocol knows."""
 
+import math
+
 import orjson
 
 from paddle_serving_client import errors
@@ -28,8 +30,13 @@ def response(error: ServingError, as_text: bool = False) -> HttpResponse:
     "result" carries the text as well, for scripts of Paddle Serving that look for it there.
     """
     status, code = next(((s, c) for cls, s, c in _STATUS if isinstance(error, cls)), (500, RpcError.INTERNAL))
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {"Retry-After": _retry_after(error)} if status == 503 else {}
     if as_text:
         return HttpResponse(status, str(error).encode(), "text/plain", headers | {"x-bd-error-code": str(int(code))})
     said = {"err_no": int(error.err_no), "err_msg": str(error), "result": str(error)}
     return HttpResponse(status, orjson.dumps(said), headers=headers)
+
+
+def _retry_after(error: ServingError) -> str:
+    """Whole seconds, at least one."""
+    return str(max(1, math.ceil(error.retry_after_s))) if isinstance(error, errors.Busy) else "1"

@@ -1,7 +1,6 @@
 """What is found under which path, and what an error looks like in HTTP."""
 
-import asyncio
-import logging
+import math
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -13,7 +12,7 @@ from paddle_serving_client import __version__, errors
 from paddle_serving_client.errors import ErrNo, NoService, ServingError
 from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_client.wire import general_model_json
-from paddle_serving_server import general_model, timing
+from paddle_serving_server import faults, general_model, json_result, timing
 from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.feed import as_json, outputs_of
@@ -32,8 +31,6 @@ from paddle_serving_server.protocols.http import (
 )
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 
-logger = logging.getLogger(__name__)
-
 _PROTOBUF = ("application/proto", "application/x-protobuf")
 
 
@@ -51,7 +48,7 @@ class Routes:
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer any request."""
-        started = time.monotonic()
+        started = request.arrived or time.monotonic()
         parts = request.path.strip("/").split("/")
         is_general_model = len(parts) == 2 and parts[0] in (SERVICE, FULL_SERVICE)
         try:
@@ -77,30 +74,25 @@ class Routes:
             if self._catalogue.has_only_pipelines:
                 return pipeline.not_found(self._paths())
             raise NoService(f"nothing here; there are: {', '.join(self._paths())}")
-        except ServingError as exc:
-            logger.info("refused %s %s: %s", request.method, request.path, exc)
-            self._count_failure(request, parts, exc)
-            return refusal.response(exc, as_text=is_general_model)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            logger.exception("failed %s %s", request.method, request.path)
-            self._count_failure(request, parts, ServingError("internal error"))
-            return refusal.response(ServingError("internal error"), as_text=is_general_model)
+        except BaseException as exc:
+            error = faults.as_error(exc, f"{request.method} {request.path}")
+            self._count_failure(request, parts, error)
+            return refusal.response(error, as_text=is_general_model)
 
     async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
         service, began = self._catalogue[name], time.monotonic()
+        deadline = (request.arrived or began) + self._limits.request_s
+        service.check_room(deadline, len(request.body))
         raw = body.plain(request, self._limits.max_body_bytes)
         wanted = variants.wanted(self._catalogue, request, name)
-        deadline = time.monotonic() + self._limits.request_s
         if service.takes_tensors and tensor_body.is_tensor(request):
             tensors = tensor_body.read(request, raw, service.signature)
             call = Request(tensors=tensors, fetch=tuple(body.fetched(request)), deadline=deadline)
         else:
             feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
-            call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline)
+            call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline, body_bytes=len(request.body))
         read = time.monotonic()
-        response = await service.infer(call)
+        response = await faults.in_time(service.infer(call), math.inf if service.keeps_time else deadline)
         answered = time.monotonic()
         if service.takes_tensors and tensor_body.wants_npy(request):
             said, media_type = tensor_body.to_npy(response.tensors), tensor_body.NPY
@@ -118,8 +110,8 @@ class Routes:
         return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
 
     async def _general_model(self, request: HttpRequest) -> HttpResponse:
+        deadline = (request.arrived or time.monotonic()) + self._limits.request_s
         raw = body.plain(request, self._limits.max_body_bytes)
-        deadline = time.monotonic() + self._limits.request_s
         wanted = variants.wanted(self._catalogue, request, self._catalogue.tensor_service.name)
         if request.content_type in _PROTOBUF:
             said = await general_model.answer(self._catalogue, raw, deadline)
@@ -175,8 +167,8 @@ class Routes:
 def _result(name: str, response: Response) -> bytes:
     result = as_json(outputs_of(response)) if response.result is None and response.tensors else response.result
     try:
-        return orjson.dumps({"result": result}, option=orjson.OPT_SERIALIZE_NUMPY)
-    except TypeError as exc:
+        return json_result.dumps(result)
+    except errors.BackendFailed as exc:
         raise errors.BackendFailed(f"postprocess of service {name!r} returned what JSON cannot say: {exc}") from exc
 
 

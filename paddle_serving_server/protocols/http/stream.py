@@ -261,7 +261,7 @@ class HttpStream:
             if self._take(request, self._respond):
                 return
             self._taken = None
-        self._whole.append((request, keep_alive))
+        self._whole.append((request._replace(arrived=time.monotonic()), keep_alive))
         if len(self._whole) >= MAX_PIPELINED:
             self._flow.hold(_PIPELINE)
         self._go_on()
@@ -276,7 +276,12 @@ class HttpStream:
         while self._whole:
             await self._flow.writable()
             request, keep_alive = self._whole.popleft()
-            self._send(await self._answer(request), request, keep_alive)
+            try:
+                self._send(await self._answer(request), request, keep_alive)
+            except Exception:  # an answer that cannot be written: the caller gets another, and the connection ends
+                logger.exception("failed to write an answer")
+                self._whole.clear()
+                self._refuse(500, "internal error", ErrNo.UNKNOWN)
         self._task = None
         self._rest()
 
@@ -334,10 +339,10 @@ class HttpStream:
             write_due()
             self.transport.write(whole)
 
-    def _refuse(self, status: int, reason: str) -> None:
+    def _refuse(self, status: int, reason: str, number: ErrNo = ErrNo.PACKET) -> None:
         """Answer a framing error, after what was accepted before it, and close."""
         logger.info("refused a connection: %d %s", status, reason)
-        body = orjson.dumps({"err_no": int(ErrNo.PACKET), "err_msg": reason})
+        body = orjson.dumps({"err_no": int(number), "err_msg": reason})
         head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nContent-Type: application/json\r\n"
         self._last_words = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
         self._deaf = True

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paddle_serving_app.ops import boxes
-from paddle_serving_app.ops.boxes import BlazeFacePostprocess, LabelledBoxes, RCNNPostprocess, require_rows
+from paddle_serving_app.ops.boxes import BlazeFacePostprocess, LabelledBoxes, RCNNPostprocess, boxes_in, require_rows
 from paddle_serving_client.errors import BadConfig, BadInput, TooLarge
 from tests.app.ops.recorded import frozen, recorded
 
@@ -133,3 +133,23 @@ def test_boxes_with_labels_in_memory() -> None:
     assert np.array_equal(draw(image, np.array([[-1.0]])), image)
     far = np.array([[0, 0.9, -1e30, 3, 1e30, 9]], np.float32)
     assert (draw(image, far)[3, 100] != image[0, 0]).any()
+
+
+SIX, COUNT, NONE = np.zeros((3, 6), np.float32), np.array([3], np.int32), np.array([[-1.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ({"count": COUNT, "boxes": SIX}, "boxes"),
+        ({"boxes": SIX, "count": COUNT}, "boxes"),
+        ({"masks": np.zeros((3, 28, 28), np.float32), "keep": np.zeros((3, 1), np.int32), "boxes": SIX}, "boxes"),
+        ({"landmarks": SIX[:2], "boxes": SIX, "count": COUNT}, "boxes"),
+        ({"first": SIX, "second": SIX}, "first"),
+        ({"count": COUNT * 0, "boxes": NONE}, "boxes"),
+        ({"count": COUNT * 0, "boxes": SIX[:0]}, "boxes"),
+        ({"scores": np.zeros((3, 5), np.float32)}, "scores"),
+    ],
+)
+def test_boxes_are_found_by_their_shape(outputs: dict[str, Any], expected: str) -> None:
+    assert boxes_in(outputs) == expected

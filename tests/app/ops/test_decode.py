@@ -4,6 +4,7 @@ import re
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 from paddle_serving_app.ops.decode import Base64ToImage, File2Image, ReadImage, String2Image, decode
 from paddle_serving_client.errors import BadInput, TooLarge, UnsupportedMedia
 from tests.app.ops.recorded import PICTURES, recorded
+from tests.app.ops.test_png import chunk
 
 RECORDED = recorded("decode")
 PHOTO = (PICTURES / "flower.jpg").read_bytes()
@@ -70,9 +72,6 @@ def test_damaged_png_checksum() -> None:
 
 
 def test_a_bomb_is_refused_before_it_goes_off() -> None:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     head = struct.pack(">IIBBBBB", 12000, 12000, 1, 0, 0, 0, 0)
     rows = zlib.compress(bytes(1501) * 12000, 9)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
@@ -147,3 +146,85 @@ def test_a_jpeg_at_a_part_of_its_size(reduce_to: int, part: int) -> None:
 def test_only_jpeg_is_decoded_in_part() -> None:
     data = encoded(SMALL.resize((300, 300)), "PNG")
     assert decode(data, 10).shape == (300, 300, 3)
+
+
+def spent(call: Callable[[], object]) -> float:
+    """Processor seconds of this process."""
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+def test_texts_that_nobody_reads_are_not_inflated() -> None:
+    text = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(7_900_000), 9))
+    file = encoded(SMALL, "PNG")
+    bomb = file[:33] + text * 300 + file[33:]
+    assert spent(lambda: decode(bomb)) < 0.5
+    assert np.array_equal(decode(bomb), decode(file))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_very_many_scans_is_refused(progressive: bool) -> None:
+    picture = encoded(Image.new("RGB", (4000, 3000)), "JPEG", progressive=progressive)
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x10"
+    bomb = picture[:-2] + scan * 400 + picture[-2:]
+    with pytest.raises(TooLarge, match=r"4000x3000 pixels in 4\d\d scans.*at most 32,000,000 blocks"):
+        decode(bomb)
+    few = picture[:-2] + scan * 20 + picture[-2:]
+    assert decode(few).shape == (3000, 4000, 3)
+
+
+def with_alpha() -> Image.Image:
+    """Columns from clear to opaque."""
+    picture = SMALL.convert("RGBA")
+    picture.putalpha(Image.fromarray(np.tile(np.arange(0, 270, 9).clip(0, 255).astype(np.uint8), (20, 1))))
+    return picture
+
+
+def exif(orientation: int) -> bytes:
+    data = Image.Exif()
+    data[0x0112] = orientation
+    return data.tobytes()
+
+
+@pytest.mark.parametrize("oriented", [1, 6])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True}), ("WEBP", {"quality": 100})]
+)
+def test_on_white_as_a_viewer_shows_it(kind: str, options: dict[str, Any], oriented: int) -> None:
+    data = encoded(with_alpha(), kind, exif=exif(oriented), **options)
+    stored = Image.open(io.BytesIO(data)).convert("RGBA")
+    white = Image.new("RGBA", stored.size, "white")
+    expected = np.asarray(Image.alpha_composite(white, stored).convert("RGB"))[:, :, ::-1].astype(int)
+    seen = np.rot90(expected, -1) if oriented == 6 else expected
+    assert np.abs(decode(data, on_white=True) - seen).max() <= 1
+    assert np.abs(ReadImage()(data) - seen).max() <= 1
+    assert np.array_equal(String2Image()(data), decode(data))
+    assert np.array_equal(ReadImage(on_white=False)(data), decode(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(Image.fromarray(np.eye(20, dtype=np.uint8) * 9), "PNG", transparency=0),
+        encoded(Image.fromarray(np.eye(20, dtype=bool)), "PNG", transparency=0),
+        encoded(Image.fromarray(np.eye(20, dtype=np.uint8) * 9).convert("RGB"), "PNG", transparency=(0, 0, 0)),
+        encoded(Image.fromarray(np.eye(20, dtype=np.uint8) * 9).convert("P"), "PNG", transparency=0),
+        encoded(Image.fromarray(np.eye(20, dtype=np.uint8) * 9), "GIF", transparency=0),
+        cv2.imencode(".png", np.dstack([np.eye(20), np.eye(20), np.eye(20), np.eye(20) * 257]).astype(np.uint16) * 255)[
+            1
+        ].tobytes(),
+    ],
+    ids=["grey", "bits", "colour", "palette", "gif", "16 bits"],
+)
+def test_each_way_to_say_transparent(data: bytes) -> None:
+    shown = decode(data, on_white=True)
+    clear = np.eye(20) == 0
+    assert (shown[clear] == 255).all()
+    assert np.array_equal(shown[~clear], decode(data)[~clear])
+
+
+def test_what_is_opaque_is_the_same_on_white() -> None:
+    for name in (key for key in RECORDED if key.endswith(".in") and "alpha" not in key and "clear" not in key):
+        data = RECORDED[name].tobytes()
+        assert np.array_equal(decode(data, on_white=True), decode(data))

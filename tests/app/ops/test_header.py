@@ -1,4 +1,6 @@
+import contextlib
 import io
+import time
 from typing import Any
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from PIL import Image
 
 from paddle_serving_app.ops.header import Header, read_header
-from paddle_serving_client.errors import BadInput, ServingError, UnsupportedMedia
+from paddle_serving_client.errors import BadInput, ServingError, TooLarge, UnsupportedMedia
 
 
 def encoded(kind: str, width: int, height: int, **options: Any) -> bytes:
@@ -67,3 +69,31 @@ def test_each_cut_of_a_header_gives_our_error_or_a_size(kind: str) -> None:
             read_header(data[:length])
         except ServingError as exc:
             assert isinstance(exc, BadInput)
+
+
+@pytest.mark.parametrize(
+    ("head", "filling"),
+    [
+        (b"GIF89a\x01\0\x01\0\0\0\0", b"!\xfe\0"),
+        (b"GIF89a\x01\0\x01\0\0\0\0!\xfe", b"\x01a"),
+        (b"RIFF\xff\xff\xff\x03WEBPVP8X\x0a\0\0\0\x10" + bytes(9), b"abcd\0\0\0\0"),
+    ],
+)
+def test_a_header_made_to_take_long_does_not(head: bytes, filling: bytes) -> None:
+    data = head + filling * (16_000_000 // len(filling))
+    started = time.process_time()
+    with contextlib.suppress(TooLarge):
+        read_header(data)
+    assert time.process_time() - started < 0.5
+
+
+def test_what_is_said_about_transparency() -> None:
+    picture = Image.new("P", (4, 4))
+    for transparent in (True, False):
+        file = io.BytesIO()
+        picture.save(file, "GIF", comment=b"x" * 600, **({"transparency": 0} if transparent else {}))
+        assert read_header(file.getvalue()).has_alpha == transparent
+    for mode, lossless in (("RGBA", True), ("RGBA", False), ("RGB", True), ("RGB", False)):
+        file = io.BytesIO()
+        Image.new(mode, (4, 4), (9, 9, 9, 99)[: len(mode)]).save(file, "WEBP", lossless=lossless)
+        assert read_header(file.getvalue()).has_alpha == (mode == "RGBA")

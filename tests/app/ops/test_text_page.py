@@ -16,6 +16,10 @@ from tests.app.ops.recorded import frozen
         ((50, 750), (186, 750)),  # more than 8 times as wide as high: bars
         ((31, 100), (31, 100)),
         ((750, 50), (750, 50)),  # very high pictures get none
+        ((2400, 1080), (1984, 896)),  # a screenshot of a telephone is a page
+        ((10220, 1080), (9472, 992)),  # a long one is a strip: its shorter side to 1000
+        ((9000, 600), (9000, 600)),
+        ((60, 9000), (500, 9000)),  # bars as for one of its tiles
     ],
 )
 def test_sizes(size: tuple[int, int], fitted: tuple[int, int]) -> None:
@@ -35,6 +39,16 @@ def test_corners_come_back_to_the_original(size: tuple[int, int]) -> None:
     assert beyond.min() >= 0
     assert (beyond <= [width, height]).all()
     assert page.in_original(np.zeros((0, 4, 2))).shape == (0, 4, 2)
+
+
+@pytest.mark.parametrize(("size", "count"), [((3000, 4000), 1), ((10220, 1080), 6), ((60, 9000), 6), ((2001, 500), 2)])
+def test_a_strip_is_given_in_tiles(size: tuple[int, int], count: int) -> None:
+    page = FitTextPage()(np.zeros((*size, 3), np.uint8))
+    parts = page.parts()
+    assert len(parts) == count
+    assert len({part.shape for part in parts}) == 1
+    assert max(parts[0].shape) <= 2000
+    assert sum(part.shape[0] * part.shape[1] for part in parts) >= page.image.shape[0] * page.image.shape[1]
 
 
 def test_bars_are_black_and_the_picture_is_between_them() -> None:

@@ -57,15 +57,15 @@ def test_client_config_is_that_of_the_real_converter(tmp_path: Path) -> None:
     assert (tmp_path / "s" / model_config.SERVER_STREAM).read_bytes() == bytes.fromhex(stream)
 
 
-def test_outputs_are_sorted_by_name_as_scripts_know_it(tmp_path: Path) -> None:
+def test_outputs_keep_their_order_and_get_aliases_by_name_as_scripts_know_it(tmp_path: Path) -> None:
     source = trained.paddle1(tmp_path / "m")
     program = trained.paddle1_program()
     trained.add_tensor(program.blocks[0], "a_last", (-1, 1))
     trained.add_operator(program.blocks[0], "fetch", {"X": "a_last"}, {"Out": "fetch"}, col=1)
     (source / "__model__").write_bytes(program.SerializeToString())
     names = io.inference_model_to_serving(source, tmp_path / "s", tmp_path / "c", fetch_alias_names="a, price")
-    assert names == (["x"], ["a_last", "fc_0.tmp_1"])
-    assert [fetch.alias for fetch in model_config.read(tmp_path / "s").fetches] == ["a", "price"]
+    assert names == (["x"], ["fc_0.tmp_1", "a_last"])
+    assert [fetch.alias for fetch in model_config.read(tmp_path / "s").fetches] == ["price", "a"]
 
 
 def test_outputs_of_newer_kinds_keep_their_order(tmp_path: Path) -> None:

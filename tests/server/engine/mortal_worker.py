@@ -1,19 +1,22 @@
-"""An engine process whose model kills the process on one value and sleeps on another: what native code can do."""
+"""An engine process whose model does on certain values what libraries can do: die, sleep, fail, answer oddly."""
 
 import os
 import sys
 import time
+from dataclasses import replace
+
+import numpy as np
 
 from paddle_serving_app.backend import Outputs
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_server.engine import worker
 
-DEADLY, SLEEPY = 666.0, 777.0
+DEADLY, SLEEPY, FAILING, ODD = 666.0, 777.0, 888.0, 999.0
 
 
 class MortalModel(Model):
-    """A real model, but for two values."""
+    """A real model, but for a few values."""
 
     def run(self, arranged: Arranged) -> Outputs:
         firsts = arranged.arrays[0].reshape(len(arranged.arrays[0]), -1)[:, 0]
@@ -21,7 +24,12 @@ class MortalModel(Model):
             os.abort()
         if (firsts == SLEEPY).any():
             time.sleep(0.3)
-        return super().run(arranged)
+        if (firsts == FAILING).any():
+            raise MemoryError
+        outputs = super().run(arranged)
+        if (firsts == ODD).any():
+            return replace(outputs, arrays=[array.astype(np.uint16) for array in outputs.arrays])
+        return outputs
 
 
 if __name__ == "__main__":

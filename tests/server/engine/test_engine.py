@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paddle_serving_client.errors import BadInput, Busy, DeadlineExceeded, EngineLost, ServingError
+from paddle_serving_app.signature import Arranged
+from paddle_serving_client.errors import BackendFailed, BadInput, Busy, DeadlineExceeded, EngineLost, ServingError
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine import segments
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
-from tests.server.engine.mortal_worker import DEADLY, SLEEPY
+from tests.server.engine.mortal_worker import DEADLY, FAILING, ODD, SLEEPY
 from tests.server.engine.processes import EngineProcess, assert_own, connected, rows
 
 
@@ -203,6 +204,46 @@ def test_too_many_waiting_are_refused_at_once(engine: EngineProcess) -> None:
 
     results = against(engine, scene, max_waiting=4)
     assert [isinstance(r, Busy) for r in results] == [False] * 4 + [True] * 6
+
+
+@pytest.mark.parametrize(("value", "words"), [(FAILING, "MemoryError"), (ODD, "tensor 0 is uint16")])
+@pytest.mark.parametrize("count", [1, 40_000])
+def test_whatever_the_model_does_is_an_answer(engine: EngineProcess, value: float, words: str, count: int) -> None:
+    """What no error of ours is, and an output of a type that has no code: in the packet, and in shared memory."""
+
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        pid = engine.process.pid
+        for k in range(2):
+            with pytest.raises(BackendFailed, match=words):
+                await price(channel, rows(count, k, value), 20.0)
+            assert_own(await price(channel, rows(3, k), 20.0), rows(3, k))
+        assert (channel.waiting, engine.process.pid, engine.process.poll()) == (0, pid, None)
+
+    against(engine, scene)
+
+
+def test_a_request_that_cannot_be_put_in_words_leaves_nothing_behind(engine: EngineProcess) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        odd = Arranged((np.zeros((1, 13), np.uint16),), {})
+        with pytest.raises(BackendFailed, match="uint16"):
+            await channel.run(odd, (0,), time.monotonic() + 5)
+        assert channel.waiting == 0
+
+    against(engine, scene)
+
+
+def test_what_would_be_late_is_refused_at_once_and_says_for_how_long(engine: EngineProcess) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> None:
+        for k in range(10):
+            await price(channel, rows(1, k, SLEEPY))
+        calls = [price(channel, rows(2000, k, SLEEPY), 1.0) for k in range(8)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [result for result in results if isinstance(result, Busy)]
+        assert 4 <= len(refused) <= 7
+        assert all(0.7 < busy.retry_after_s < 2 for busy in refused)
+        assert not any(isinstance(result, DeadlineExceeded) for result in results)
+
+    against(engine, scene)
 
 
 def test_an_answer_larger_than_its_request(engine: EngineProcess) -> None:

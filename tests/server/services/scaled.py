@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from paddle_serving_client.errors import BadInput
 from paddle_serving_server.web_service import WebService
 
 
@@ -17,8 +18,10 @@ class Scaled(WebService):
     def preprocess(self, feed=[], fetch=[]):
         first = feed[0]
         mode = first.get("mode")
+        if mode == "bad_input":
+            raise BadInput("your x is upside down")
         if mode == "value_error":
-            raise ValueError("your x is upside down")
+            raise ValueError("secret of the house")
         if mode == "key_error":
             first["there is no such key"]
         if mode == "nothing":

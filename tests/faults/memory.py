@@ -1,0 +1,43 @@
+"""Very many requests: what the server takes does not grow with their number."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from paddle_serving_server.load import generator
+from paddle_serving_server.load.generator import Load
+from paddle_serving_server.load.replies import HttpReplies
+from paddle_serving_server.load.request import Payload, Target
+from tests.faults import processes
+from tests.faults.figures import Figure, least, most
+from tests.serving import ROOT, serve
+
+_MODEL = ("--model", str(ROOT / "serving_model/uci_housing"), "--name", "uci")
+_GOOD = json.dumps({"feed": [{"x": [0.0] * 13}], "fetch": ["price"]}).encode()
+_BAD = json.dumps({"feed": [{"x": [0.0] * 12}], "fetch": ["price"]}).encode()
+_REQUESTS = 200_000
+
+
+def run(folder: Path, brief: bool) -> Iterator[Figure]:
+    """Small requests, good and bad, after a warm-up with a fifth of them."""
+    wanted = 20_000 if brief else _REQUESTS
+    with serve(folder, *_MODEL) as server:
+        for what, body in (("good", _GOOD), ("bad", _BAD)):
+            target = Target("127.0.0.1", server.port, "/uci/prediction")
+            payload = Payload((target.post(body, "application/json"),), HttpReplies, what)
+            _ask(target, payload, wanted // 5)
+            before, files = processes.memory_mb(server), processes.files(server)
+            asked = _ask(target, payload, wanted)
+            yield least(f"{what} requests: asked", asked, wanted, "requests")
+            grown = processes.memory_mb(server) - before
+            yield most(f"{asked} {what} requests: memory", grown, 5.0, "MB more")
+            yield most(f"{asked} {what} requests: files", processes.files(server) - files, 0, "files more")
+
+
+def _ask(target: Target, payload: Payload, count: int) -> int:
+    """Ask at least so often; how often it was."""
+    asked = 0
+    while asked < count:
+        result = generator.run(target, payload, Load(clients=32, seconds=2.0, warmup_s=0.0))
+        asked += result.answers + result.failed
+    return asked

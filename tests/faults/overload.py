@@ -1,0 +1,40 @@
+"""More requests than can be answered: what can be answered is, and the rest hears so at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from paddle_serving_server.load.request import Target
+from tests.faults import processes
+from tests.faults.figures import Figure, least, most
+from tests.faults.open_loop import closed_loop, open_loop, quantile
+from tests.serving import ROOT, Server, serve
+
+_STEPS = str(ROOT / "tests/faults/services/steps.py")
+_TIMEOUT_S = 2.0
+_PADDING = "x" * 20_000
+"""Makes a request large enough for kept ones to show in memory."""
+
+
+def run(folder: Path, brief: bool) -> Iterator[Figure]:
+    """1.5, 2 and 5 times what a service can do, with steps that compute and steps that wait."""
+    seconds = 4.0 if brief else 20.0
+    with serve(folder, "--service", _STEPS, "--request_timeout_ms", f"{_TIMEOUT_S * 1000:g}") as server:
+        for name in ("busy", "asleep"):
+            yield from _overload(server, name, (2.0,) if brief else (1.5, 2.0, 5.0), seconds)
+
+
+def _overload(server: Server, name: str, factors: tuple[float, ...], seconds: float) -> Iterator[Figure]:
+    target = Target("127.0.0.1", server.port, f"/{name}/prediction")
+    request = target.post(f'{{"feed": [{{"padding": "{_PADDING}"}}], "fetch": []}}'.encode(), "application/json")
+    closed_loop(server.port, request, 8, 1.0)
+    can = closed_loop(server.port, request, 8, seconds / 2).rate
+    before = processes.memory_mb(server)
+    for factor in factors:
+        outcome = open_loop(server.port, request, can * factor, seconds)
+        what = f"{name}, {factor:g} times the {can:.0f}/s it can do"
+        yield least(f"{what}: good answers", outcome.rate / can, 0.95, "of that")
+        yield most(f"{what}: answered, p99", quantile(outcome.good, 0.99), _TIMEOUT_S + 0.5, "s")
+        yield most(f"{what}: refused, p99", quantile(outcome.refused, 0.99) * 1000, 20.0, "ms")
+        yield least(f"{what}: refusals", len(outcome.refused), 1, "answers")
+        yield most(f"{what}: without an answer, or with an odd one", outcome.lost + len(outcome.failed), 0, "requests")
+        yield most(f"{what}: memory", processes.memory_mb(server) / before, 1.10, "of before")
