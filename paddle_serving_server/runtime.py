@@ -16,7 +16,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 EXIT_PORT_IN_USE = 98
 _EXTRA_GRACE_S = 2.0
+_INIT = 1
+"""The number of a container's first process."""
 _LONGEST_FOLDER = 60
 _FILES = 65_536
 _ENGINE_GRACE_S = 5.0
@@ -61,6 +63,7 @@ class Supervisor:
         self._state = _State()
         self._selector = selectors.DefaultSelector()
         self._fronts: list[Slot] = []
+        self._listening: list[socket.socket] = []
         self._deployments: dict[str, Deployment] = {}
         """By the JSON of their config, as fronts ask for them."""
         self._watcher = Watcher(config.reload_interval_s)
@@ -76,7 +79,7 @@ class Supervisor:
         """Serve until a signal says stop; returns the exit status."""
         config = self._config
         _allow_many_files()
-        listening: list[socket.socket] = []
+        listening = self._listening
         for port in (config.port, *config.extra_ports):
             try:
                 listening.append(_bind(config.host, port))
@@ -182,6 +185,8 @@ class Supervisor:
         self._state.deadline = time.monotonic() + self._config.grace_s + _EXTRA_GRACE_S
         for deployment in self._deployments.values():
             deployment.stop()
+        for sock in self._listening:  # with those of the fronts, and then nobody waits for an answer that never comes
+            sock.close()
         for slot in self._fronts:
             if slot.is_ready and status == 0:
                 slot.tell({"drain": True})
@@ -258,6 +263,8 @@ class Supervisor:
         return next(d for d in self._deployments.values() if engine in d.engines)
 
     def _reap(self) -> None:
+        if os.getpid() == _INIT:
+            _reap_orphans({slot.process.pid for slot in self._slots() if slot.process is not None})
         for slot in self._slots():
             if slot.process is None or (status := slot.process.poll()) is None:
                 continue
@@ -354,6 +361,19 @@ def _allow_many_files() -> None:
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _reap_orphans(ours: Set[int]) -> None:
+    """Let processes go that have lost their parents, as the first process of a container has to.
+
+    Args:
+        ours: children whose status is asked for elsewhere.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if ended.si_pid in ours:
+                return  # the next signal comes when that one is dealt with
+            os.waitpid(ended.si_pid, 0)
 
 
 def _require_temporary_folder() -> None:

@@ -17,6 +17,7 @@ from paddle_serving_server.config import Limits
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.flow import Flow, write_due, write_soon
 from paddle_serving_server.general_model import check_names
+from paddle_serving_server.pace import HALF_S, Pace
 from paddle_serving_server.recalled_calls import RecalledCall
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class BrpcStream:
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_lane = 0
         """Calls that a lane answers."""
+        self._pace = Pace(limits.stall_s)
+        """Of the frame that comes."""
         self._draining = False
         self._last_frames = False
         """Whether nothing more comes: half a frame will never be whole."""
@@ -79,8 +82,14 @@ class BrpcStream:
         """Take bytes from the peer."""
         if self._deaf:
             return
+        self._came(len(data))
         self._reader.feed(data)
         self._take_frames()
+
+    def _came(self, count: int) -> None:
+        if not self._reader.buffered_bytes or self._in_work:  # a frame begins, or nobody read on for a while
+            self._pace.start()
+        self._pace.came(count)
 
     def room(self) -> memoryview | None:
         """Where the rest of a large frame is to be received."""
@@ -88,6 +97,7 @@ class BrpcStream:
 
     def filled(self, count: int) -> None:
         """So many bytes were received into `room`."""
+        self._came(count)
         self._reader.filled(count)
         self._take_frames()
 
@@ -105,14 +115,17 @@ class BrpcStream:
                 return
             if frame is None:
                 break
+            self._pace.start()
             if not self._take_lane(frame):
                 self.start(frame)
         if self._in_work >= MAX_IN_WORK:
             self._flow.hold(_IN_WORK)
         else:
             self._flow.release(_IN_WORK)
-        waiting_s = self._limits.stall_s if self._reader.buffered_bytes else self._limits.idle_s
-        self.deadline = float("inf") if self._in_work else time.monotonic() + waiting_s
+        waits_until = self._pace.deadline if self._reader.buffered_bytes else time.monotonic() + self._limits.idle_s
+        if self._draining:
+            waits_until = min(waits_until, time.monotonic() + HALF_S)
+        self.deadline = float("inf") if self._in_work else waits_until
 
     def _take_lane(self, frame: brpc.Frame) -> bool:
         """Have a small call that is like an earlier one answered without a task; whether it is one."""
@@ -194,6 +207,7 @@ class BrpcStream:
         """Close when what was accepted is answered."""
         self._draining = True
         self._last_frames = peer_is_done
+        self.deadline = min(self.deadline, time.monotonic() + HALF_S) if not self._in_work else self.deadline
         self._close_when_idle()
 
     def connection_lost(self) -> None:

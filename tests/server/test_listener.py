@@ -84,7 +84,16 @@ async def until_closed(port: int, data: bytes, drip: bytes = b"") -> tuple[float
         (b"GET /health HTTP/1.1\r\nX: ", b"y" * 100, 1.3, b"HTTP/1.1 408"),
         (b"POST /uci/prediction HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", b"", 2.6, b"HTTP/1.1 408"),
         (HEALTH, b"", 2.0, b"HTTP/1.1 200"),
+        (
+            b"POST /uci/prediction HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b" " * 200_000,
+            b" " * 100,
+            2.6,
+            b"HTTP/1.1 408",
+        ),
+        (HEALTH + b"\r\n" * 3, b"", 2.0, b"HTTP/1.1 200"),
+        (HEALTH + b"GET /hea", b"y" * 100, 2.0, b"HTTP/1.1 200"),
         (PRPC[:20], b"", 1.5, b""),
+        (PRPC[:12] + bytes(9), b"\0" * 100, 2.0, b""),
         (PRPC, b"", 2.0, b"PRPC"),
     ],
 )

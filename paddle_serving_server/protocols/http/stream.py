@@ -19,6 +19,7 @@ import orjson
 from paddle_serving_client.errors import ErrNo
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow, write_due, write_soon
+from paddle_serving_server.pace import HALF_S, Pace
 from paddle_serving_server.protocols.http import heads
 from paddle_serving_server.protocols.http.message import REASONS, Body, HttpRequest, HttpResponse
 
@@ -31,8 +32,6 @@ MAX_TARGET_BYTES = 4 << 10
 MAX_CHUNKS = 65_536
 MAX_PIPELINED = 16
 _PIPELINE = "pipeline"
-MIN_BYTES_PER_S = 1 << 10
-"""Slowest body that is waited for, after the first ten seconds."""
 _LARGE_BYTES = 64 << 10
 """Bodies from this size on, where it is announced, are received where they stay."""
 _HOST = re.compile(rb"[A-Za-z0-9._~%\[\]:-]*\Z")
@@ -73,6 +72,8 @@ class HttpStream:
         self._head_bytes = 0
         self._chunk = b""
         """What came last, if it is small and a request begins with it."""
+        self._pace = Pace(limits.stall_s)
+        """Of the body that comes."""
         self._expect_head()
 
     @property
@@ -93,6 +94,10 @@ class HttpStream:
         self._chunk = b""
         if self._in_head:
             if not self._head_bytes:
+                if data[0] in b"\r\n" and not (data := data.lstrip(b"\r\n")):
+                    return  # an empty line before a request, or behind a body that was counted too short
+                if not self._is_busy:
+                    self.deadline = min(self.deadline, time.monotonic() + self._limits.head_s)
                 if (known := heads.recalled(data)) is not None:
                     self._accept(known.request_with(data, self._peer), known.keep_alive)
                     return
@@ -139,6 +144,8 @@ class HttpStream:
         """Close after what was accepted is answered."""
         self._draining = True
         self._deaf |= peer_is_done
+        if not self.is_idle or self._head_bytes or not self._in_head:  # who is half-way gets a little more time
+            self.deadline = min(self.deadline, time.monotonic() + HALF_S)
         if self.is_idle and self._in_head and not self._head_bytes:
             self._close()
 
@@ -211,9 +218,8 @@ class HttpStream:
             raise _Refused(413, self._too_large())
         if announced >= _LARGE_BYTES and coding is None:
             self._large = np.empty(announced, np.uint8).data  # a bytearray would be written to at once
-        now = time.monotonic()
-        self._body_from = now
-        self.deadline = now + self._limits.stall_s
+        self._pace.start()
+        self.deadline = self._pace.deadline
         expect = self._headers.get("expect")
         if expect is not None:
             if expect.lower() != "100-continue":
@@ -238,8 +244,8 @@ class HttpStream:
         self._body_bytes += count
         if self._body_bytes > self._limits.max_body_bytes:
             raise _Refused(413, self._too_large())
-        allowed = max(self._limits.head_s, self._body_bytes / MIN_BYTES_PER_S)
-        self.deadline = max(self._body_from + allowed, time.monotonic() + 1.0)
+        self._pace.came(count)
+        self.deadline = self._pace.deadline if not self._draining else min(self.deadline, self._pace.deadline)
 
     def on_message_complete(self) -> None:
         """A whole request: answer it, or let it wait for those before it."""
