@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+paddle_serving_client/wire/proto/onnx.proto\x12\x13paddle_serving.onnx\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xc1\x01\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x16\n\nfloat_data\x18\x04 \x03(\x02\x42\x02\x10\x01\x12\x0c\n\x04name\x18\x08 \x01(\x0c\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x42\n\rexternal_data\x18\r \x03(\x0b\x32+.paddle_serving.onnx.StringStringEntryProto\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"x\n\x11SparseTensorProto\x12\x30\n\x06values\x18\x01 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x31\n\x07indices\x18\x02 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\"\xe5\x02\n\x0e\x41ttributeProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\t\n\x01i\x18\x03 \x01(\x03\x12+\n\x01t\x18\x05 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12*\n\x01g\x18\x06 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x31\n\x07tensors\x18\n \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12/\n\x06graphs\x18\x0b \x03(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12=\n\rsparse_tensor\x18\x16 \x01(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\x12>\n\x0esparse_tensors\x18\x17 \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"s\n\tNodeProto\x12\r\n\x05input\x18\x01 \x03(\x0c\x12\x0e\n\x06output\x18\x02 \x03(\x0c\x12\x0f\n\x07op_type\x18\x04 \x01(\x0c\x12\x36\n\tattribute\x18\x05 \x03(\x0b\x32#.paddle_serving.onnx.AttributeProto\"p\n\x10TensorShapeProto\x12<\n\x03\x64im\x18\x01 \x03(\x0b\x32/.paddle_serving.onnx.TensorShapeProto.Dimension\x1a\x1e\n\tDimension\x12\x11\n\tdim_value\x18\x01 \x01(\x03\"\x9a\x01\n\tTypeProto\x12:\n\x0btensor_type\x18\x01 \x01(\x0b\x32%.paddle_serving.onnx.TypeProto.Tensor\x1aQ\n\x06Tensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x34\n\x05shape\x18\x02 \x01(\x0b\x32%.paddle_serving.onnx.TensorShapeProto\"L\n\x0eValueInfoProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12,\n\x04type\x18\x02 \x01(\x0b\x32\x1e.paddle_serving.onnx.TypeProto\"\x9e\x02\n\nGraphProto\x12,\n\x04node\x18\x01 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\x12\x35\n\x0binitializer\x18\x05 \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x32\n\x05input\x18\x0b \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x33\n\x06output\x18\x0c \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x42\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"\x80\x01\n\x11TrainingInfoProto\x12\x37\n\x0einitialization\x18\x01 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x32\n\talgorithm\x18\x02 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\"=\n\rFunctionProto\x12,\n\x04node\x18\x07 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\"%\n\x12OperatorSetIdProto\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x85\x02\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12.\n\x05graph\x18\x07 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12=\n\x0copset_import\x18\x08 \x03(\x0b\x32\'.paddle_serving.onnx.OperatorSetIdProto\x12=\n\rtraining_info\x18\x14 \x03(\x0b\x32&.paddle_serving.onnx.TrainingInfoProto\x12\x35\n\tfunctions\x18\x19 \x03(\x0b\x32\".paddle_serving.onnx.FunctionProto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+paddle_serving_client/wire/proto/onnx.proto\x12\x13paddle_serving.onnx\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xc1\x01\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x16\n\nfloat_data\x18\x04 \x03(\x02\x42\x02\x10\x01\x12\x0c\n\x04name\x18\x08 \x01(\x0c\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x42\n\rexternal_data\x18\r \x03(\x0b\x32+.paddle_serving.onnx.StringStringEntryProto\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"x\n\x11SparseTensorProto\x12\x30\n\x06values\x18\x01 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x31\n\x07indices\x18\x02 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\"\x84\x03\n\x0e\x41ttributeProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\t\n\x01i\x18\x03 \x01(\x03\x12+\n\x01t\x18\x05 \x01(\x0b\x32 .paddle_serving.onnx.TensorProto\x12*\n\x01g\x18\x06 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12\x0f\n\x07strings\x18\t \x03(\x0c\x12\x31\n\x07tensors\x18\n \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12/\n\x06graphs\x18\x0b \x03(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12=\n\rsparse_tensor\x18\x16 \x01(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\x12>\n\x0esparse_tensors\x18\x17 \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"s\n\tNodeProto\x12\r\n\x05input\x18\x01 \x03(\x0c\x12\x0e\n\x06output\x18\x02 \x03(\x0c\x12\x0f\n\x07op_type\x18\x04 \x01(\x0c\x12\x36\n\tattribute\x18\x05 \x03(\x0b\x32#.paddle_serving.onnx.AttributeProto\"p\n\x10TensorShapeProto\x12<\n\x03\x64im\x18\x01 \x03(\x0b\x32/.paddle_serving.onnx.TensorShapeProto.Dimension\x1a\x1e\n\tDimension\x12\x11\n\tdim_value\x18\x01 \x01(\x03\"\x9a\x01\n\tTypeProto\x12:\n\x0btensor_type\x18\x01 \x01(\x0b\x32%.paddle_serving.onnx.TypeProto.Tensor\x1aQ\n\x06Tensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x34\n\x05shape\x18\x02 \x01(\x0b\x32%.paddle_serving.onnx.TensorShapeProto\"L\n\x0eValueInfoProto\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12,\n\x04type\x18\x02 \x01(\x0b\x32\x1e.paddle_serving.onnx.TypeProto\"\x9e\x02\n\nGraphProto\x12,\n\x04node\x18\x01 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\x12\x35\n\x0binitializer\x18\x05 \x03(\x0b\x32 .paddle_serving.onnx.TensorProto\x12\x32\n\x05input\x18\x0b \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x33\n\x06output\x18\x0c \x03(\x0b\x32#.paddle_serving.onnx.ValueInfoProto\x12\x42\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32&.paddle_serving.onnx.SparseTensorProto\"\x80\x01\n\x11TrainingInfoProto\x12\x37\n\x0einitialization\x18\x01 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12\x32\n\talgorithm\x18\x02 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\"=\n\rFunctionProto\x12,\n\x04node\x18\x07 \x03(\x0b\x32\x1e.paddle_serving.onnx.NodeProto\"5\n\x12OperatorSetIdProto\x12\x0e\n\x06\x64omain\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x85\x02\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12.\n\x05graph\x18\x07 \x01(\x0b\x32\x1f.paddle_serving.onnx.GraphProto\x12=\n\x0copset_import\x18\x08 \x03(\x0b\x32\'.paddle_serving.onnx.OperatorSetIdProto\x12=\n\rtraining_info\x18\x14 \x03(\x0b\x32&.paddle_serving.onnx.TrainingInfoProto\x12\x35\n\tfunctions\x18\x19 \x03(\x0b\x32\".paddle_serving.onnx.FunctionProto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,27 +40,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPARSETENSORPROTO']._serialized_start=318
   _globals['_SPARSETENSORPROTO']._serialized_end=438
   _globals['_ATTRIBUTEPROTO']._serialized_start=441
-  _globals['_ATTRIBUTEPROTO']._serialized_end=798
-  _globals['_NODEPROTO']._serialized_start=800
-  _globals['_NODEPROTO']._serialized_end=915
-  _globals['_TENSORSHAPEPROTO']._serialized_start=917
-  _globals['_TENSORSHAPEPROTO']._serialized_end=1029
-  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_start=999
-  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_end=1029
-  _globals['_TYPEPROTO']._serialized_start=1032
-  _globals['_TYPEPROTO']._serialized_end=1186
-  _globals['_TYPEPROTO_TENSOR']._serialized_start=1105
-  _globals['_TYPEPROTO_TENSOR']._serialized_end=1186
-  _globals['_VALUEINFOPROTO']._serialized_start=1188
-  _globals['_VALUEINFOPROTO']._serialized_end=1264
-  _globals['_GRAPHPROTO']._serialized_start=1267
-  _globals['_GRAPHPROTO']._serialized_end=1553
-  _globals['_TRAININGINFOPROTO']._serialized_start=1556
-  _globals['_TRAININGINFOPROTO']._serialized_end=1684
-  _globals['_FUNCTIONPROTO']._serialized_start=1686
-  _globals['_FUNCTIONPROTO']._serialized_end=1747
-  _globals['_OPERATORSETIDPROTO']._serialized_start=1749
-  _globals['_OPERATORSETIDPROTO']._serialized_end=1786
-  _globals['_MODELPROTO']._serialized_start=1789
-  _globals['_MODELPROTO']._serialized_end=2050
+  _globals['_ATTRIBUTEPROTO']._serialized_end=829
+  _globals['_NODEPROTO']._serialized_start=831
+  _globals['_NODEPROTO']._serialized_end=946
+  _globals['_TENSORSHAPEPROTO']._serialized_start=948
+  _globals['_TENSORSHAPEPROTO']._serialized_end=1060
+  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_start=1030
+  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_end=1060
+  _globals['_TYPEPROTO']._serialized_start=1063
+  _globals['_TYPEPROTO']._serialized_end=1217
+  _globals['_TYPEPROTO_TENSOR']._serialized_start=1136
+  _globals['_TYPEPROTO_TENSOR']._serialized_end=1217
+  _globals['_VALUEINFOPROTO']._serialized_start=1219
+  _globals['_VALUEINFOPROTO']._serialized_end=1295
+  _globals['_GRAPHPROTO']._serialized_start=1298
+  _globals['_GRAPHPROTO']._serialized_end=1584
+  _globals['_TRAININGINFOPROTO']._serialized_start=1587
+  _globals['_TRAININGINFOPROTO']._serialized_end=1715
+  _globals['_FUNCTIONPROTO']._serialized_start=1717
+  _globals['_FUNCTIONPROTO']._serialized_end=1778
+  _globals['_OPERATORSETIDPROTO']._serialized_start=1780
+  _globals['_OPERATORSETIDPROTO']._serialized_end=1833
+  _globals['_MODELPROTO']._serialized_start=1836
+  _globals['_MODELPROTO']._serialized_end=2097
 # @@protoc_insertion_point(module_scope)
