@@ -77,6 +77,7 @@ def _report(done: Conversion, server: str, client: str) -> str:
     lines = [f"read {done.source}"]
     for kind, variables in (("feed ", done.spec.feeds), ("fetch", done.spec.fetches)):
         lines += [f"  {kind} {_line(var)}" for var in variables]
+    lines += [f"  {note}" for note in done.source.notes]
     return "\n".join([*lines, f"wrote {server} and {client}", ""])
 
 

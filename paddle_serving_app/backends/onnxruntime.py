@@ -9,7 +9,6 @@ from typing import Any
 from paddle_serving_app import library_error, paddle_to_onnx, processors
 from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec, version_of
 from paddle_serving_app.paddle_to_onnx import OnnxModel
-from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_client.model_config import ModelSpec
@@ -120,6 +119,8 @@ def _providers(options: ModelOptions) -> list[Any]:
 
 def _spec(argument: Any) -> TensorSpec:
     if not argument.type.startswith("tensor("):
-        raise BadModel(f"{argument.name!r} is {argument.type}; only tensors can be served")
+        raise BadModel(f"{argument.name!r} is {argument.type}; only tensors can be served: convert the model again")
+    if argument.type not in _CODES:
+        raise BadModel(f"{argument.name!r} is {argument.type}, which cannot be served")
     dims = tuple(dim if isinstance(dim, int) and dim >= 0 else -1 for dim in argument.shape or ())
-    return TensorSpec(argument.name, dims, _CODES.get(argument.type, dtype.UNKNOWN))
+    return TensorSpec(argument.name, dims, _CODES[argument.type])

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_serving_client import model_config
+from paddle_serving_client import dtype, model_config
 from paddle_serving_client.encryption import KEY
-from paddle_serving_client.errors import BadConfig
+from paddle_serving_client.errors import BadConfig, BadModel
 from paddle_serving_client.io import folders, sealing, source
 from paddle_serving_client.io.sealing import Sealing
 from paddle_serving_client.io.source import Names, Source
@@ -97,6 +97,18 @@ def convert(
     return Conversion(found, spec)
 
 
+def _refuse_unservable(found: Source) -> None:
+    """Raise BadModel for an input or output that no caller could send or get, while its model can still be changed."""
+    for kind, variables in (("input", found.feeds), ("output", found.fetches)):
+        for var in variables:
+            if dtype.numpy_of(var.elem_type) is not None or (found.may_lack_types and var.elem_type == dtype.UNKNOWN):
+                continue
+            is_known = var.elem_type != dtype.UNKNOWN
+            what = dtype.name_of(var.elem_type) if is_known else "no tensor of numbers (text, a list, a sparse tensor)"
+            remedy = "cast it in the model, to float32 or int64" if is_known else "export the model without it"
+            raise BadModel(f"{found}: {kind} {var.name!r} is {what}, which cannot be served: {remedy}")
+
+
 def finish(
     found: Source,
     spec: ModelSpec,
@@ -106,7 +118,12 @@ def finish(
     show_proto: bool,
     sealed: Sealing | None = None,
 ) -> None:
-    """Write the folders, or only print the config."""
+    """Write the folders, or only print the config.
+
+    Raises:
+        BadModel: an input or output is of a type that cannot be served.
+    """
+    _refuse_unservable(found)
     if show_proto:
         sys.stdout.write(model_config.to_text(spec))
         return

@@ -61,10 +61,12 @@ def write_pair(
                 server_folder.refuse_foreign(names)
         model = secrets.token_bytes(16)
         for file, role in zip(files, _ROLES[: len(files)] if key else [None] * len(files), strict=True):
-            if key and role:
-                encryption.write(file.parts, server_folder.partial / file.name, key, role, model)
-            else:
-                _join(file.parts, server_folder.partial / file.name)
+            place = server_folder.partial / file.name
+            with _parts_of(file, server_folder.partial) as parts:
+                if key and role:
+                    encryption.write(parts, place, key, role, model)
+                else:
+                    _join(parts, place)
         _write_configs(server_folder.partial, spec, *_SERVER_CONFIGS)
         _write_configs(client_folder.partial, spec, *_CLIENT_CONFIGS)
         manifest.write(server_folder.partial, names)
@@ -159,6 +161,20 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _parts_of(file: ModelFile, scratch: Path) -> Iterator[Sequence[Path]]:
+    """The files that make one; what is no copy is put into one first."""
+    if file.content is None:
+        yield file.parts
+        return
+    made = scratch / f".{secrets.token_hex(4)}.made"
+    try:
+        made.write_bytes(file.content)
+        yield [made]
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def _join(parts: Sequence[Path], destination: Path) -> None:

@@ -46,7 +46,7 @@ class Sealing:
         names = (encryption.MODEL, encryption.PARAMS)
         if len(found.files) > len(names) or found.files[0].name.endswith(".onnx") and len(found.files) > 1:
             raise BadModel(f"{found}: its weights are in files of their own; such an ONNX model cannot be encrypted")
-        return [ModelFile(name, file.parts) for name, file in zip(names, found.files, strict=False)]
+        return [ModelFile(name, file.parts, file.content) for name, file in zip(names, found.files, strict=False)]
 
 
 def asked(encrypts: bool, key_bits: int, cipher: object, key_file: str | Path) -> Sealing | None:

@@ -28,6 +28,8 @@ class ModelFile:
     """Relative to the folder, with `/`."""
     parts: tuple[Path, ...]
     """The files that make it, one after the other; usually it is a copy of one."""
+    content: bytes | None = None
+    """What it holds, where that was made of its part and is no copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ class Source:
     has_ordered_fetches: bool = True
     """False for the kinds that Paddle Serving 0.9 converted: scripts give it aliases in the order of the outputs'
     names."""
+
+    may_lack_types: bool = False
+    """Whether a model of the kind may leave the types of inputs and outputs to those who run it."""
+    notes: tuple[str, ...] = ()
+    """What was changed, for people."""
 
     def __str__(self) -> str:
         parts = [part.name for file in self.files for part in file.parts]

@@ -1,6 +1,7 @@
 """ONNX: one file, which may name others that hold large weights ("external data").
 
-The file is copied as it is. What it names must lie in its folder: such a path comes out of the file and is not trusted.
+The file is copied as it is, but for a ZipMap. What it names must lie in its folder: such a path comes out of the file
+and is not trusted.
 """
 
 import os
@@ -8,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
+from paddle_serving_client.io import zipmap
 from paddle_serving_client.io.source import ModelFile, Names, Source, variable
 from paddle_serving_client.manifest import open_inside, open_regular
 from paddle_serving_client.model_config import Variable
@@ -26,6 +29,10 @@ _MAX_BYTES = (1 << 31) - 1  # of any protobuf message
 _MAX_EXTERNAL_FILES = 1 << 14
 _MAX_DIGITS = 18  # of an offset or a length
 _EXTERNAL = 1
+_TEXT = 8
+_OTHER_TYPES = {4: "uint16", 12: "uint32", 13: "uint64", 16: "bfloat16"}
+_OTHER_KINDS = {4: "a sequence", 5: "a map", 8: "a sparse tensor", 9: "optional"}
+"""By the numbers of the fields of TypeProto."""
 CODES = {1: 1, 2: 7, 3: 8, 5: 4, 6: 2, 7: 0, 9: 9, 10: 5, 11: 3, 14: 10, 15: 11, 16: 6}
 
 
@@ -45,18 +52,20 @@ def read(folder: Path, model: str, params: str | None, wanted: Names) -> Source:
     if params is not None:
         raise BadModel(f"{path} is an ONNX model, which has no parameter file; {params!r} was given")
     proto = _parse(path)
+    notes = zipmap.taken_out(proto)
     try:
         held = {tensor.name for tensor in proto.graph.initializer}
-        feeds = tuple(_variable(info) for info in proto.graph.input if info.name not in held)
-        fetches = tuple(_variable(info) for info in proto.graph.output)
+        feeds = tuple(_variable(path, "input", info) for info in proto.graph.input if info.name not in held)
+        fetches = tuple(_variable(path, "output", info) for info in proto.graph.output)
         external = _external_files(folder, path, proto)
     except UnicodeDecodeError as exc:
         raise BadModel(f"{path}: damaged: a name in it is not text") from exc
     name = PurePath(wanted.model or model).name
     if not name.endswith(".onnx"):
         name = f"{name}.onnx"
-    files = [ModelFile(name, (path,)), *(ModelFile(file, (folder / file,)) for file in sorted(external))]
-    return Source("ONNX model", feeds, fetches, tuple(files))
+    content = proto.SerializeToString() if notes else None
+    files = [ModelFile(name, (path,), content), *(ModelFile(file, (folder / file,)) for file in sorted(external))]
+    return Source("ONNX model", feeds, fetches, tuple(files), may_lack_types=True, notes=tuple(notes))
 
 
 def _parse(path: Path) -> pb.ModelProto:
@@ -73,12 +82,35 @@ def _parse(path: Path) -> pb.ModelProto:
     return proto
 
 
-def _variable(info: pb.ValueInfoProto) -> Variable:
-    if not info.type.HasField("tensor_type"):  # a sequence or a map: there is no code for it
-        return variable(info.name.decode(), dtype.UNKNOWN, ())
+def _variable(path: Path, kind: str, info: pb.ValueInfoProto) -> Variable:
+    """An input or output; one that the model says no type of has one that libraries find out.
+
+    Raises:
+        BadModel: it is of a type that cannot be served.
+    """
+    name = info.name.decode()
     tensor = info.type.tensor_type
+    code = CODES.get(tensor.elem_type, dtype.UNKNOWN)
+    if (is_ := _unservable(info.type, code)) is not None:
+        what, remedy = is_
+        raise BadModel(f"{path}: {kind} {name[:64]!r} is {what}, which cannot be served: {remedy}")
     dims = (dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
-    return variable(info.name.decode(), CODES.get(tensor.elem_type, dtype.UNKNOWN), dims)
+    return variable(name, code, dims)
+
+
+def _unservable(type_: pb.TypeProto, code: int) -> tuple[str, str] | None:
+    """What a type is that cannot be served, and what to do; None for others, and where there is no type."""
+    if not type_.HasField("tensor_type"):
+        others = [
+            _OTHER_KINDS[field.field_number] for field in UnknownFieldSet(type_) if field.field_number in _OTHER_KINDS
+        ]
+        return (others[0], "only tensors can; export the model without it") if others else None
+    elem_type = type_.tensor_type.elem_type
+    if elem_type == _TEXT:
+        return "text", "export the model without it, or with numbers in its place"
+    if elem_type and (code == dtype.UNKNOWN or dtype.numpy_of(code) is None):
+        return _OTHER_TYPES.get(elem_type, f"of ONNX's type {elem_type}"), "cast it in the model, to float32 or int64"
+    return None
 
 
 def _external_files(folder: Path, path: Path, proto: pb.ModelProto) -> set[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from paddle_serving_client import io, manifest, model_config
 from paddle_serving_client.errors import BadConfig, BadModel
+from paddle_serving_client.wire.proto import framework_pb2 as pb
 from tests import models
 from tests.client.io import trained
 from tests.models import Form
@@ -176,3 +177,19 @@ except ImportError as exc:
     )
     assert done.stdout == "saving a model needs Paddle: pip install paddlepaddle\n"
     assert all(manifest.verify(tmp_path / f"{form}_server").is_verified for form in FORMS)
+
+
+def test_what_cannot_be_served_is_refused(tmp_path: Path) -> None:
+    message = trained.paddle1_program()
+    message.blocks[0].vars.add(name=b"texts", type=pb.VarType(type=26))  # a list of texts
+    trained.add_tensor(message.blocks[0], "small", (-1, 1), data_type=22)
+    trained.add_operator(message.blocks[0], "fetch", {"X": "small"}, {"Out": "fetch"}, col=1)
+    source = trained.paddle1(tmp_path / "m", combined=True)
+    (source / "__model__").write_bytes(message.SerializeToString())
+    with pytest.raises(BadModel, match="output 'small' is bfloat16, which cannot be served: cast it in the model"):
+        io.inference_model_to_serving(source, tmp_path / "s", tmp_path / "c")
+    trained.add_operator(message.blocks[0], "feed", {"X": "feed"}, {"Out": "texts"}, col=1)
+    (source / "__model__").write_bytes(message.SerializeToString())
+    with pytest.raises(BadModel, match="input 'texts' is no tensor of numbers .*: export the model without it"):
+        io.inference_model_to_serving(source, tmp_path / "s", tmp_path / "c")
+    assert not (tmp_path / "s").exists()

@@ -39,6 +39,27 @@ def test_weights_are_no_inputs_and_outputs_keep_their_order(tmp_path: Path) -> N
     assert [(v.name, v.elem_type) for v in found.fetches] == [("y", 1), ("a", dtype.UNKNOWN)]
 
 
+@pytest.mark.parametrize(
+    ("type_", "words"),
+    [
+        (b"\x0a\x02\x08\x08", "is text, which cannot be served: export the model without it, or with numbers"),
+        (b"\x0a\x02\x08\x10", "is bfloat16, which cannot be served: cast it in the model"),
+        (b"\x0a\x02\x08\x0d", "is uint64, .*: cast it"),
+        (b"\x0a\x02\x08\x15", "is of ONNX's type 21, .*: cast it"),
+        (b"\x22\x00", "is a sequence, .*: only tensors can; export the model without it"),
+        (b"\x2a\x00", "is a map"),
+        (b"\x4a\x00", "is optional"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_what_cannot_be_served_is_refused(tmp_path: Path, kind: str, type_: bytes, words: str) -> None:
+    model = trained.onnx_model()
+    variables = model.graph.input if kind == "input" else model.graph.output
+    variables.add(name=b"other").type.MergeFromString(type_)
+    with pytest.raises(BadModel, match=f"{kind} 'other' {words}"):
+        source.read(write(tmp_path, model))
+
+
 def test_external_data_goes_along(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "w.bin").write_bytes(bytes(8))
