@@ -1,14 +1,18 @@
 """Between what people write and tensors: instances of a JSON feed, and what `preprocess` returns."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadInput
-from paddle_serving_client.message import Array, Instance, Lod, Response
+from paddle_serving_client.message import Array, Instance, Lod, Response, is_same_but_for_ones, misfit
 
+_TRUTH: Final = frozenset((bool, np.bool_))
+_LISTS: Final = frozenset((list, tuple))
 _FEW = 256
 """Up to so many numbers a list is written as fast as an array."""
 
@@ -58,21 +62,64 @@ def named_inputs(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
 
 
 def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
-    """One input of several instances, on a new axis 0."""
-    rows = []
-    for k, instance in enumerate(feed):
+    """One input of several instances, on a new axis 0.
+
+    An instance's value has the shape of the input without the batch axis, but for axes of length 1 more or less: a
+    number for an input of one, a row with a batch axis of its own. Values in any other layout are refused, also where
+    there are as many: they would be those of another picture.
+
+    Raises:
+        BadInput: a value that does not fit; the text names the instance, the input, and the axis.
+    """
+    values = [instance[spec.alias] for instance in feed]
+    if len(values) > 1 and not any(isinstance(value, np.ndarray) for value in values):
+        with contextlib.suppress(BadInput):  # told below, where it is known whose it is
+            whole = _numbers(spec, values)
+            if -1 not in spec.shape[1:] and is_same_but_for_ones(whole.shape[1:], spec.shape[1:]):
+                return _cast(spec, whole).reshape(-1, *spec.shape[1:])
+    rows: list[Array] = []
+    for k, value in enumerate(values):
         try:
-            values = np.asarray(instance[spec.alias])
-            row = _cast(spec, values)
-            rows.append(row if -1 in spec.shape[1:] else row.reshape(spec.shape[1:]))
+            rows.append(_row(spec, _numbers(spec, value)))
         except BadInput as exc:
             raise BadInput(f"feed[{k}]: {exc}") from exc
-        except ValueError as exc:
-            raise BadInput(f"feed[{k}]: input {spec.alias!r} must be {spec}: {exc}") from exc
-    shapes = {row.shape for row in rows}
-    if len(shapes) > 1:
-        raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {sorted(shapes)[:4]}")
+        if rows[k].shape != rows[0].shape:
+            shapes = f"{list(rows[0].shape)} in feed[0], {list(rows[k].shape)} in feed[{k}]"
+            raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {shapes}")
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def _row(spec: Input, values: Array) -> Array:
+    """One instance's value, in the shape of the input where that is known."""
+    row, shape = _cast(spec, values), spec.shape[1:]
+    if row.shape == shape or -1 in shape:
+        return row
+    if is_same_but_for_ones(row.shape, shape):
+        return row.reshape(shape)
+    expected = f"input {spec.alias!r} must be {spec}, an instance of it {list(shape)}"
+    raise BadInput(f"{expected}, got {list(row.shape)}: {misfit(shape, row.shape, first_axis=1)}")
+
+
+def _numbers(spec: Input, value: object) -> Array:
+    """What a caller wrote, as an array; a truth value among numbers is none of them.
+
+    Raises:
+        BadInput: no array.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as exc:
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got lists of different lengths in one list") from exc
+    if array.dtype.kind != "b" and array is not value and _has_truth(value):
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got true or false among other values")
+    return array
+
+
+def _has_truth(value: object) -> bool:
+    if not isinstance(value, list | tuple):
+        return isinstance(value, bool | np.bool_)
+    kinds = set(map(type, value))
+    return not kinds.isdisjoint(_TRUTH) or (not kinds.isdisjoint(_LISTS) and any(map(_has_truth, value)))
 
 
 class OneRow:
@@ -118,12 +165,24 @@ def _cast(spec: Input, values: Array) -> Array:
         return values
     allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "fiuc"}[target.kind]
     if values.dtype.kind not in allowed:
-        raise BadInput(f"input {spec.alias!r} must be {spec}, got values of type {values.dtype.name}")
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got {_kind_of(values)}")
     if target.kind in "iu" and values.size:
         limits = np.iinfo(target.name)
         if int(values.min()) < limits.min or int(values.max()) > limits.max:
             raise BadInput(f"input {spec.alias!r} has values outside the range of {target.name}")
-    return values.astype(target)
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(target)
+    except FloatingPointError as exc:
+        largest = np.abs(values[np.isfinite(values)]).max()
+        raise BadInput(f"input {spec.alias!r} has {largest:g}, which {target.name} cannot hold") from exc
+
+
+def _kind_of(values: Array) -> str:
+    """What came, in the terms of who wrote it."""
+    if values.dtype.kind == "f":
+        return f"fractions, or whole numbers beyond 64 bits ({values.dtype.name})"
+    return f"values of type {values.dtype.name}"
 
 
 def unpacked(prepared: object) -> tuple[Mapping[str, object], list[str], bool]:

@@ -61,7 +61,7 @@ def test_no_known_fetch_means_all(uci_server: Server, fetch: list[str]) -> None:
 @pytest.mark.parametrize(
     ("feed", "words"),
     [
-        ([{"x": [1.0, 2.0]}], "cannot reshape array of size 2 into shape (13,)"),
+        ([{"x": [1.0, 2.0]}], "an instance of it [13], got [2]: axis 1 is 2, not 13"),
         ([], "at least one"),
         ({"x": [1.0]}, "list"),
         ([{"y": [1.0]}], "'x'"),
