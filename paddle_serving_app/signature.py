@@ -165,7 +165,8 @@ def _reshaped(spec: Input, array: Array) -> Array:
     """Accept the harmless spelling that the old engine accepted: axes of length 1 more or less.
 
     Values are never put in another order or cut into other rows: whoever sends 96x32 for 3x32x32, or channels last,
-    would get an answer to another picture than his. Old clients send 8-bit and half-precision values in the configured shape, without a batch axis: one row.
+    would get an answer to another picture than his. Old clients send 8-bit and half-precision values in the configured
+    shape, without a batch axis: one row.
     """
     inner = spec.shape[1:]
     if array.shape == inner and spec.shape[:1] == (-1,) and spec.elem_type in _SENT_WITHOUT_BATCH:

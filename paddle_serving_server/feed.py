@@ -13,6 +13,8 @@ from paddle_serving_client.message import Array, Instance, Lod, Response, is_sam
 
 _TRUTH: Final = frozenset((bool, np.bool_))
 _LISTS: Final = frozenset((list, tuple))
+_NO_NUMBERS: Final = {str: "text", bytes: "bytes", type(None): "null", dict: "an object"}
+_MAX_AXES: Final = 64
 _FEW = 256
 """Up to so many numbers a list is written as fast as an array."""
 
@@ -49,10 +51,13 @@ def outputs_of(response: Response) -> dict[str, Array]:
 
 
 def named_inputs(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
-    if not isinstance(feed, list) or not feed or not all(isinstance(i, Mapping) for i in feed):
+    if not isinstance(feed, list) or not feed or not all([type(i) is dict or isinstance(i, Mapping) for i in feed]):
         raise BadInput('"feed" must be a list of at least one object, as in {"feed": [{"x": [...]}], "fetch": [...]}')
     valid = [i.alias for i in signature.inputs]
+    names = set(valid)
     for k, instance in enumerate(feed):
+        if instance.keys() == names:
+            continue
         unknown = [name for name in instance if name not in valid]
         missing = [name for name in valid if name not in instance]
         if unknown or missing:
@@ -101,25 +106,34 @@ def _row(spec: Input, values: Array) -> Array:
 
 
 def _numbers(spec: Input, value: object) -> Array:
-    """What a caller wrote, as an array; a truth value among numbers is none of them.
+    """What a caller wrote, as an array; nothing that is no number becomes one, nor a text of the length of the longest.
 
     Raises:
-        BadInput: no array.
+        BadInput: no array of numbers, or of truth values.
     """
+    if isinstance(value, np.ndarray):
+        return value
+    kinds = _kinds(value)
+    wrong = next((name for kind, name in _NO_NUMBERS.items() if kind in kinds), None)
+    if wrong is None and not kinds.isdisjoint(_TRUTH) and kinds - _TRUTH - _LISTS:
+        wrong = "true or false among other values"
     try:
-        array = np.asarray(value)
-    except ValueError as exc:
+        array = np.asarray(value) if wrong is None else None
+    except (ValueError, TypeError) as exc:
         raise BadInput(f"input {spec.alias!r} must be {spec}, got lists of different lengths in one list") from exc
-    if array.dtype.kind != "b" and array is not value and _has_truth(value):
-        raise BadInput(f"input {spec.alias!r} must be {spec}, got true or false among other values")
+    if array is None or array.dtype.kind not in "biufc":
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got {wrong or 'what is no number'}")
     return array
 
 
-def _has_truth(value: object) -> bool:
+def _kinds(value: object, depth: int = 0) -> set[type]:
+    """The types in a list and the lists in it, as far down as an array can have axes."""
     if not isinstance(value, list | tuple):
-        return isinstance(value, bool | np.bool_)
+        return {type(value)}
     kinds = set(map(type, value))
-    return not kinds.isdisjoint(_TRUTH) or (not kinds.isdisjoint(_LISTS) and any(map(_has_truth, value)))
+    if not kinds.isdisjoint(_LISTS) and depth < _MAX_AXES:
+        kinds.update(*[_kinds(item, depth + 1) for item in value if isinstance(item, list | tuple)])
+    return kinds
 
 
 class OneRow:

@@ -117,6 +117,34 @@ def test_a_number_that_the_type_cannot_hold_is_refused(kind: int, value: list[fl
         assert f"feed[{len(values) - 1}]: input 'x'" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("a" * (1 << 20), "text"),
+        (["a" * (1 << 20)] + ["b"] * 100_000, "text"),  # an array of them would take 400 GB
+        ([1.0, "2"], "text"),
+        ([[1.0], [None]], "null"),
+        ([{}, 1], "an object"),
+        (b"1", "bytes"),
+    ],
+    ids=["text", "texts", "text among numbers", "null", "object", "bytes"],
+)
+def test_what_is_no_number_is_named(value: Any, problem: str) -> None:
+    for values in ([value], [[0, 0], value]):
+        with pytest.raises(
+            BadInput, match=rf"feed\[{len(values) - 1}\]: input 'x' must be float32\[-1, 2\], got {problem}"
+        ):
+            stacked(spec(2), [{"x": v} for v in values])
+
+
+def test_lists_deeper_than_an_array_can_be_are_refused() -> None:
+    value: Any = 1.0
+    for _ in range(900):
+        value = [value]
+    with pytest.raises(BadInput, match="input 'x' must be"):
+        stacked(spec(2), [{"x": value}])
+
+
 def test_large_numbers_lose_no_more_than_precision() -> None:
     assert read(spec(2), [float(2**70), 16777217]).tolist() == [[float(2**70), 16777216.0]]
 

@@ -31,6 +31,7 @@ from paddle_serving_server.protocols.http import (
     variants,
 )
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.web_service import WebService
 
 logger = logging.getLogger(__name__)
 
@@ -90,15 +91,9 @@ class Routes:
 
     async def _prediction(self, request: HttpRequest, name: str) -> HttpResponse:
         service, began = self._catalogue[name], time.monotonic()
-        raw = body.plain(request, self._limits.max_body_bytes)
+        deadline = began + self._limits.request_s
+        call = await body.beside_the_loop(request, self._read, request, service, deadline)
         wanted = variants.wanted(self._catalogue, request, name)
-        deadline = time.monotonic() + self._limits.request_s
-        if service.takes_tensors and tensor_body.is_tensor(request):
-            tensors = tensor_body.read(request, raw, service.signature)
-            call = Request(tensors=tensors, fetch=tuple(body.fetched(request)), deadline=deadline)
-        else:
-            feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
-            call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline)
         read = time.monotonic()
         response = await service.infer(call)
         answered = time.monotonic()
@@ -117,15 +112,23 @@ class Routes:
         answer = HttpResponse(200, said, media_type, headers)
         return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
 
-    async def _general_model(self, request: HttpRequest) -> HttpResponse:
+    def _read(self, request: HttpRequest, service: WebService, deadline: float) -> Request:
         raw = body.plain(request, self._limits.max_body_bytes)
+        if service.takes_tensors and tensor_body.is_tensor(request):
+            tensors = tensor_body.read(request, raw, service.signature)
+            return Request(tensors=tensors, fetch=tuple(body.fetched(request)), deadline=deadline)
+        feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
+        return Request(instances=feed, fetch=tuple(fetch), deadline=deadline)
+
+    async def _general_model(self, request: HttpRequest) -> HttpResponse:
+        raw = await body.beside_the_loop(request, body.plain, request, self._limits.max_body_bytes)
         deadline = time.monotonic() + self._limits.request_s
         wanted = variants.wanted(self._catalogue, request, self._catalogue.tensor_service.name)
         if request.content_type in _PROTOBUF:
             said = await general_model.answer(self._catalogue, raw, deadline)
             answer = HttpResponse(200, said, request.content_type, variants.headers(wanted))
         else:
-            call = general_model_json.request_from_json(raw)
+            call = await body.beside_the_loop(request, general_model_json.request_from_json, raw)
             response = await infer(self._catalogue, call, deadline)
             said = general_model_json.response_to_json(response)
             answer = HttpResponse(200, said, headers=variants.headers(wanted))
