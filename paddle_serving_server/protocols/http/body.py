@@ -1,7 +1,7 @@
 """What a body carries: JSON, files of a form, or a picture as it is; compressed or not; always within limits."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from python_multipart.exceptions import FormParserError
