@@ -16,7 +16,7 @@ from paddle_serving_app.signature import Arranged, Input
 from paddle_serving_client import dtype, model_config
 from paddle_serving_client.encryption import read_key
 from paddle_serving_client.errors import BadInput, BadModel
-from paddle_serving_client.message import Array, Lod
+from paddle_serving_client.message import Array, Lod, is_same_but_for_ones
 
 Feed: TypeAlias = Mapping[str, Any]
 """Inputs by alias or real name, as arrays or lists; offsets of an input under `NAME.lod`."""
@@ -236,7 +236,10 @@ def _array(spec: Input, shape: tuple[int, ...], value: object, batch: bool) -> A
         raise ValueError(f"local predictor receives wrong data type: input {spec.alias!r} is {spec}, got {array.dtype}")
     if isinstance(value, list) and shape and min(shape) > 0:
         rows = array.size // int(np.prod(shape)) if batch else 1
-        if array.size == rows * int(np.prod(shape)):
+        layouts = (array.shape, array.shape[1:]) if batch else (array.shape,)
+        # A flat list the original takes for any shape; in a nested one the axes must be those of the input.
+        fits = any(len(layout) < 2 or is_same_but_for_ones(layout, shape) for layout in layouts)
+        if fits and array.size == rows * int(np.prod(shape)):
             array = array.reshape(rows, *shape) if batch else array.reshape(shape)
     array = array.astype(expected, copy=False)
     return array if batch else array[np.newaxis]

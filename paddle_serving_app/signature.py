@@ -4,7 +4,6 @@ Inference libraries do not protect their callers: with a wrong shape or a missin
 an earlier caller left behind. So nothing reaches `Backend.run` that did not come through `Signature.arrange`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadDType, BadInput
-from paddle_serving_client.message import Array, Lod, Tensors, describe
+from paddle_serving_client.message import Array, Lod, Tensors, describe, is_same_but_for_ones
 
 _SENT_WITHOUT_BATCH = {dtype.code_of(kind) for kind in (np.float16, np.uint8, np.int8)}
 
@@ -165,20 +164,18 @@ def _fit(spec: Input, array: Array) -> Array:
 
 
 def _reshaped(spec: Input, array: Array) -> Array:
-    """Accept the harmless spellings that the old engine accepted: axes of length 1, and rows given flat.
+    """Accept the harmless spelling that the old engine accepted: axes of length 1 more or less.
 
-    Old clients send 8-bit and half-precision values in the configured shape, without a batch axis: one row.
+    Values are never put in another order or cut into other rows: whoever sends 96x32 for 3x32x32, or channels last,
+    would get an answer to another picture than his. Old clients send 8-bit and half-precision values in the configured
+    shape, without a batch axis: one row.
     """
     inner = spec.shape[1:]
     if array.shape == inner and spec.shape[:1] == (-1,) and spec.elem_type in _SENT_WITHOUT_BATCH:
         return array[None]
     if array.shape[1:] == inner or array.ndim < 2 or -1 in inner:
         return array
-    sent = array.shape[1:]
-    same_but_ones = [d for d in sent if d != 1] == [d for d in inner if d != 1]
-    if same_but_ones or sent == (math.prod(inner),):
-        return array.reshape(array.shape[0], *inner)
-    return array
+    return array.reshape(array.shape[0], *inner) if is_same_but_for_ones(array.shape[1:], inner) else array
 
 
 def _checked_lod(name: str, lod: Lod, rows: int) -> Lod:

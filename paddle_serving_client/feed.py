@@ -11,7 +11,7 @@ import numpy as np
 
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadDType, BadInput
-from paddle_serving_client.message import Array, Lod, describe
+from paddle_serving_client.message import Array, Lod, describe, is_same_but_for_ones, misfit
 from paddle_serving_client.model_config import Variable
 from paddle_serving_client.wire.tensors import WireTensor, lod_levels, string_tensor
 
@@ -103,12 +103,25 @@ def _tensor(var: Variable, value: object, lod: Lod, batch: bool) -> WireTensor:
         raise BadInput(f"feed {var.alias!r} must be a numpy array or a list, got {type(value).__name__}")
     array = converted(var, value, wanted)
     if wanted is not None and dtype.ELEM_TYPES[var.elem_type].carrier == _CONTENT:
-        # The old client sends the configured shape whatever the array has; where that cannot be, the array's is true.
-        if -1 not in var.shape and math.prod(var.shape) == array.size:
-            array = array.reshape(var.shape)
+        array = _without_batch(var, array, is_list=isinstance(value, list | tuple))
     elif not batch:
         array = array[np.newaxis]
     return WireTensor(name=var.name, alias=var.alias, array=array, lod=lod)
+
+
+def _without_batch(var: Variable, array: Array, is_list: bool) -> Array:
+    """One row in the configured shape, which is what old servers expect of bytes; several rows as they are.
+
+    Raises:
+        BadInput: as many values as one row has, in another layout. The old client sent it in the configured shape all
+            the same, which is another picture.
+    """
+    if -1 in var.shape or math.prod(var.shape) != array.size:
+        return array
+    if not is_list and not is_same_but_for_ones(array.shape, var.shape):
+        problem = misfit(var.shape, array.shape)
+        raise BadInput(f"feed {var.alias!r} must be {list(var.shape)}, got {describe(array)}: {problem}")
+    return array.reshape(var.shape)
 
 
 def converted(var: Variable, value: object, wanted: "np.dtype[np.generic] | None") -> Array:

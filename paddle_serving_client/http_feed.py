@@ -13,7 +13,7 @@ import numpy as np
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadDType, BadInput
 from paddle_serving_client.feed import converted, offsets, strings
-from paddle_serving_client.message import Array
+from paddle_serving_client.message import Array, is_same_but_for_ones
 from paddle_serving_client.model_config import Variable
 from paddle_serving_client.wire.tensors import WireTensor, string_tensor
 
@@ -89,6 +89,11 @@ def _strings(var: Variable, value: object) -> tuple[bytes, ...]:
 
 
 def _shaped(array: Array, var: Variable, batch: bool) -> Array:
-    """The values of a list in the shape of the config, where they are as many; else as the list nests them."""
-    shape = (array.shape[0], *var.shape) if batch else var.shape
-    return array.reshape(shape) if min(shape, default=0) >= 0 and math.prod(shape) == array.size else array
+    """The values of a list in the shape of the config, where it differs in axes of length 1 only.
+
+    With a batch axis each row may be a flat list too, as the old client has it. Everything else keeps the shape that
+    the list has, and the server says what is wrong with it.
+    """
+    row, shape = (array.shape[1:], (array.shape[0], *var.shape)) if batch and array.ndim else (array.shape, var.shape)
+    is_flat_row = batch and array.ndim == 2 and row == (math.prod(var.shape),)
+    return array.reshape(shape) if is_flat_row or is_same_but_for_ones(row, var.shape) else array

@@ -68,6 +68,25 @@ def describe(array: Array) -> str:
     return f"{np.dtype(array.dtype).name}{list(array.shape)}"
 
 
+def is_same_but_for_ones(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two shapes differ in axes of length 1 only, so that what has one may be given the other."""
+    return [length for length in shape if length != 1] == [length for length in other if length != 1]
+
+
+def misfit(expected: Sequence[int], got: Sequence[int], first_axis: int = 0) -> str:
+    """What is wrong with a shape, for a message: the number of axes, or the first axis that differs.
+
+    Args:
+        expected: -1 is any length.
+        got: another shape.
+        first_axis: the number of the first axis in the caller's terms.
+    """
+    if len(expected) != len(got):
+        return f"it has {len(got)} {'axis' if len(got) == 1 else 'axes'}, not {len(expected)}"
+    pairs = enumerate(zip(expected, got, strict=True), first_axis)
+    return next(f"axis {axis} is {there}, not {wanted}" for axis, (wanted, there) in pairs if wanted not in (-1, there))
+
+
 def address_of(array: Array) -> int:
     """Where the first value of an array lies in memory."""
     address: int = array.__array_interface__["data"][0]

@@ -1,15 +1,21 @@
 """Between what people write and tensors: instances of a JSON feed, and what `preprocess` returns."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadInput
-from paddle_serving_client.message import Array, Instance, Lod, Response
+from paddle_serving_client.message import Array, Instance, Lod, Response, is_same_but_for_ones, misfit
 
+_TRUTH: Final = frozenset((bool, np.bool_))
+_LISTS: Final = frozenset((list, tuple))
+_NO_NUMBERS: Final = {str: "text", bytes: "bytes", type(None): "null", dict: "an object"}
+_MAX_AXES: Final = 64
 _FEW = 256
 """Up to so many numbers a list is written as fast as an array."""
 
@@ -31,10 +37,19 @@ def as_tensors(
         elif name in known and isinstance(value, np.ndarray):
             tensors[name] = _cast(known[name], value if has_batch else value[None])
         elif name in known:
-            tensors[name] = stacked(known[name], [{known[name].alias: value}], shapes_flat=True)
+            tensors[name] = stacked(known[name], [{known[name].alias: _listed(known[name], value)}])
         else:
             tensors[name] = np.asarray(value)  # the check names it, with all that are known
     return tensors, lods
+
+
+def _listed(spec: Input, value: object) -> object:
+    """A plain list of all numbers of an input, as user code and `Client.predict` may give it, in the input's shape."""
+    inner = spec.shape[1:]
+    if not isinstance(value, list | tuple) or -1 in inner or len(value) != math.prod(inner) or len(inner) < 2:
+        return value
+    array = np.asarray(value)
+    return array.reshape(inner) if array.ndim == 1 else value
 
 
 def outputs_of(response: Response) -> dict[str, Array]:
@@ -46,10 +61,13 @@ def outputs_of(response: Response) -> dict[str, Array]:
 
 
 def named_inputs(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
-    if not isinstance(feed, list) or not feed or not all(isinstance(i, Mapping) for i in feed):
+    if not isinstance(feed, list) or not feed or not all([type(i) is dict or isinstance(i, Mapping) for i in feed]):
         raise BadInput('"feed" must be a list of at least one object, as in {"feed": [{"x": [...]}], "fetch": [...]}')
     valid = [i.alias for i in signature.inputs]
+    names = set(valid)
     for k, instance in enumerate(feed):
+        if instance.keys() == names:
+            continue
         unknown = [name for name in instance if name not in valid]
         missing = [name for name in valid if name not in instance]
         if unknown or missing:
@@ -58,44 +76,74 @@ def named_inputs(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
     return list(signature.inputs)
 
 
-def stacked(spec: Input, feed: Sequence[Instance], shapes_flat: bool = False) -> Array:
+def stacked(spec: Input, feed: Sequence[Instance]) -> Array:
     """One input of several instances, on a new axis 0.
 
-    Args:
-        spec: the input.
-        feed: has it in each instance, in its shape without the batch axis; axes of length 1 may be there or not.
-        shapes_flat: whether a plain list of all numbers is shaped as the input is.
+    An instance's value has the shape of the input without the batch axis, but for axes of length 1 more or less: a
+    number for an input of one, a row with a batch axis of its own. Values in any other layout are refused, also where
+    there are as many: they would be those of another picture.
+
+    Raises:
+        BadInput: a value that does not fit; the text names the instance, the input, and the axis.
     """
-    rows = []
-    for k, instance in enumerate(feed):
+    values = [instance[spec.alias] for instance in feed]
+    if len(values) > 1 and not any(isinstance(value, np.ndarray) for value in values):
+        with contextlib.suppress(BadInput):  # told below, where it is known whose it is
+            whole = _numbers(spec, values)
+            if -1 not in spec.shape[1:] and is_same_but_for_ones(whole.shape[1:], spec.shape[1:]):
+                return _cast(spec, whole).reshape(-1, *spec.shape[1:])
+    rows: list[Array] = []
+    for k, value in enumerate(values):
         try:
-            values = np.asarray(instance[spec.alias])
-            row = _cast(spec, values)
-            rows.append(_row(spec, row, shapes_flat))
+            rows.append(_row(spec, _numbers(spec, value)))
         except BadInput as exc:
             raise BadInput(f"feed[{k}]: {exc}") from exc
-        except ValueError as exc:
-            raise BadInput(f"feed[{k}]: input {spec.alias!r} must be {spec}: {exc}") from exc
-    shapes = {row.shape for row in rows}
-    if len(shapes) > 1:
-        raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {sorted(shapes)[:4]}")
+        if rows[k].shape != rows[0].shape:
+            shapes = f"{list(rows[0].shape)} in feed[0], {list(rows[k].shape)} in feed[{k}]"
+            raise BadInput(f"input {spec.alias!r} differs in shape between the instances: {shapes}")
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
-def _row(spec: Input, values: Array, shapes_flat: bool) -> Array:
-    """The values of one instance in the input's shape; what only has as many numbers in another order is refused."""
-    inner, sent = spec.shape[1:], values.shape
-    if sent == inner or -1 in inner:
-        return values
-    same_but_ones = [n for n in sent if n != 1] == [n for n in inner if n != 1]
-    if same_but_ones or (shapes_flat and sent == (math.prod(inner),)):
-        return values.reshape(inner)
-    if len(sent) != len(inner):
-        problem = f"{len(sent)} axes instead of {len(inner)}"
-    else:
-        axis = next(k for k, (want, got) in enumerate(zip(inner, sent, strict=True)) if want != got)
-        problem = f"axis {axis} is {sent[axis]} long instead of {inner[axis]}"
-    raise BadInput(f"input {spec.alias!r} takes {list(inner)} in each instance, got {list(sent)}: {problem}")
+def _row(spec: Input, values: Array) -> Array:
+    """One instance's value, in the shape of the input where that is known."""
+    row, shape = _cast(spec, values), spec.shape[1:]
+    if row.shape == shape or -1 in shape:
+        return row
+    if is_same_but_for_ones(row.shape, shape):
+        return row.reshape(shape)
+    expected = f"input {spec.alias!r} must be {spec}, an instance of it {list(shape)}"
+    raise BadInput(f"{expected}, got {list(row.shape)}: {misfit(shape, row.shape, first_axis=1)}")
+
+
+def _numbers(spec: Input, value: object) -> Array:
+    """What a caller wrote, as an array; nothing that is no number becomes one, nor a text of the length of the longest.
+
+    Raises:
+        BadInput: no array of numbers, or of truth values.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    kinds = _kinds(value)
+    wrong = next((name for kind, name in _NO_NUMBERS.items() if kind in kinds), None)
+    if wrong is None and not kinds.isdisjoint(_TRUTH) and kinds - _TRUTH - _LISTS:
+        wrong = "true or false among other values"
+    try:
+        array = np.asarray(value) if wrong is None else None
+    except (ValueError, TypeError) as exc:
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got lists of different lengths in one list") from exc
+    if array is None or array.dtype.kind not in "biufc":
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got {wrong or 'what is no number'}")
+    return array
+
+
+def _kinds(value: object, depth: int = 0) -> set[type]:
+    """The types in a list and the lists in it, as far down as an array can have axes."""
+    if not isinstance(value, list | tuple):
+        return {type(value)}
+    kinds = set(map(type, value))
+    if not kinds.isdisjoint(_LISTS) and depth < _MAX_AXES:
+        kinds.update(*[_kinds(item, depth + 1) for item in value if isinstance(item, list | tuple)])
+    return kinds
 
 
 class OneRow:
@@ -141,12 +189,24 @@ def _cast(spec: Input, values: Array) -> Array:
         return values
     allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "fiuc"}[target.kind]
     if values.dtype.kind not in allowed:
-        raise BadInput(f"input {spec.alias!r} must be {spec}, got values of type {values.dtype.name}")
+        raise BadInput(f"input {spec.alias!r} must be {spec}, got {_kind_of(values)}")
     if target.kind in "iu" and values.size:
         limits = np.iinfo(target.name)
         if int(values.min()) < limits.min or int(values.max()) > limits.max:
             raise BadInput(f"input {spec.alias!r} has values outside the range of {target.name}")
-    return values.astype(target)
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(target)
+    except FloatingPointError as exc:
+        largest = np.abs(values[np.isfinite(values)]).max()
+        raise BadInput(f"input {spec.alias!r} has {largest:g}, which {target.name} cannot hold") from exc
+
+
+def _kind_of(values: Array) -> str:
+    """What came, in the terms of who wrote it."""
+    if values.dtype.kind == "f":
+        return f"fractions, or whole numbers beyond 64 bits ({values.dtype.name})"
+    return f"values of type {values.dtype.name}"
 
 
 def unpacked(prepared: object) -> tuple[Mapping[str, object], list[str], bool]:

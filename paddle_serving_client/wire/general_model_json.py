@@ -19,7 +19,7 @@ from paddle_serving_client import dtype
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.message import Array
-from paddle_serving_client.wire import json_numbers, json_text
+from paddle_serving_client.wire import json_body, json_numbers, json_size, json_text
 from paddle_serving_client.wire.tensors import (
     CARRIERS,
     LITTLE,
@@ -49,9 +49,9 @@ from paddle_serving_client.wire.tensors import (
 )
 
 MAX_VALUES = 20_000_000
-"""Values in one document."""
+"""Values in an answer."""
 MAX_CONTAINERS = 1 << 20
-"""Arrays and objects in one document: each takes twenty times the memory that its brackets take in the text."""
+"""Arrays and objects in an answer: each takes twenty times the memory that its brackets take in the text."""
 
 _Object: TypeAlias = Mapping[str, Any]
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
@@ -67,7 +67,7 @@ def request_from_json(body: bytes | bytearray | memoryview) -> WireRequest:
         BadDType: a tensor of a type that is not known or cannot be served.
         TooLarge: over a limit.
     """
-    got = _document(body)
+    got = _object(json_body.loads(body) if body else {}, "the JSON body")
     fetch = _array(got, "fetch_var_names", MAX_FETCH)
     return WireRequest(
         tensors=_tensors(got),
@@ -91,7 +91,7 @@ def request_to_json(request: WireRequest) -> bytes:
 
 def response_from_json(body: bytes | memoryview) -> WireResponse:
     """Read a JSON `Response`. Raises as `request_from_json` does."""
-    got = _document(body)
+    got = _reply(body)
     times = _array(got, "profile_time", MAX_PROFILE_TIMES)
     return WireResponse(
         outputs=tuple(_output(_object(item, "outputs")) for item in _array(got, "outputs", MAX_OUTPUTS)),
@@ -121,16 +121,15 @@ def response_to_json(response: WireResponse) -> bytes:
     )
 
 
-def _document(body: bytes | bytearray | memoryview) -> _Object:
-    """The object that a body is, after a look at how much there is in it."""
-    text = bytes(body) if isinstance(body, memoryview) else body
-    if not text:
+def _reply(body: bytes | memoryview) -> _Object:
+    """The object that a server sent, after a look at how much there is in it."""
+    if not body:
         return {}
-    refuse_over("values in the JSON body", json_numbers.count(text, b","), MAX_VALUES)
-    containers = json_numbers.count(text, b"[") + json_numbers.count(text, b"{")
+    refuse_over("values in the JSON body", json_size.count(body, b","), MAX_VALUES)
+    containers = json_size.count(body, b"[") + json_size.count(body, b"{")
     refuse_over("arrays and objects in the JSON body", containers, MAX_CONTAINERS)
     try:
-        got = json_numbers.loads(text)
+        got = json_numbers.loads(body)
     except ValueError as exc:
         raise BadPacket(f"the body is not JSON: {exc}") from exc
     return _object(got, "the JSON body")

@@ -113,7 +113,7 @@ class TestShapes:
 
     @pytest.mark.parametrize(
         ("inner", "sent"),
-        [((13,), (2, 13, 1)), ((13,), (2, 1, 13)), ((3, 4), (2, 12)), ((1, 4), (2, 4)), ((4, 1), (2, 1, 4, 1))],
+        [((13,), (2, 13, 1)), ((13,), (2, 1, 13)), ((3, 4), (2, 3, 1, 4)), ((1, 4), (2, 4)), ((4, 1), (2, 1, 4, 1))],
     )
     def test_spellings_that_are_one_shape(self, inner: tuple[int, ...], sent: tuple[int, ...]) -> None:
         x = np.arange(int(np.prod(sent)), dtype=np.float32).reshape(sent)
@@ -122,7 +122,11 @@ class TestShapes:
         np.testing.assert_array_equal(fitted.ravel(), x.ravel())
 
     @pytest.mark.parametrize(
-        ("inner", "sent"), [((3, 4), (2, 4, 3)), ((3, 4), (2, 2, 6)), ((13,), (13,)), ((3, 4), (24,)), ((2, 2), (1, 8))]
+        ("inner", "sent"),
+        [
+            *[((3, 4), (2, 4, 3)), ((3, 4), (2, 2, 6)), ((3, 4), (2, 12)), ((13,), (13,)), ((3, 4), (24,))],
+            *[((2, 2), (1, 8)), ((3, 32, 32), (1, 32, 32, 3)), ((3, 32, 32), (1, 3072)), ((3, 32, 32), (1, 96, 32))],
+        ],
     )
     def test_shapes_that_only_hold_as_much(self, inner: tuple[int, ...], sent: tuple[int, ...]) -> None:
         with pytest.raises(BadInput):

@@ -71,12 +71,21 @@ def test_an_array_gets_the_axis_unless_it_has_it(elem_type: int) -> None:
 def test_bytes_go_in_the_configured_shape_whatever_batch_says(elem_type: int) -> None:
     array = np.array([1, 0, 1, 5], dtype.numpy_of(elem_type))
     for batch in (False, True):
-        for given in (array, array[None], array.reshape(2, 2)):
+        for given in (array, array[None], array[:, None]):
             same(tensor(given, elem_type, (4,), batch).array, array)
         two = np.stack([array, array])
         same(tensor(two, elem_type, (4,), batch).array, two)
         same(tensor(two, elem_type, (-1, 4), batch).array, two)
     assert tensor([1, 2, 3, 4], elem_type, (4,)).array.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("shape", "problem"),
+    [((32, 32, 3), "axis 0 is 32, not 3"), ((96, 32), "it has 2 axes, not 3"), ((3072,), "it has 1 axis, not 3")],
+)
+def test_bytes_in_another_layout_are_refused(shape: tuple[int, ...], problem: str) -> None:
+    with pytest.raises(ValueError, match=rf"feed 'x' must be \[3, 32, 32\], got uint8\[.*\]: {problem}"):
+        tensor(np.zeros(shape, np.uint8), 7, (3, 32, 32))
 
 
 def test_a_flat_list_becomes_one_row() -> None:

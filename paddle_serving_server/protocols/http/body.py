@@ -1,22 +1,38 @@
 """What a body carries: JSON, files of a form, or a picture as it is; compressed or not; always within limits."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
-import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from paddle_serving_client.errors import BadInput, BadPacket, TooLarge, UnsupportedMedia
 from paddle_serving_client.message import Instance
-from paddle_serving_client.wire import brpc, json_numbers
+from paddle_serving_client.wire import brpc, json_body
 from paddle_serving_server.protocols.http.message import Body, HttpRequest
 
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 100 << 10
 MAX_PART_HEAD_BYTES = 8 << 10
+_LARGE_BYTES = 256 << 10
+"""Bodies from this size on are read in a thread ..."""
+_LARGE_PACKED_BYTES = 4 << 10
+"""... and from this, if they are compressed."""
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 JSON = ("application/json", "text/json")
 """Content types of JSON."""
+
+
+async def beside_the_loop(
+    request: HttpRequest, read: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs
+) -> _Result:
+    """Call what reads a body: in a thread if there is much to read, so that other callers are answered meanwhile."""
+    is_packed = "content-encoding" in request.headers
+    if len(request.body) < (_LARGE_PACKED_BYTES if is_packed else _LARGE_BYTES):
+        return read(*args, **kwargs)
+    return await asyncio.to_thread(read, *args, **kwargs)
 
 
 def plain(request: HttpRequest, max_bytes: int) -> Body:
@@ -62,18 +78,6 @@ def instances(
     raise UnsupportedMedia(f"{came}; expected application/json, image/..., or multipart/form-data with a file")
 
 
-def parse_json(body: Body, loads: Callable[[Body], Any] = orjson.loads) -> Any:
-    """Any JSON document.
-
-    Raises:
-        BadPacket: not JSON (NaN and Infinity are not), or nested deeper than the parser goes (1024).
-    """
-    try:
-        return loads(body)
-    except ValueError as exc:
-        raise BadPacket(f"the body is not JSON: {exc}") from exc
-
-
 def fetched(request: HttpRequest) -> list[str]:
     """The names in `?fetch=a,b`."""
     return _names(",".join(request.query.get("fetch", ()))) if request.query_string else []
@@ -81,13 +85,13 @@ def fetched(request: HttpRequest) -> list[str]:
 
 def json_feed(body: Body, as_arrays: bool) -> tuple[list[Instance], list[str]]:
     """The feed and the fetch of a JSON body, as `instances` gives them."""
-    said = parse_json(body, json_numbers.loads if as_arrays else orjson.loads)
+    said = json_body.loads(body, as_arrays)
     if not isinstance(said, dict):
         raise BadInput('the body must be an object: {"feed": [{...}], "fetch": [...]}')
     if "feed" not in said:
         raise BadInput(f'the body has no "feed"; it has {", ".join(repr(k[:64]) for k in list(said)[:8]) or "nothing"}')
     feed, fetch = said["feed"], said.get("fetch")
-    if not isinstance(feed, list) or not feed or not all(isinstance(item, Mapping) for item in feed):
+    if not isinstance(feed, list) or not feed or not all([isinstance(item, dict) for item in feed]):
         raise BadInput('"feed" must be a list of at least one object: {"feed": [{"x": ...}], "fetch": [...]}')
     if isinstance(fetch, str):
         return feed, [fetch]

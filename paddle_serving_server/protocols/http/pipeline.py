@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from paddle_serving_client.errors import BadPacket
+from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.wire import pipeline_json
 from paddle_serving_server import timing
 from paddle_serving_server.catalogue import Catalogue
@@ -33,10 +33,10 @@ async def answer(catalogue: Catalogue, limits: Limits, request: HttpRequest, nam
     if request.method != "POST":
         return HttpResponse(405, b"Method Not Allowed\n", _TEXT, {"Allow": "POST"})
     deadline = (request.arrived or time.monotonic()) + limits.request_s
-    raw = body.plain(request, limits.max_body_bytes)
+    raw = await body.beside_the_loop(request, body.plain, request, limits.max_body_bytes)
     try:
-        call = pipeline_json.request_from_json(raw)
-    except BadPacket as exc:
+        call = await body.beside_the_loop(request, pipeline_json.request_from_json, raw)
+    except (BadPacket, TooLarge) as exc:
         return HttpResponse(400, pipeline_json.refusal_to_json(_INVALID_ARGUMENT, str(exc)))
     response = await infer(catalogue, call.named(name, method), deadline, "http")
     stages, _ = timing.noted()

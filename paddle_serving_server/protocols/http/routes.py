@@ -30,6 +30,7 @@ from paddle_serving_server.protocols.http import (
     variants,
 )
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.web_service import WebService
 
 _PROTOBUF = ("application/proto", "application/x-protobuf")
 
@@ -83,14 +84,8 @@ class Routes:
         service, began = self._catalogue[name], time.monotonic()
         deadline = (request.arrived or began) + self._limits.request_s
         service.check_room(deadline, len(request.body))
-        raw = body.plain(request, self._limits.max_body_bytes)
+        call = await body.beside_the_loop(request, self._read, request, service, deadline)
         wanted = variants.wanted(self._catalogue, request, name)
-        if service.takes_tensors and tensor_body.is_tensor(request):
-            tensors = tensor_body.read(request, raw, service.signature)
-            call = Request(tensors=tensors, fetch=tuple(body.fetched(request)), deadline=deadline)
-        else:
-            feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
-            call = Request(instances=feed, fetch=tuple(fetch), deadline=deadline, body_bytes=len(request.body))
         read = time.monotonic()
         response = await faults.in_time(service.infer(call), math.inf if service.keeps_time else deadline)
         answered = time.monotonic()
@@ -109,15 +104,23 @@ class Routes:
         answer = HttpResponse(200, said, media_type, headers)
         return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
 
+    def _read(self, request: HttpRequest, service: WebService, deadline: float) -> Request:
+        raw = body.plain(request, self._limits.max_body_bytes)
+        if service.takes_tensors and tensor_body.is_tensor(request):
+            tensors = tensor_body.read(request, raw, service.signature)
+            return Request(tensors=tensors, fetch=tuple(body.fetched(request)), deadline=deadline)
+        feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
+        return Request(instances=feed, fetch=tuple(fetch), deadline=deadline, body_bytes=len(request.body))
+
     async def _general_model(self, request: HttpRequest) -> HttpResponse:
         deadline = (request.arrived or time.monotonic()) + self._limits.request_s
-        raw = body.plain(request, self._limits.max_body_bytes)
+        raw = await body.beside_the_loop(request, body.plain, request, self._limits.max_body_bytes)
         wanted = variants.wanted(self._catalogue, request, self._catalogue.tensor_service.name)
         if request.content_type in _PROTOBUF:
             said = await general_model.answer(self._catalogue, raw, deadline)
             answer = HttpResponse(200, said, request.content_type, variants.headers(wanted))
         else:
-            call = general_model_json.request_from_json(raw)
+            call = await body.beside_the_loop(request, general_model_json.request_from_json, raw)
             response = await infer(self._catalogue, call, deadline)
             said = general_model_json.response_to_json(response)
             answer = HttpResponse(200, said, headers=variants.headers(wanted))

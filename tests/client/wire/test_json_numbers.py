@@ -88,6 +88,11 @@ def test_the_last_of_two_equal_keys_counts_as_everywhere() -> None:
     assert json_numbers.loads(padded('{"a": 1, "a": 2}')) == {"a": 2}
 
 
+def test_a_byte_order_mark_is_refused_as_everywhere() -> None:
+    with pytest.raises(ValueError, match="byte order mark"):
+        json_numbers.loads(b"\xef\xbb\xbf" + padded("[1]"))
+
+
 @pytest.mark.parametrize(
     "value",
     [{f"key {k}": 1 for k in range(30_000)}, [["a"] * 2000] * 100, [[*range(2000), "a"]] * 100],

@@ -61,7 +61,7 @@ def test_no_known_fetch_means_all(uci_server: Server, fetch: list[str]) -> None:
 @pytest.mark.parametrize(
     ("feed", "words"),
     [
-        ([{"x": [1.0, 2.0]}], "takes [13] in each instance, got [2]: axis 0 is 2 long instead of 13"),
+        ([{"x": [1.0, 2.0]}], "an instance of it [13], got [2]: axis 1 is 2, not 13"),
         ([], "at least one"),
         ({"x": [1.0]}, "list"),
         ([{"y": [1.0]}], "'x'"),
@@ -90,7 +90,23 @@ def test_a_bad_feed_is_named(uci_server: Server, feed: object, words: str) -> No
         (b"[1]", JSON, 400, "object"),
         (b'{"fetch":["price"]}', JSON, 400, "feed"),
         (b'{"feed":[{"x":[NaN]}],"fetch":[]}', JSON, 400, "JSON"),
-        (b'{"feed":' + b"[" * 250_000, JSON, 400, "JSON"),
+        (b'{"feed":' + b"[" * 100_000, JSON, 400, "JSON"),
+        (b'{"feed":[' + b'{"a":1},' * (4 << 20) + b"{}]}", JSON, 413, "values and keys in the JSON body"),
+        (b'{"feed":[' + b"{}," * (1 << 17) + b"{}]}", JSON, 413, "arrays and objects in the JSON body"),
+        (GOOD[:-1] + b',"feed":[]}', JSON, 400, "'feed' stands twice"),
+        (GOOD.replace(b'"x"', b'"x":[],"x"'), JSON, 400, "'x' stands twice"),
+        (
+            GOOD.replace(b"0.013700000010430813", b"true"),
+            JSON,
+            400,
+            "feed[0]: input 'x' must be float32[-1, 13], got true",
+        ),
+        (
+            GOOD.replace(b"0.013700000010430813", b"1e300"),
+            JSON,
+            400,
+            "feed[0]: input 'x' has 1e+300, which float32",
+        ),
         (GOOD, {"Content-Type": "text/plain"}, 415, "application/json"),
         (GOOD, {}, 415, "no Content-Type"),
         (GOOD, {**JSON, "Content-Encoding": "br"}, 415, "gzip"),
