@@ -1,7 +1,6 @@
 """Between what people write and tensors: instances of a JSON feed, and what `preprocess` returns."""
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -37,19 +36,10 @@ def as_tensors(
         elif name in known and isinstance(value, np.ndarray):
             tensors[name] = _cast(known[name], value if has_batch else value[None])
         elif name in known:
-            tensors[name] = stacked(known[name], [{known[name].alias: _listed(known[name], value)}])
+            tensors[name] = stacked(known[name], [{known[name].alias: value}])
         else:
             tensors[name] = np.asarray(value)  # the check names it, with all that are known
     return tensors, lods
-
-
-def _listed(spec: Input, value: object) -> object:
-    """A plain list of all numbers of an input, as user code and `Client.predict` may give it, in the input's shape."""
-    inner = spec.shape[1:]
-    if not isinstance(value, list | tuple) or -1 in inner or len(value) != math.prod(inner) or len(inner) < 2:
-        return value
-    array = np.asarray(value)
-    return array.reshape(inner) if array.ndim == 1 else value
 
 
 def outputs_of(response: Response) -> dict[str, Array]:

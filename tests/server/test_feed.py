@@ -155,12 +155,3 @@ def test_lists_of_user_code_have_the_same_rules() -> None:
     np.testing.assert_array_equal(tensors["x"], PICTURE[None])
     with pytest.raises(BadInput, match="it has 1 axis, not 3"):
         as_tensors(signature, {"x": PICTURE.ravel().tolist()}, has_batch=False)
-
-
-def test_a_plain_list_of_user_code_is_shaped_as_the_input() -> None:
-    image = Input("image", "image", FLOAT32, (-1, 3, 4, 5))
-    signature = Signature((image,), ())
-    tensors, _ = as_tensors(signature, {"image": list(range(60))}, has_batch=False)
-    np.testing.assert_array_equal(tensors["image"], np.arange(60).reshape(1, 3, 4, 5))
-    with pytest.raises(BadInput, match="must be"):
-        as_tensors(signature, {"image": np.zeros((4, 5, 3)).tolist()}, has_batch=False)
