@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.message import Array, Lod
@@ -83,6 +83,13 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Give the memory back."""
+
+
+@runtime_checkable
+class GivesUpOneDnn(Protocol):
+    """A backend that uses oneDNN until that fails."""
+
+    has_onednn: bool
 
 
 class Plugin(Protocol):

@@ -11,8 +11,8 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, decrypted, golden, graph, weights
-from paddle_serving_app.backend import Backend, ModelOptions, Outputs, Plugin, TensorSpec
+from paddle_serving_app import backends, decrypted, golden, graph, model_files, weights
+from paddle_serving_app.backend import Backend, GivesUpOneDnn, ModelOptions, Outputs, Plugin, TensorSpec
 from paddle_serving_app.choosing import advice, agreement, choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Plan
@@ -113,6 +113,7 @@ class Model:
         """
         folder = Path(folder)
         logger.info("%s: %s", folder, manifest.verify(folder))
+        model_files.refuse_links_out(folder)
         try:
             spec = model_config.read(folder)
         except FileNotFoundError as exc:
@@ -172,7 +173,7 @@ class Model:
                 backend.close()
                 raise
         why = f"asked for {name}" if options.backend else f"nothing was measured: {name} is the first that can load it"
-        model.plan = plan or plans.unmeasured(name, used, why)
+        model.plan = _as_it_runs(plan or plans.unmeasured(name, used, why), backend)
         return model
 
     def run(self, arranged: Arranged) -> Outputs:
@@ -283,13 +284,14 @@ class Model:
         if silent:
             output, array = self.signature.outputs[min(silent)], outputs.arrays[min(silent)]
             what = f"output {output.alias!r} ({describe(array)}) is not finite"
-            raise BadModel(f"{self._folder}: {what}: weights are missing or damaged")
-        if (name := weights.with_nan(self._folder)) is not None:
-            raise BadModel(f"{self._folder}: damaged weights: parameter {name} holds NaN")
+        else:
+            what = f"output {self._without_numbers(outputs)} is not finite"
+        if (damage := weights.damage(self._folder, is_silent=bool(silent))) is not None:
+            raise BadModel(f"{self._folder}: {what}: {damage}")
         logger.warning(
             "%s: %s with each made-up input, though its weights are sound: those that it is made for are others",
             self._folder,
-            f"output {self._without_numbers(outputs)} is not finite",
+            what,
         )
 
     def _check_golden(self, options: ModelOptions) -> None:
@@ -392,6 +394,13 @@ def _open(
             logger.info("%s is not loaded by %s", folder, reasons[-1])
     error = MissingLibrary if only_missing else BadModel
     raise error(f"{folder} cannot be loaded. {'; '.join(reasons)}")
+
+
+def _as_it_runs(plan: Plan, backend: Backend) -> Plan:
+    """What is said is what runs: Paddle goes on without oneDNN where that lacks an operator."""
+    if isinstance(backend, GivesUpOneDnn) and plan.candidate.onednn and not backend.has_onednn:
+        return replace(plan, candidate=replace(plan.candidate, onednn=False))
+    return plan
 
 
 def _objection(backend: str, folder: Path) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from paddle_serving_app.backend import TensorSpec
-from paddle_serving_client import encryption, manifest
+from paddle_serving_client import encryption, manifest, model_config
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.io import foreign, source
 from paddle_serving_client.io.formats import onnx, pir, program
@@ -24,7 +24,9 @@ from paddle_serving_client.wire.proto import framework_pb2
 _ENDINGS = (".pdmodel", "__model__", ".json", "model")
 """Of a Paddle program, the likeliest first; Paddle Serving 0.9 took whatever ends with `model`."""
 IN_MEMORY = "/proc/"
-"""Where the links of a decrypted model lead."""
+"""Where the links of a decrypted model lead ..."""
+_MEMORY_FILE = "/memfd:"
+"""... and what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,34 @@ def is_listed(path: Path) -> bool:
 
 def is_in_memory(path: Path) -> bool:
     """Whether a model's file is what came out of an encrypted one, which no disk may see."""
-    return path.is_symlink() and os.readlink(path).startswith(IN_MEMORY)
+    try:
+        place = os.readlink(path)
+        return place.startswith(IN_MEMORY) and os.readlink(place).startswith(_MEMORY_FILE)
+    except OSError:
+        return False
+
+
+def refuse_links_out(folder: Path) -> None:
+    """Refuse a model folder with a file that is a link out of it.
+
+    What counts are the config and the files that the manifest names; without one, all files: any of them may hold a
+    parameter. A folder that is a link itself, and links inside, as volumes of Kubernetes have them, are all right.
+
+    Raises:
+        BadModel: there is such a link; the message names it.
+    """
+    root = os.path.realpath(folder)
+    for name in {*_names(folder), model_config.SERVER_CONFIG}:
+        path = folder / name
+        if path.is_symlink() and not is_in_memory(path) and not _leads_into(root, path):
+            raise BadModel(f"{path} is a link that leads out of the folder; put the file itself there")
+
+
+def _leads_into(root: str, link: Path) -> bool:
+    try:
+        return os.path.commonpath((root, os.path.realpath(link))) == root
+    except OSError:  # it goes through what this process may not see
+        return False
 
 
 def no_model(folder: Path, expected: str) -> str:
@@ -129,7 +158,7 @@ def _names(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     listed = manifest.listed(folder)
-    return sorted(listed or (path.name for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."))
+    return sorted(listed or (path.name for path in folder.iterdir() if not os.path.isdir(path) and path.name[0] != "."))
 
 
 def _is_program(path: Path) -> bool:

@@ -1,7 +1,7 @@
-"""Whether a model's weights hold what no trained weight is: NaN.
+"""Whether a model's weights hold what no trained weight is.
 
 Looked at where a model answers no numbers: made-up inputs outside of what it was made for are one reason, damage is
-another. Infinities say nothing: masks are made with them.
+another.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,26 @@ from paddle_serving_client.wire.proto import onnx_pb2
 
 _FLOATS = {1: np.float32, 10: np.float16, 11: np.float64}
 """By ONNX's numbers of types."""
+_LARGEST = 1e30
+"""Of a weight; a flipped bit of an exponent makes larger ones. Masks are made with such numbers, and infinite ones."""
 
 
-def with_nan(folder: Path) -> str | None:
-    """The first parameter that holds NaN; None where there is none, or the weights cannot be read here."""
-    return next((name for name, values in _of(folder) if np.isnan(values).any()), None)
+def damage(folder: Path, *, is_silent: bool) -> str | None:
+    """What is wrong with a folder's weights; None where they are sound, or the model has none.
+
+    Args:
+        folder: of the model, readable.
+        is_silent: whether an output never had a finite number, whatever was tried. Then numbers that a mask may hold
+            count as damage, too, and so do weights that cannot be looked at.
+    """
+    if model_files.paddle_program(folder) is None and model_files.onnx_model(folder) is None:
+        return "weights are missing or damaged" if is_silent else None
+    for name, values in _of(folder):
+        if np.isnan(values).any():
+            return f"weights are damaged: parameter {name} holds NaN"
+        if is_silent and values.size and not np.abs(values).max() <= _LARGEST:
+            return f"weights are damaged: parameter {name} holds {np.abs(values).max():.3g}"
+    return None
 
 
 def _of(folder: Path) -> Iterator[tuple[str, npt.NDArray[np.floating[Any]]]]:
@@ -30,7 +45,9 @@ def _of(folder: Path) -> Iterator[tuple[str, npt.NDArray[np.floating[Any]]]]:
             for number, values in enumerate(params.floats(path)):
                 yield f"number {number} of {path.name}", values
     elif (model := model_files.onnx_model(folder)) is not None:
-        for tensor in onnx_pb2.ModelProto.FromString(model.read_bytes()).graph.initializer:
+        graph = onnx_pb2.ModelProto.FromString(model.read_bytes()).graph
+        constants = (attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t"))
+        for tensor in (*graph.initializer, *constants):
             if (kind := _FLOATS.get(tensor.data_type)) is not None:
                 yield tensor.name.decode(errors="replace"), _values(tensor, kind, folder)
 

@@ -85,7 +85,7 @@ class PaddleBackend:
         self._model = model
         self._options = options
         self._known_failures: set[str] = set()
-        self._has_onednn = options.onednn and options.gpu_id is None
+        self.has_onednn = options.onednn and options.gpu_id is None
         self._predictor = self._load()
         self.inputs = self._predictor.inputs
         self.outputs = self._predictor.outputs
@@ -95,7 +95,7 @@ class PaddleBackend:
         try:
             return self._predictor.run(arrays, lods)
         except Exception as exc:
-            if not self._has_onednn or self._kind_of(exc) in self._known_failures:
+            if not self.has_onednn or self._kind_of(exc) in self._known_failures:
                 raise BackendFailed(f"Paddle: {library_error.text_of(exc)}") from exc
             return self._run_without_onednn(arrays, lods, exc)
 
@@ -104,14 +104,14 @@ class PaddleBackend:
         del self._predictor
 
     def _load(self) -> "_Predictor":
-        if self._has_onednn:
+        if self.has_onednn:
             try:
                 return self._make(onednn=True)
             except Exception as exc:
                 failure = exc
         with library_error.raised_as(BadModel, f"{self._model.program}: Paddle"):
             predictor = self._make(onednn=False)
-        if self._has_onednn:
+        if self.has_onednn:
             self._give_up_onednn(failure)
         return predictor
 
@@ -129,7 +129,7 @@ class PaddleBackend:
         return outputs
 
     def _give_up_onednn(self, failure: Exception) -> None:
-        self._has_onednn = False
+        self.has_onednn = False
         logger.warning("%s goes on without oneDNN: %s", self._model.program, library_error.text_of(failure))
 
     def _make(self, onednn: bool) -> "_Predictor":

@@ -41,8 +41,8 @@ _RACE_PART = 0.3
 """Part of the time that is kept for the race, however long loading took."""
 _PATIENCE_PART = 0.3
 """Part of the time that one candidate may take to answer, before it counts as hanging."""
-_PATIENCE_FOR_THE_FIRST = 2.0
-"""How many times the time given is waited where nothing is loaded yet."""
+_LOADING_S = 60.0
+"""How long is waited where nothing is loaded yet: loading is not measured, and takes long on a busy machine."""
 _MEMORY_PART = 0.8
 """Part of the free memory that all candidates together may take."""
 _TURN_RUNS = 2.5
@@ -157,6 +157,8 @@ class _Contest:
         self._cores = options.threads or processors.available()
         self._probes: list[_Probe] = []
         """What is compared; the first two are timed too."""
+        self._loading_s = 0.0
+        """How long the slowest of those took that were loaded last."""
         self._were_late = False
         """Whether somebody was left behind who had not loaded the model in time."""
         self._answers: list[list[Array]] = []
@@ -224,17 +226,20 @@ class _Contest:
         begun = time.monotonic()
         late = contestant.gather(started, until, self._watch_memory)
         if late and not self._inside(but=late):
-            longest = _PATIENCE_FOR_THE_FIRST * self._effort.seconds
-            late = contestant.gather(late, begun + longest, self._watch_memory)
-        elif late:  # where the first took long, the machine is slow, and the others are not given up for that
-            first = min(rival.answered_at for rival in self._inside(but=late))
-            late = contestant.gather(late, begun + _AS_LATE * (first - begun), self._watch_memory)
+            late = contestant.gather(late, begun + max(_LOADING_S, self._effort.seconds), self._watch_memory)
+        elif late and (times := [r.answered_at - begun for r in started if r.is_in and r not in late]):
+            # Where the first took long, the machine is slow, and the others are not given up for that.
+            late = contestant.gather(late, begun + _AS_LATE * min(times), self._watch_memory)
         self._were_late |= bool(late)
         for rival in late:
             rival.drop(f"not loaded within {time.monotonic() - begun:.0f} s")
         for rival in started:
             rival.joins = bool(rival.reply.get("joins"))
-        return [rival for rival in started if rival.is_in]
+            if rival.is_in and rival.candidate.onednn and not rival.reply.get("onednn", True):
+                rival.drop("oneDNN lacks something of it, so that it runs without")
+        inside = [rival for rival in started if rival.is_in]
+        self._loading_s = max((rival.answered_at - begun for rival in inside), default=0.0)
+        return inside
 
     def _inside(self, but: Sequence[Contestant] = ()) -> list[Contestant]:
         return [rival for rival in self._all if rival.is_in and rival not in but]
@@ -376,9 +381,11 @@ class _Contest:
         rivals = [rival for rival in self._inside() if rival.time() <= _STILL_A_CHANCE * best]
         fewer = [replace(r.candidate, threads=n) for r in rivals for n in sorted(counts) if 0 < n < self._cores]
         if fewer and time.monotonic() < self._until:
-            started = self._start(fewer, self._until)
+            begun = time.monotonic()
+            started = self._start(fewer, max(self._until, begun + _AS_LATE * self._loading_s))
             for rival in started:
                 self._check(rival, reference)
+            self._until += time.monotonic() - begun
             self._race([*rivals, *started])
 
     def _try_batches(self) -> None:

@@ -5,7 +5,8 @@
 Commands come as lines of JSON on stdin; each is answered by one line on the descriptor, where nothing that a library
 prints can get between. Tensors lie in .npz files whose names the commands carry.
 
-    {"do": "load", "folder": ..., "options": {...}}         -> {"joins": whether the inputs have a batch axis}
+    {"do": "load", "folder": ..., "options": {...}}         -> {"joins": whether the inputs have a batch axis,
+                                                               "onednn": whether it is used}
     {"do": "sample", "rows": 2, "seed": 1, "feed": FILE}    -> {}; a made-up feed is in FILE
     {"do": "probe", "styles": [...], "seed": 1, "feed": FILE}
                                                             -> {"tells": whether the model answers it}; likewise
@@ -57,7 +58,7 @@ class Trial:
             case "load":
                 self._folder = said["folder"]
                 self._model = Model.load(self._folder, ModelOptions(**said["options"]))
-                return {"joins": self._model.signature.can_join}
+                return {"joins": self._model.signature.can_join, "onednn": self._model.plan.candidate.onednn}
             case "sample":
                 return self._sample(said["rows"], said["seed"], Path(said["feed"]))
             case "probe":

@@ -1,11 +1,12 @@
 """A model folder is loaded whole or refused with the reason; then it runs in the order of its config."""
 
 import logging
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from paddle_serving_client.message import Array, Lod
 from paddle_serving_client.model_config import ModelSpec, Variable
 from tests import models
 from tests.app.conftest import Folder
-from tests.app.programs import FLOAT, INT64, Nodes, onnx_model
+from tests.app.programs import FLOAT, INT64, Nodes, onnx_model, paddle_model
 
 
 class Fake:
@@ -213,14 +214,38 @@ class TestWarmUp:
         fake_load(spec_of([var("a", shape=(99,))], [var("p")]), fake)
         assert "not finite with each made-up input" in caplog.text
 
+    def test_a_model_made_for_few_numbers_only(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """log((x - 200) (300 - x)) has no number for any made-up input; its weights are sound all the same."""
+
+        def layers(paddle: Any, x: Any) -> Any:
+            return paddle.log((x - 200.0) * (300.0 - x))
+
+        folder = paddle_model(tmp_path / "m", {"x": ((-1, 2), "float32")}, layers, "json")
+        model = Model.load(folder, ModelOptions(backend="paddle"))
+        assert "though its weights are sound" in caplog.text
+        given = model.run(model.signature.arrange({"x": np.array([[250, 201]], np.float32)}))
+        np.testing.assert_allclose(given.arrays[0], np.log([[2500, 99]]), rtol=1e-5)
+
     @pytest.mark.parametrize("form", ["pdmodel", "json", "onnx"])
-    def test_weights_that_hold_nan_are_found(self, tmp_path: Path, form: models.Form) -> None:
+    @pytest.mark.parametrize(
+        ("value", "is_silent", "words"),
+        [
+            (0.0, True, None),
+            (np.nan, False, "holds NaN"),
+            (np.inf, False, None),  # as masks do
+            (np.inf, True, "holds inf"),
+            (3e38, True, r"holds 3e\+38"),
+        ],
+    )
+    def test_damaged_weights_are_found(
+        self, tmp_path: Path, form: models.Form, value: float, is_silent: bool, words: str | None
+    ) -> None:
         if form == "onnx":
             pytest.importorskip("paddle2onnx")
-        assert weights.with_nan(models.uci(tmp_path / "good", form)) is None
         values = models.UCI_W.copy()
-        values[3] = np.nan
-        assert weights.with_nan(models.uci(tmp_path / "bad", form, weights=values)) is not None
+        values[3] = value
+        found = weights.damage(models.uci(tmp_path / "m", form, weights=values), is_silent=is_silent)
+        assert found is None if words is None else re.search(words, found or "")
 
     def test_batches_of_the_plan_are_tried(self, fake_load: FakeLoad) -> None:
         fake = Fake([tensor("a")], [tensor("p")])

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_app import model_files
-from paddle_serving_client import manifest
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.model import Model
+from paddle_serving_client import manifest, model_config
 from paddle_serving_client.errors import BadModel
 from tests.app.conftest import Folder
 
@@ -82,3 +84,43 @@ def test_empty_folder(tmp_path: Path) -> None:
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(BadModel, match="is not a folder"):
         model_files.read_paddle(tmp_path / "nowhere")
+
+
+class TestLinks:
+    """What a link leads to is read only where that is inside the folder."""
+
+    @pytest.mark.parametrize(
+        "name", ["inference.json", "inference.pdiparams", "labels.txt", model_config.SERVER_CONFIG]
+    )
+    def test_out_of_the_folder(self, name: str, model_folder: Folder, tmp_path: Path) -> None:
+        folder = shutil.copytree(model_folder("uci", "json"), tmp_path / "m", ignore=shutil.ignore_patterns(".cache"))
+        model_files.refuse_links_out(folder)
+        if (folder / name).exists():
+            (folder / name).rename(tmp_path / name)
+        else:
+            (tmp_path / name).write_text("a")
+        (folder / name).symlink_to(tmp_path / name)
+        with pytest.raises(BadModel, match=f"{name} is a link that leads out of the folder"):
+            Model.load(folder, ModelOptions(backend="paddle"))
+
+    def test_those_that_the_manifest_does_not_name_are_no_model_s(self, model_folder: Folder, tmp_path: Path) -> None:
+        folder = shutil.copytree(model_folder("uci", "json"), tmp_path / "m", ignore=shutil.ignore_patterns(".cache"))
+        (folder / "labels.txt").symlink_to("/etc/hostname")
+        manifest.write(folder, ["inference.json", "inference.pdiparams"])
+        model_files.refuse_links_out(folder)
+
+    def test_as_a_volume_of_kubernetes_has_them(self, model_folder: Folder, tmp_path: Path) -> None:
+        volume = tmp_path / "volume"
+        shutil.copytree(model_folder("uci", "json"), volume / "..2026_01", ignore=shutil.ignore_patterns(".cache"))
+        (volume / "..data").symlink_to("..2026_01")
+        for path in (volume / "..2026_01").iterdir():
+            (volume / path.name).symlink_to(f"..data/{path.name}")
+        (tmp_path / "mounted").symlink_to(volume)
+        Model.load(tmp_path / "mounted", ModelOptions(backend="paddle")).close()
+
+    @pytest.mark.parametrize("place", ["/proc/self/root/etc/hostname", "/proc/1/fd/0"])
+    def test_what_only_looks_like_memory(self, place: str, model_folder: Folder, tmp_path: Path) -> None:
+        folder = shutil.copytree(model_folder("uci", "json"), tmp_path / "m", ignore=shutil.ignore_patterns(".cache"))
+        (folder / "fc_0.b_0").symlink_to(place)
+        with pytest.raises(BadModel, match="fc_0.b_0 is a link that leads out"):
+            model_files.refuse_links_out(folder)
