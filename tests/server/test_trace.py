@@ -217,7 +217,7 @@ def test_a_recording_has_all_fronts_services_and_engines(trace: Any) -> None:
     assert {"uci", "scaled", "diamond", "runs"} <= tracks
     failed = [event for event in trace["traceEvents"] if event.get("cat") == "failure"]
     assert failed
-    assert failed[0]["args"] == {"service": "scaled", "protocol": "http", "err_no": "5000"}
+    assert failed[0]["args"] == {"service": "scaled", "protocol": "http", "err_no": "9000"}
 
 
 def test_slices_of_a_track_nest(trace: Any) -> None:
