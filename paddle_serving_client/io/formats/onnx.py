@@ -101,9 +101,9 @@ def _variable(path: Path, kind: str, info: pb.ValueInfoProto) -> Variable:
 def _unservable(type_: pb.TypeProto, code: int) -> tuple[str, str] | None:
     """What a type is that cannot be served, and what to do; None for others, and where there is no type."""
     if not type_.HasField("tensor_type"):
-        others = [
-            _OTHER_KINDS[field.field_number] for field in UnknownFieldSet(type_) if field.field_number in _OTHER_KINDS
-        ]
+        unknown = UnknownFieldSet(type_)
+        numbers = (unknown[i].field_number for i in range(len(unknown)))
+        others = [_OTHER_KINDS[number] for number in numbers if number in _OTHER_KINDS]
         return (others[0], "only tensors can; export the model without it") if others else None
     elem_type = type_.tensor_type.elem_type
     if elem_type == _TEXT:

@@ -1,6 +1,7 @@
 """Classifiers of scikit-learn: their list of maps becomes a tensor, and what cannot be served is said at conversion."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ def classifier(folder: Path, *, label: int = INT64, classes: list[int] | list[st
     """What skl2onnx writes of a LogisticRegression: label and probabilities, by operators of ai.onnx.ml."""
     from onnx import checker, helper, save
 
-    numbers = {"classlabels_strings" if isinstance(classes[0], str) else "classlabels_ints": classes}
-    named = {"classlabels_strings" if isinstance(classes[0], str) else "classlabels_int64s": classes}
+    numbers: dict[str, Any] = {"classlabels_strings" if isinstance(classes[0], str) else "classlabels_ints": classes}
+    named: dict[str, Any] = {"classlabels_strings" if isinstance(classes[0], str) else "classlabels_int64s": classes}
     kind = INT64 if isinstance(classes[0], int) else TEXT
     linear = helper.make_node(
         "LinearClassifier",
