@@ -13,7 +13,11 @@ _METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PAT
 
 
 def claims(head: bytes) -> bool | None:
-    """Whether these first bytes begin an HTTP/1 request."""
+    """Whether these first bytes begin an HTTP/1 request; empty lines may come before it (RFC 9112, 2.2)."""
+    if head[:1] in (b"\r", b"\n") and (line := head.lstrip(b"\r\n")):
+        return any(method.startswith(line[: len(method)]) for method in _METHODS)
+    if head[:1] in (b"\r", b"\n"):
+        return None
     if any(head.startswith(method[:8]) for method in _METHODS):
         return True
     return None if any(method.startswith(head) for method in _METHODS) else False

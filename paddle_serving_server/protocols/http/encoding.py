@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 
-from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse, weight
 
 MIN_GZIP_BYTES = 512
 """Smaller answers are sent as they are."""
@@ -11,10 +11,9 @@ MIN_GZIP_BYTES = 512
 
 def is_worth_it(request: HttpRequest, response: HttpResponse) -> bool:
     """Whether an answer is large enough for gzip, and the caller takes that."""
-    return len(response.body) >= MIN_GZIP_BYTES and any(
-        coding.partition(";")[0].strip().lower() == "gzip" and "q=0" not in coding.replace(" ", "").split(";")
-        for coding in request.headers.get("accept-encoding", "").split(",")
-    )
+    if len(response.body) < MIN_GZIP_BYTES:
+        return False
+    return weight(request.headers.get("accept-encoding", ""), "gzip", "x-gzip") > 0
 
 
 async def compressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:

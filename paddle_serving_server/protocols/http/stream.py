@@ -1,13 +1,13 @@
 """HTTP/1.1 on one connection: framing, limits, keep-alive and pipelining. The grammar is llhttp's, through httptools.
 
 llhttp refuses bare line feeds, folded headers, odd lengths and Content-Length together with Transfer-Encoding; what
-it lets through and RFC 9112 does not (no Host, two Hosts, other transfer codings, endless heads) is refused here.
-After any framing error the connection is closed: what follows cannot be trusted.
+it lets through and RFC 9112 does not (no Host, two Hosts, other transfer codings, endless heads) is refused here and
+in `head`. After any framing error the connection is closed: what follows cannot be trusted. A peer who still sends then
+is listened to for a while, or the answer would be lost on its way to him (RFC 9112, 9.6).
 """
 
 import asyncio
 import logging
-import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -21,32 +21,26 @@ from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow, write_due, write_soon
 from paddle_serving_server.pace import HALF_S, Pace
 from paddle_serving_server.protocols.http import heads
+from paddle_serving_server.protocols.http.head import MAX_HEAD_BYTES, Head, Refused
 from paddle_serving_server.protocols.http.message import REASONS, Body, HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
 
-MAX_HEAD_BYTES = 32 << 10
-MAX_HEADERS = 100
-MAX_HEADER_BYTES = 8 << 10
-MAX_TARGET_BYTES = 4 << 10
 MAX_CHUNKS = 65_536
 MAX_PIPELINED = 16
+LINGER_S = 5.0
+"""How long a peer who was refused may be silent until his connection is let go ..."""
+LONGEST_LINGER_S = 30.0
+"""... and how long he may go on sending ..."""
+LONGEST_LINGER_BYTES = 256 << 10
+"""... and how much, if it was a head without end."""
 _PIPELINE = "pipeline"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LARGE_BYTES = 64 << 10
 """Bodies from this size on, where it is announced, are received where they stay."""
-_HOST = re.compile(rb"[A-Za-z0-9._~%\[\]:-]*\Z")
-_TARGET = re.compile(rb"[\x21-\x7e]+\Z")
 Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
 Take = Callable[[HttpRequest, Callable[[HttpResponse | None], None]], bool]
 """Has a request answered without a task, if it can: by a call; of None if `Answer` is to answer it after all."""
-
-
-class _Refused(Exception):
-    """Framing that is not accepted: the status and the reason."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 class HttpStream:
@@ -69,6 +63,13 @@ class HttpStream:
         self._deaf = False
         """Whether what still comes is ignored: the framing is lost, or this was the last request."""
         self._last_words = b""
+        self._lingers = False
+        """Whether the peer is listened to for a while when everything is said."""
+        self._lingers_until = 0.0
+        """Until when at most, once that is so."""
+        self._lingers_for: float = 0
+        """And for how many bytes."""
+        self._unread_bytes = 0
         self._head_bytes = 0
         self._chunk = b""
         """What came last, if it is small and a request begins with it."""
@@ -90,6 +91,11 @@ class HttpStream:
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer."""
         if self._deaf:
+            self._unread_bytes += len(data)
+            if self._lingers_until:
+                self.deadline = min(self._lingers_until, time.monotonic() + LINGER_S)
+                if self._unread_bytes > self._lingers_for:
+                    self.transport.close()
             return
         self._chunk = b""
         if self._in_head:
@@ -104,20 +110,51 @@ class HttpStream:
                 self._chunk = data if len(data) <= heads.MAX_BYTES else b""
             self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
-            if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
-                raise _Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # the request is answered as HTTP/1.1; what follows is not ours to read
+            self._parse(data)
         except httptools.HttpParserCallbackError as exc:
             cause = exc.__context__
-            if not isinstance(cause, _Refused):
+            if not isinstance(cause, Refused):
                 raise
             self._refuse(cause.status, str(cause))
-        except _Refused as exc:
+        except Refused as exc:
             self._refuse(exc.status, str(exc))
         except httptools.HttpParserError as exc:
-            self._refuse(400, f"not HTTP/1.1: {exc}")
+            if not self._deaf:  # behind the last request nothing is read
+                self._refuse(400, f"not HTTP/1.1: {exc}")
+
+    def _parse(self, data: bytes) -> None:
+        before, unread = (self._head, self._chunks, self._body_bytes), memoryview(data)
+        while unread and (offer_ends := self._feed(unread)) is not None:
+            if self._deaf:  # it was CONNECT, which is refused
+                return
+            unread = unread[offer_ends:]
+            self._read_without_upgrade()
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            raise Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
+        if self._in_head or before != (self._head, self._chunks, self._body_bytes):
+            self._between_bytes = 0
+            return
+        self._between_bytes += len(data)
+        if self._between_bytes > MAX_HEAD_BYTES:
+            raise Refused(431, f"what comes between chunks, or behind the last, is at most {MAX_HEAD_BYTES} bytes")
+
+    def _feed(self, data: memoryview) -> int | None:
+        """Have bytes parsed; up to where, if the parser stopped at an offer to go on in another protocol."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            return int(exc.args[0])
+        return None
+
+    def _read_without_upgrade(self) -> None:
+        """Go on with a request whose offer of another protocol is not taken up (RFC 9110, 7.8).
+
+        The parser would leave its body to that protocol, so a new one gets to see the head, without the offer.
+        """
+        head = self._head.written_without(self._parser.get_method().decode(), "upgrade")
+        self._expect_head()
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(head)
 
     def room(self) -> memoryview | None:
         """Where the rest of a large body is to be received: past the parser, which would copy it."""
@@ -133,10 +170,12 @@ class HttpStream:
 
     def expire(self) -> None:
         """The peer was too slow: say so in the middle of a request, close quietly between two."""
-        if not self.is_idle:
+        if self._lingers_until:
+            self.transport.close()
+        elif not self.is_idle:
             self.deadline = time.monotonic() + 1.0
         elif self._head_bytes or not self._in_head:
-            self._refuse(408, "the request did not arrive in time")
+            self._refuse(408, "the request did not arrive in time", linger=False)
         else:
             self._close()
 
@@ -144,9 +183,10 @@ class HttpStream:
         """Close after what was accepted is answered."""
         self._draining = True
         self._deaf |= peer_is_done
+        self._lingers &= not peer_is_done
         if not self.is_idle or self._head_bytes or not self._in_head:  # who is half-way gets a little more time
             self.deadline = min(self.deadline, time.monotonic() + HALF_S)
-        if self.is_idle and self._in_head and not self._head_bytes:
+        if self.is_idle and self._in_head and not self._head_bytes and not self._lingers_until:
             self._close()
 
     def connection_lost(self) -> None:
@@ -166,71 +206,55 @@ class HttpStream:
     def _expect_head(self) -> None:
         self._in_head = True
         self._head_bytes = 0
-        self._target = b""
-        self._headers: dict[str, str] = {}
-        self._header_count = 0
-        self._hosts = 0
-        self._chunks = 0
+        self._head = Head()
+        self._offers_upgrade = False
+        self._owes_leave = False
+        """Whether the peer waits for leave to send the body, and others before him for their answers."""
+        self._between_bytes = 0
+        """What came since the body went on."""
+        self._chunks: int = 0
         self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body_bytes: int = 0
         self._large: memoryview | None = None
         """A large body that is still coming: memory of its whole size."""
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
-        self._target += url
-        if len(self._target) > MAX_TARGET_BYTES:
-            raise _Refused(414, f"a URL is at most {MAX_TARGET_BYTES} bytes")
+        self._head.add_target(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self._header_count += 1
-        if self._header_count > MAX_HEADERS:
-            raise _Refused(431, f"a request has at most {MAX_HEADERS} headers")
-        if len(name) + len(value) > MAX_HEADER_BYTES:
-            raise _Refused(431, f"a header is at most {MAX_HEADER_BYTES} bytes")
-        key = name.decode("latin-1").lower()
-        if key == "host":
-            self._hosts += 1
-            if not _HOST.match(value):
-                raise _Refused(400, "the Host header is not a host name")
-        elif key in self._headers and key in ("content-type", "content-encoding", "authorization"):
-            raise _Refused(400, f"two {key} headers")
-        self._headers[key] = value.decode("latin-1")
+        """One header, or one trailer."""
+        self._head.add(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole: decide whether the body may come."""
+        head, method = self._head, self._parser.get_method().decode()
+        head.complete(method, self._parser.get_http_version())
+        self._offers_upgrade = self._parser.should_upgrade() and method != "CONNECT"
+        if self._offers_upgrade:
+            return
         self._in_head = False
-        if self._head_bytes > MAX_HEAD_BYTES and sum(map(len, self._headers.values())) > MAX_HEAD_BYTES:
-            raise _Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
-        version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            raise _Refused(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
-        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
-            raise _Refused(400, "a request has exactly one Host header")
-        if not _TARGET.match(self._target):
-            raise _Refused(400, "the URL has characters that a URL cannot have")
-        coding = self._headers.get("transfer-encoding")
-        if coding is not None and (coding.lower() != "chunked" or version == "1.0"):
-            raise _Refused(501, "the only transfer coding understood is chunked, in HTTP/1.1")
-        announced = int(self._headers.get("content-length") or 0)
-        if announced > self._limits.max_body_bytes:
-            raise _Refused(413, self._too_large())
-        if announced >= _LARGE_BYTES and coding is None:
-            self._large = np.empty(announced, np.uint8).data  # a bytearray would be written to at once
+        if head.announced > self._limits.max_body_bytes:
+            raise Refused(413, self._too_large())
+        if head.announced >= _LARGE_BYTES and not head.is_chunked:
+            self._large = np.empty(head.announced, np.uint8).data  # a bytearray would be written to at once
         self._pace.start()
         self.deadline = self._pace.deadline
-        expect = self._headers.get("expect")
-        if expect is not None:
-            if expect.lower() != "100-continue":
-                raise _Refused(417, "the only expectation understood is 100-continue")
-            write_soon(self.transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._owes_leave = head.waits_for_leave
+        if self.is_idle:
+            self._give_leave()
+
+    def _give_leave(self) -> None:
+        """Let the peer send the body if he waits for that; it is nobody else's answer that he reads then."""
+        if self._owes_leave and not self._body_bytes:
+            write_soon(self.transport, _CONTINUE)
+        self._owes_leave = False
 
     def on_chunk_header(self) -> None:
         """One chunk of a chunked body begins."""
         self._chunks += 1
         if self._chunks > MAX_CHUNKS:
-            raise _Refused(413, f"a body has at most {MAX_CHUNKS} chunks")
+            raise Refused(413, f"a body has at most {MAX_CHUNKS} chunks")
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -243,25 +267,29 @@ class HttpStream:
     def _progress(self, count: int) -> None:
         self._body_bytes += count
         if self._body_bytes > self._limits.max_body_bytes:
-            raise _Refused(413, self._too_large())
+            raise Refused(413, self._too_large())
         self._pace.came(count)
         self.deadline = self._pace.deadline if not self._draining else min(self.deadline, self._pace.deadline)
 
     def on_message_complete(self) -> None:
         """A whole request: answer it, or let it wait for those before it."""
-        path, _, query = self._target.decode("latin-1").partition("?")
+        if self._offers_upgrade:
+            return
+        path, query = self._head.resource()
         body: Body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         if self._large is not None:
             body = self._large.toreadonly()
-        request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body, self._peer)
-        keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
-        if self._chunk and not self._parser.should_upgrade():
+        method = self._parser.get_method().decode()
+        request = HttpRequest(method, path, query, self._head.headers, body, self._peer)
+        keep_alive = self._parser.should_keep_alive() and method != "CONNECT"
+        if self._chunk:
             heads.remember(self._chunk, request, keep_alive)
         self._expect_head()
         self._accept(request, keep_alive)
 
     def _accept(self, request: HttpRequest, keep_alive: bool) -> None:
         self.deadline = float("inf")
+        self._deaf |= not keep_alive
         if self.is_idle and self._flow.is_writable:
             self._taken = request, keep_alive
             if self._take(request, self._respond):
@@ -319,12 +347,19 @@ class HttpStream:
         self.deadline = time.monotonic() + (self._limits.head_s if self._head_bytes else self._limits.idle_s)
         if self._deaf or (self._draining and not self._head_bytes):
             self._close()
+        else:
+            self._give_leave()
 
     def _close(self) -> None:
         write_due()
         if self._last_words:
             self.transport.write(self._last_words)
-        self.transport.close()
+        if not self._lingers or self.transport.is_closing():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._lingers_until = time.monotonic() + LONGEST_LINGER_S
+        self.deadline = time.monotonic() + (HALF_S if self._draining else LINGER_S)
 
     def _write(self, response: HttpResponse, request: HttpRequest, keep_alive: bool) -> None:
         head = [
@@ -345,13 +380,15 @@ class HttpStream:
             write_due()
             self.transport.write(whole)
 
-    def _refuse(self, status: int, reason: str, number: ErrNo = ErrNo.PACKET) -> None:
+    def _refuse(self, status: int, reason: str, number: ErrNo = ErrNo.PACKET, linger: bool = True) -> None:
         """Answer a framing error, after what was accepted before it, and close."""
         logger.info("refused a connection: %d %s", status, reason)
         body = orjson.dumps({"err_no": int(number), "err_msg": reason})
         head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nContent-Type: application/json\r\n"
         self._last_words = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
         self._deaf = True
+        self._lingers = linger
+        self._lingers_for = LONGEST_LINGER_BYTES if status == 431 else float("inf")
         if not self._is_busy:
             self._close()
 

@@ -15,7 +15,7 @@ from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import npy
-from paddle_serving_server.protocols.http.message import Body, HttpRequest
+from paddle_serving_server.protocols.http.message import Body, HttpRequest, weight
 
 NPY = "application/x-npy"
 RAW = "application/octet-stream"
@@ -46,9 +46,9 @@ def read(request: HttpRequest, body: Body, signature: Signature) -> dict[str, Ar
 
 
 def wants_npy(request: HttpRequest) -> bool:
-    """Whether the answer is to be a .npy file."""
+    """Whether the answer is to be a .npy file: it is named, and nothing says that JSON were better."""
     accepted = request.headers.get("accept", "")
-    return any(part.partition(";")[0].strip().lower() in _NPY_NAMES for part in accepted.split(","))
+    return (wanted := weight(accepted, *_NPY_NAMES)) > 0 and wanted >= weight(accepted, "application/json")
 
 
 def to_npy(outputs: Mapping[str, Array]) -> bytes:
