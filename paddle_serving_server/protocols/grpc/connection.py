@@ -8,9 +8,11 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
+from paddle_serving_server.protocols.grpc.headers import MAX_HEADER_BYTES
+
 MAX_OPEN_CALLS: Final = 100
-MAX_HEADER_BYTES: Final = 16 << 10
-"""All headers of a call, as HTTP/2 counts them."""
+_READ_HEADER_BYTES: Final = 256 << 10
+"""Headers that are read at all, as HTTP/2 counts them: with more the connection ends, not only the call."""
 MAX_FRAME_BYTES: Final = 256 << 10
 FREE_BYTES: Final = 256 << 10
 """What every call may send before the length of its message is known, and without asking for room."""
@@ -26,6 +28,7 @@ def server_connection() -> H2Connection:
         H2Configuration(
             client_side=False,
             header_encoding=None,
+            validate_inbound_headers=False,  # `headers` does, call by call
             validate_outbound_headers=False,  # they are ours
             normalize_outbound_headers=False,
         )
@@ -40,7 +43,7 @@ def server_connection() -> H2Connection:
         },
     )
     h2.max_inbound_frame_size = MAX_FRAME_BYTES
-    h2.decoder.max_header_list_size = MAX_HEADER_BYTES
+    h2.decoder.max_header_list_size = _READ_HEADER_BYTES
     h2.initiate_connection()
     # What bounds memory is the windows of the calls; that of the connection is kept out of the way.
     h2.increment_flow_control_window(LARGEST_WINDOW - 65_535)

@@ -18,12 +18,13 @@ from h2.connection import ConnectionState
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
-from paddle_serving_client.errors import DeadlineExceeded, ServingError
+from paddle_serving_client.errors import DeadlineExceeded, ServingError, TooLarge
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import Status
 from paddle_serving_server import faults
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow
+from paddle_serving_server.protocols.grpc import headers
 from paddle_serving_server.protocols.grpc.connection import FREE_BYTES, LARGEST_WINDOW, goodbye, server_connection
 from paddle_serving_server.protocols.grpc.methods import Call, Reply, refusal
 from paddle_serving_server.protocols.grpc.open_call import OpenCall
@@ -199,14 +200,24 @@ class GrpcStream:
         if self._draining and not self._goodbye_until:
             self._reset(number, ErrorCodes.REFUSED_STREAM)
             return
-        headers = dict(event.headers or ())
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if headers.get(b":method") != b"POST":
+        try:
+            said = headers.by_name(event.headers or ())
+        except headers.Malformed as exc:
+            logger.info("refused a call: %s", exc)
+            self._reset(number, ErrorCodes.PROTOCOL_ERROR)
+            return
+        except TooLarge as exc:
+            call = OpenCall(number, {}, self._limits)
+            call.whole = event.stream_ended is not None
+            self._end(call, refusal(exc))
+            return
+        kind = said.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if said[b":method"] != b"POST":
             self._say_http(event, b"405")
         elif kind not in (grpc.CONTENT_TYPE, grpc.CONTENT_TYPE + b"+proto"):
             self._say_http(event, b"415")
         else:
-            self._calls[number] = OpenCall(number, headers, self._limits)
+            self._calls[number] = OpenCall(number, said, self._limits)
 
     def _take_data(self, event: events.DataReceived) -> None:
         data, counted = event.data or b"", event.flow_controlled_length or 0

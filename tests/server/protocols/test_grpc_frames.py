@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import StreamClosedError
 from h2.settings import SettingCodes, Settings
+from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -33,8 +34,10 @@ from hypothesis import strategies as st
 
 from paddle_serving_client.wire import general_model, grpc
 from paddle_serving_client.wire.general_model import WireRequest, WireTensor
+from paddle_serving_server.web_service import WebService
 from tests import models
 from tests.data import frames
+from tests.server.protocols.transport import Ask, Wire, serving
 from tests.serving import Server, read_all, serve
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -48,6 +51,12 @@ HEADERS = [
     ("te", "trailers"),
     ("content-type", "application/grpc"),
 ]
+
+
+@pytest.fixture(scope="module")
+def ask(uci_folder: Path) -> Iterator[Ask]:
+    with serving(uci_folder, WebService("uci")) as ask:
+        yield ask
 
 
 class Peer:
@@ -115,6 +124,10 @@ def assert_alive(server: Server) -> None:
 
 def raw_frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
     return struct.pack(">I", len(body))[1:] + struct.pack(">BBI", kind, flags, stream) + body
+
+
+def block(*headers: tuple[str, str]) -> bytes:
+    return bytes(Encoder().encode(headers))
 
 
 # --- calls in unusual frames ---
@@ -206,6 +219,56 @@ def test_requests_that_are_no_grpc_get_an_http_status(uci_server: Server, more: 
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        [("X-A", "b"), *HEADERS],
+        [*HEADERS, ("X-A", "b")],
+        [*HEADERS, ("x a", "b")],
+        [*HEADERS, ("", "b")],
+        [*HEADERS, ("x-a", "b\r\nc: d")],
+        [*HEADERS, ("x-a", "b\0")],
+        [*HEADERS, (":path", "/x")],
+        [*HEADERS, (":what", "x")],
+        [*HEADERS[:2], *HEADERS[2:], HEADERS[0]],
+        [*HEADERS, ("connection", "close")],
+        [*HEADERS, ("transfer-encoding", "chunked")],
+        HEADERS[:2],
+        HEADERS[1:],
+        [],
+    ],
+    ids=range(14),
+)
+def test_headers_that_cannot_be_end_their_call_alone(ask: Ask, headers: list[tuple[str, str]]) -> None:
+    """Another call of the connection is half-way meanwhile, and is answered."""
+    peer = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+    peer.initiate_connection()
+
+    async def scene(wire: Wire) -> list[events.Event]:
+        framed = grpc.framed(MESSAGE)
+        peer.send_headers(1, HEADERS)
+        peer.send_data(1, framed[:20])
+        wire.send(peer.data_to_send() + raw_frame(1, 5, 3, block(*headers)))
+        peer.send_headers(3, HEADERS)  # it has to know of this call
+        peer.clear_outbound_data_buffer()
+        peer.send_data(1, framed[20:], end_stream=True)
+        wire.send(peer.data_to_send())
+        return peer.receive_data(await wire.answered())
+
+    happened = ask.play(scene)
+    resets = [(e.stream_id, e.error_code) for e in happened if isinstance(e, events.StreamReset)]
+    assert resets == [(3, ErrorCodes.PROTOCOL_ERROR)]
+    (ended,) = (e for e in happened if isinstance(e, events.TrailersReceived))
+    assert (ended.stream_id, dict(ended.headers or ())["grpc-status"]) == (1, "0")
+
+
+def test_white_space_around_metadata_is_none_of_it(uci_server: Server) -> None:
+    with Peer(uci_server) as peer:
+        more = [("x-a", " b "), ("x-b", ""), ("x-a", "c"), ("grpc-accept-encoding", " gzip\t")]
+        peer.h2.config.normalize_outbound_headers = peer.h2.config.validate_outbound_headers = False
+        assert peer.trailers(peer.call(headers=[*HEADERS, *more]))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize(
     ("body", "more", "status", "words"),
     [
         (b"", {}, "3", "no message"),
@@ -219,6 +282,8 @@ def test_requests_that_are_no_grpc_get_an_http_status(uci_server: Server, more: 
         (b"\x00\xff\xff\xff\xff", {}, "8", "4294967295"),
         (grpc.framed(MESSAGE), {"grpc-timeout": "soon"}, "3", "grpc-timeout 'soon'"),
         (grpc.framed(MESSAGE), {"grpc-timeout": "0n"}, "4", "0n"),
+        (grpc.framed(MESSAGE), {"x-a": "b" * 17_000}, "8", "bytes as HTTP/2 counts, at most 16384"),
+        (grpc.framed(MESSAGE), {"x-a": "b" * 100_000}, "8", "at most 16384"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
