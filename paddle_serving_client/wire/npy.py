@@ -21,8 +21,11 @@ _MAX_HEAD_BYTES: Final = 4096
 _LENGTH: Final = {b"\x01\x00": struct.Struct("<H"), b"\x02\x00": struct.Struct("<I")}
 """How the length of the header is written, by the version of the format."""
 _FIELD: Final = re.compile(
-    rb"\s*'(descr|fortran_order|shape)'\s*:\s*('[a-zA-Z0-9<>|=]{1,8}'|True|False|\([0-9L, ]*\))\s*,?"
+    rb"\s*'(?:descr'\s*:\s*'(?P<descr>[<>|=]?[b-zA-Z?](?:[1-9][0-9]{0,6}|0)?)'"
+    rb"|fortran_order'\s*:\s*(?P<order>True|False)"
+    rb"|shape'\s*:\s*\((?P<shape>(?:\s*[0-9]{1,20}L?\s*,)*\s*(?:[0-9]{1,20}L?)?\s*)\))\s*(?:,|\Z)"
 )
+"""One of the three fields. numpy writes a type as a letter and a size; what else `numpy.dtype` reads is a language."""
 
 
 def view(data: bytes | memoryview, what: str, kinds: str = "biuf") -> Array:
@@ -60,14 +63,15 @@ def _header(head: bytes, what: str) -> tuple[np.dtype[np.generic], bool, tuple[i
         begin = at + 2 + length.size
         end = begin + int(length.unpack_from(head, at + 2)[0])
         text = head[begin:end].strip()
-        fields = dict(_FIELD.findall(text))
+        found = list(_FIELD.finditer(text[1:-1]))
+        fields = {str(field.lastgroup): field[field.lastgroup or 0] for field in found}
         is_whole = head.startswith(_MAGIC) and end <= len(head) and text[:1] + text[-1:] == b"{}"
-        if not is_whole or len(fields) != 3 or _FIELD.sub(b"", text[1:-1]).strip():
+        if not is_whole or not len(fields) == len(found) == 3 or _FIELD.sub(b"", text[1:-1]).strip():
             raise ValueError("not as numpy writes it")
-        kind = np.dtype(fields[b"descr"].decode().strip("'"))
-        shape = tuple(map(int, re.findall(rb"[0-9]+", fields[b"shape"])))
+        kind = np.dtype(fields["descr"].decode())
+        shape = tuple(map(int, re.findall(rb"[0-9]+", fields["shape"])))
     except (KeyError, ValueError, TypeError, struct.error) as exc:
         raise BadPacket(
             f"{what} is no array in the format of numpy.save, or its header is longer than {_MAX_HEAD_BYTES} bytes"
         ) from exc
-    return kind, fields[b"fortran_order"] == b"True", shape, end
+    return kind, fields["order"] == b"True", shape, end

@@ -49,7 +49,8 @@ def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         said = value.strip(b" \t")
         found[name] = b"%b,%b" % (found[name], said) if name in found else said
     if size > MAX_HEADER_BYTES:
-        raise TooLarge(f"the metadata of a call has {size} bytes as HTTP/2 counts, at most {MAX_HEADER_BYTES} are taken")
+        most = f"at most {MAX_HEADER_BYTES} are taken"
+        raise TooLarge(f"the metadata of a call has {size} bytes as HTTP/2 counts, {most}")
     if not all(found.get(name) for name in _WANTED):
         raise Malformed("the method, the scheme or the path is missing")
     return found
