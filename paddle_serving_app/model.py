@@ -19,7 +19,7 @@ from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.choosing.samples import Limits, Style
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype, manifest, model_config, plugins
-from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
+from paddle_serving_client.errors import BackendFailed, BadInput, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod, describe
 from paddle_serving_client.model_config import ModelSpec, Variable
 
@@ -187,13 +187,20 @@ class Model:
 
         Raises:
             BackendFailed: the library failed, or the model is closed.
+            BadInput: it failed at inputs that have different numbers of rows, which some models take and others not.
         """
         arrays = [arranged.arrays[k] for k in self._input_order]
         lods = {at: arranged.lods[k] for at, k in enumerate(self._input_order) if k in arranged.lods}
         with self._lock:
             if self._backend is None:
                 raise BackendFailed(f"model {self._folder.name} is closed")
-            found = self._backend.run(arrays, lods)
+            try:
+                found = self._backend.run(arrays, lods)
+            except BackendFailed as exc:
+                if not (uneven := self.signature.uneven_rows(arranged.arrays)):
+                    raise
+                logger.info("refused by the library: %s", exc)
+                raise BadInput(f"{uneven}; this model cannot compute that") from exc
         if len(found.arrays) != self._output_count:
             raise BackendFailed(f"{self.backend_name} gave {len(found.arrays)} outputs instead of {self._output_count}")
         ordered = tuple([found.arrays[k] for k in self._output_order])

@@ -101,6 +101,18 @@ class Signature:
             checked[k] = _checked_lod(name, lod, len(arrays[k]))
         return Arranged(arrays, checked)
 
+    def uneven_rows(self, arrays: Sequence[Array]) -> str:
+        """In words how many rows each input has, where they differ; empty where all have as many.
+
+        Args:
+            arrays: of a feed that passed `arrange`. Inputs with LoD or a fixed first axis have no rows to compare.
+        """
+        pairs = zip(self.inputs, arrays, strict=True)
+        rows = {i.alias: len(array) for i, array in pairs if i.shape[:1] == (-1,) and not i.is_lod}
+        if len(set(rows.values())) < 2:
+            return ""
+        return "inputs with different numbers of rows: " + ", ".join(f"{name!r} has {n}" for name, n in rows.items())
+
     def select(self, fetch: Sequence[str]) -> tuple[int, ...]:
         """Which outputs a caller wants, as indices.
 

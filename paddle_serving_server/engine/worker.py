@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from paddle_serving_app.choosing.samples import Style
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.encryption import key_from_text
-from paddle_serving_client.errors import BackendFailed, DeadlineExceeded, ServingError, Stopping
+from paddle_serving_client.errors import BackendFailed, BadInput, DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server import heap, log
 from paddle_serving_server.engine import batch, messages, segments
@@ -112,7 +113,8 @@ class Worker:
 
     def __init__(self, model: Model, config: EngineConfig, listener: socket.socket, control: socket.socket) -> None:
         self._model = model
-        self._max_rows = (config.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if joins_rows(model) else 1
+        self._joins = joins_rows(model)
+        self._max_rows = (config.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if self._joins else 1
         self._max_wait_s = config.max_wait_ms / 1000
         self._listener = listener
         self._control = control
@@ -243,6 +245,8 @@ class Worker:
     def _run(self, jobs: list[_Job]) -> None:
         started = time.monotonic()
         try:
+            if jobs[0].feed.kind is None:
+                self._check_rows(jobs[0].feed.arrays)
             joined = Arranged(batch.join([job.feed for job in jobs]), jobs[0].run.layout.lods)
             asked = time.monotonic()
             outputs = self._model.run(joined)
@@ -267,6 +271,14 @@ class Worker:
                 self._answer(job, wanted, lods, timing)
             except Exception as exc:
                 self._fail(job, exc)
+
+    def _check_rows(self, arrays: Sequence[Array]) -> None:
+        """Refuse different numbers of rows where a row of the answer is made of one row of each input.
+
+        One row may stand for many; what else a library makes of it, no caller can have meant.
+        """
+        if self._joins and len({len(array) for array in arrays} - {1}) > 1:
+            raise BadInput(f"{self._model.signature.uneven_rows(arrays)}; this model takes one row of each at a time")
 
     def _fail(self, job: _Job, exc: Exception) -> None:
         """There is no answer to a request: say so, whatever the reason."""

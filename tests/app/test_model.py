@@ -324,6 +324,17 @@ class TestRun:
         with pytest.raises(BackendFailed, match="gave 1 outputs instead of 2"):
             model.run(Arranged((np.ones((1, 2), np.float32),), {}))
 
+    def test_different_numbers_of_rows_that_the_library_does_not_take(self, fake_load: FakeLoad) -> None:
+        fake = Fake([tensor("a"), tensor("b")], [tensor("p"), tensor("q")])
+        model = fake_load(spec_of([var("a"), var("b")], [var("p"), var("q")]), fake)
+        rows = {n: np.ones((n, 2), np.float32) for n in (2, 3)}
+        assert [len(a) for a in model.run(Arranged((rows[2], rows[3]), {})).arrays] == [2, 3]
+        fake.refused.add((2, 2))
+        with pytest.raises(BadInput, match="different numbers of rows: 'a' has 2, 'b' has 3; this model cannot"):
+            model.run(Arranged((rows[2], rows[3]), {}))
+        with pytest.raises(BackendFailed, match="does not fit"):
+            model.run(Arranged((rows[2], rows[2]), {}))
+
     def test_another_type_than_declared(self, fake_load: FakeLoad) -> None:
         config = spec_of([var("a")], [var("p")])
         with pytest.raises(BadModel, match="gave an output as float32 instead of float16"):

@@ -20,6 +20,7 @@ from paddle_serving_client.message import Array
 from paddle_serving_server.engine import segments
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
+from tests import models
 from tests.server.engine.mortal_worker import DEADLY, FAILING, ODD, SLEEPY
 from tests.server.engine.processes import EngineProcess, assert_own, connected, rows
 
@@ -220,6 +221,24 @@ def test_whatever_the_model_does_is_an_answer(engine: EngineProcess, value: floa
         assert (channel.waiting, engine.process.pid, engine.process.poll()) == (0, pid, None)
 
     against(engine, scene)
+
+
+def test_different_numbers_of_rows_are_refused_by_a_model_that_takes_them_one_by_one(tmp_path: Path) -> None:
+    async def scene(channel: Channel, hung: list[bool]) -> list[int]:
+        def call(f: int, i64: int, i32: int) -> Awaitable[Reply]:
+            feed: dict[str, Array] = {"f": np.ones((f, 3), np.float32), "i64": np.ones((i64, 2), np.int64)}
+            feed["i32"] = np.ones((i32, 2), np.int32)
+            return channel.run(channel.signature.arrange(feed), (0, 1, 2))
+
+        with pytest.raises(BadInput, match="rows: 'f' has 2, 'i64' has 3, 'i32' has 2; this model takes one row"):
+            await call(2, 3, 2)
+        return [len(array) for array in (await call(2, 1, 2)).arrays]
+
+    process = EngineProcess(models.multi(tmp_path / "multi"), str(tmp_path / "engine.sock"))
+    try:
+        assert against(process, scene) == [2, 1, 2]
+    finally:
+        process.close()
 
 
 def test_a_request_that_cannot_be_put_in_words_leaves_nothing_behind(engine: EngineProcess) -> None:
