@@ -5,11 +5,14 @@ Every case comes whole, and cut into single bytes: the answer is the same.
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from paddle_serving_server.config import Limits
 from paddle_serving_server.protocols.http import stream
@@ -285,3 +288,24 @@ def test_who_is_refused_is_let_go_when_the_server_stops_or_he_has_ended(ask: Ask
         assert wire.transport.is_closing()
 
     ask.play(scene, SMALL)
+
+
+_FRAGMENTS = [
+    *(b"GET ", b"POST ", b"CONNECT ", b"OPTIONS ", b"/health", b"/uci/prediction", b"http://a", b"*", b"?a=b&", b"#"),
+    *(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", b" HTTP/2.0\r\n", HEALTH, HEAD, HOST, JSON, UPGRADE, CHUNKED, LENGTH, BODY),
+    *(b"Content-Length: 5\r\n", b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"Transfer-Encoding: gzip\r\n"),
+    *(b"Upgrade: h2c\r\nConnection: upgrade\r\n", b"\r\n", b"\n", b"\r", b" ", b":", b"A: b\r\n", b"\0", b"\xff"),
+    *(CHUNKS, b"5\r\nabcde\r\n", b"0\r\n", b"0\r\n\r\n", b"ffffffff\r\n", b"1;a=b\r\n", GOOD),
+]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(_FRAGMENTS), max_size=12), st.integers(1, 60))
+def test_any_order_of_such_fragments(ask: Ask, fragments: list[bytes], step: int) -> None:
+    """Nothing is raised, no fault is ours, and where the bytes are cut changes nothing."""
+    data = b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"".join(fragments)
+    said, stays = ask(data)
+    assert b"HTTP/1.1 5" not in said.replace(b"HTTP/1.1 501", b"").replace(b"HTTP/1.1 505", b"")
+    cut, cut_stays = ask(*(data[k : k + step] for k in range(0, len(data), step)))
+    statuses = re.compile(rb"HTTP/1\.1 [2-9]\d\d")
+    assert (statuses.findall(said), stays) == (statuses.findall(cut), cut_stays)
