@@ -10,15 +10,15 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import httptools
-import numpy as np
 import orjson
 
 from paddle_serving_client.errors import ErrNo
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow, write_due, write_soon
+from paddle_serving_server.intake import SMALL_BYTES, Claim
 from paddle_serving_server.pace import HALF_S, Pace
 from paddle_serving_server.protocols.http import heads
 from paddle_serving_server.protocols.http.message import REASONS, Body, HttpRequest, HttpResponse
@@ -31,9 +31,13 @@ MAX_HEADER_BYTES = 8 << 10
 MAX_TARGET_BYTES = 4 << 10
 MAX_CHUNKS = 65_536
 MAX_PIPELINED = 16
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PIPELINE = "pipeline"
-_LARGE_BYTES = 64 << 10
-"""Bodies from this size on, where it is announced, are received where they stay."""
+_ROOM = "room"
+_JOINED_BYTES = 64 << 10
+"""Answers below this leave with others of their turn."""
+_GROWTH_BYTES = 1 << 20
+"""What a body of unknown size gets at first, once it is large."""
 _HOST = re.compile(rb"[A-Za-z0-9._~%\[\]:-]*\Z")
 _TARGET = re.compile(rb"[\x21-\x7e]+\Z")
 Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -55,7 +59,6 @@ class HttpStream:
     def __init__(self, transport: asyncio.Transport, flow: Flow, answer: Answer, take: Take, limits: Limits) -> None:
         self.transport = transport
         self.deadline = time.monotonic() + limits.head_s
-        self._peer = str((transport.get_extra_info("peername") or [""])[0])
         self._flow = flow
         self._answer = answer
         self._take = take
@@ -69,17 +72,28 @@ class HttpStream:
         self._deaf = False
         """Whether what still comes is ignored: the framing is lost, or this was the last request."""
         self._last_words = b""
+        self._is_http_11 = False
+        """Whether the last head was of that version."""
         self._head_bytes = 0
         self._chunk = b""
         """What came last, if it is small and a request begins with it."""
         self._pace = Pace(limits.stall_s)
         """Of the body that comes."""
+        self._claim: Claim | None = None
+        """The memory of a large body that is still coming."""
+        self._wanted: Claim | None = None
+        """Memory that it waits for: nothing is read meanwhile."""
         self._expect_head()
 
     @property
     def is_idle(self) -> bool:
         """Whether every request is answered."""
         return not self._is_busy and not self._whole
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it is idle, and nothing further has begun to come."""
+        return self.is_idle and self._in_head and not self._head_bytes
 
     @property
     def _is_busy(self) -> bool:
@@ -99,7 +113,8 @@ class HttpStream:
                 if not self._is_busy:
                     self.deadline = min(self.deadline, time.monotonic() + self._limits.head_s)
                 if (known := heads.recalled(data)) is not None:
-                    self._accept(known.request_with(data, self._peer), known.keep_alive)
+                    self._is_http_11 = known.is_http_11
+                    self._accept(known.request_with(data, self._flow.peer), known.keep_alive)
                     return
                 self._chunk = data if len(data) <= heads.MAX_BYTES else b""
             self._head_bytes += len(data)
@@ -121,13 +136,15 @@ class HttpStream:
 
     def room(self) -> memoryview | None:
         """Where the rest of a large body is to be received: past the parser, which would copy it."""
-        return None if self._deaf or self._large is None else self._large[self._body_bytes :]
+        if self._deaf or self._memory is None or self._is_chunked:
+            return None
+        return self._memory[self._body_bytes :]
 
     def filled(self, count: int) -> None:
         """So many bytes were received into `room`."""
-        assert self._large is not None
         self._progress(count)
-        if self._body_bytes == len(self._large):
+        assert self._memory is not None
+        if self._body_bytes == len(self._memory):
             self.on_message_complete()
             self._parser = httptools.HttpRequestParser(self)
 
@@ -148,6 +165,11 @@ class HttpStream:
             self.deadline = min(self.deadline, time.monotonic() + HALF_S)
         if self.is_idle and self._in_head and not self._head_bytes:
             self._close()
+
+    def sound(self) -> None:
+        """Say that the answer is still coming, which clients of HTTP/1.1 read over: one that has closed resets."""
+        if self._is_busy and self._is_http_11:
+            self.transport.write(CONTINUE)
 
     def connection_lost(self) -> None:
         """The peer is gone: nobody waits for the answer."""
@@ -171,10 +193,11 @@ class HttpStream:
         self._header_count = 0
         self._hosts = 0
         self._chunks = 0
+        self._is_chunked = False
         self._body: list[bytes] = []
+        """What came of the body, as long as there is no other memory for it."""
         self._body_bytes = 0
-        self._large: memoryview | None = None
-        """A large body that is still coming: memory of its whole size."""
+        self._drop_claims()
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -204,6 +227,7 @@ class HttpStream:
         if self._head_bytes > MAX_HEAD_BYTES and sum(map(len, self._headers.values())) > MAX_HEAD_BYTES:
             raise _Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
         version = self._parser.get_http_version()
+        self._is_http_11 = version == "1.1"
         if version not in ("1.1", "1.0"):
             raise _Refused(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
         if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
@@ -216,15 +240,16 @@ class HttpStream:
         announced = int(self._headers.get("content-length") or 0)
         if announced > self._limits.max_body_bytes:
             raise _Refused(413, self._too_large())
-        if announced >= _LARGE_BYTES and coding is None:
-            self._large = np.empty(announced, np.uint8).data  # a bytearray would be written to at once
+        self._is_chunked = coding is not None
         self._pace.start()
         self.deadline = self._pace.deadline
         expect = self._headers.get("expect")
-        if expect is not None:
-            if expect.lower() != "100-continue":
-                raise _Refused(417, "the only expectation understood is 100-continue")
-            write_soon(self.transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+        if expect is not None and expect.lower() != "100-continue":
+            raise _Refused(417, "the only expectation understood is 100-continue")
+        if announced >= SMALL_BYTES and not self._is_chunked:
+            self._want_room(announced)
+        if expect is not None and self._wanted is None:
+            write_soon(self.transport, CONTINUE)
 
     def on_chunk_header(self) -> None:
         """One chunk of a chunked body begins."""
@@ -234,31 +259,102 @@ class HttpStream:
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        if self._large is not None:
-            self._large[self._body_bytes : self._body_bytes + len(body)] = body
+        if self._body_bytes + len(body) > self._limits.max_body_bytes:
+            raise _Refused(413, self._too_large())
+        memory = self._memory
+        if memory is not None and not self._body and self._body_bytes + len(body) <= len(memory):
+            memory[self._body_bytes : self._body_bytes + len(body)] = body
         else:
             self._body.append(body)
         self._progress(len(body))
+        if self._is_chunked and self._body and self._body_bytes >= SMALL_BYTES and self._wanted is None:
+            self._want_room(min(max(2 * self._body_bytes, _GROWTH_BYTES), self._limits.max_body_bytes))
 
     def _progress(self, count: int) -> None:
         self._body_bytes += count
-        if self._body_bytes > self._limits.max_body_bytes:
-            raise _Refused(413, self._too_large())
+        if self._claim is not None:
+            self._claim.came = self._body_bytes
+        if self._wanted is not None:
+            return
         self._pace.came(count)
         self.deadline = self._pace.deadline if not self._draining else min(self.deadline, self._pace.deadline)
+
+    # -- room for the body
+
+    @property
+    def _memory(self) -> memoryview | None:
+        return None if self._claim is None else self._claim.memory
+
+    def _want_room(self, size: int) -> None:
+        """Ask for memory for a body; until there is some, nothing more is read."""
+        intake = self._flow.intake
+        wanted = intake.ask(self._flow.peer, size, self._on_room, self._on_no_room, self._on_cut)
+        if wanted.memory is None:
+            self._wanted = wanted
+            self.deadline = float("inf")
+            self._flow.hold(_ROOM)
+        else:
+            self._move_to(wanted)
+
+    def _move_to(self, claim: Claim) -> None:
+        """What came of the body goes where there is room for all of it."""
+        assert claim.memory is not None
+        start = 0
+        for piece in self._pieces():
+            claim.memory[start : start + len(piece)] = piece
+            start += len(piece)
+        claim.came = start
+        self._drop_claims()
+        self._body.clear()
+        self._claim = claim
+
+    def _pieces(self) -> Iterator[Body]:
+        if self._memory is not None:
+            yield self._memory[: self._body_bytes - sum(map(len, self._body))]
+        yield from self._body
+
+    def _drop_claims(self) -> None:
+        for claim in (self._claim, self._wanted):
+            if claim is not None:
+                claim.drop()
+        self._claim = self._wanted = None
+
+    def _on_room(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        assert wanted is not None
+        self._move_to(wanted)
+        self._pace.start()
+        self.deadline = self._pace.deadline
+        if "expect" in self._headers:
+            self.transport.write(CONTINUE)
+        self._flow.release(_ROOM)
+
+    def _on_no_room(self) -> None:
+        self._flow.release(_ROOM)
+        self._refuse(503, "no memory is free for a body of this size now; try again later", retry=True)
+
+    def _on_cut(self) -> None:
+        self._refuse(408, "the body came too slowly while others waited for the memory that it takes")
 
     def on_message_complete(self) -> None:
         """A whole request: answer it, or let it wait for those before it."""
         path, _, query = self._target.decode("latin-1").partition("?")
-        body: Body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        if self._large is not None:
-            body = self._large.toreadonly()
-        request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body, self._peer)
+        body = self._whole_body()
+        peer = self._flow.peer
+        request = HttpRequest(self._parser.get_method().decode(), path, query, self._headers, body, peer)
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         if self._chunk and not self._parser.should_upgrade():
-            heads.remember(self._chunk, request, keep_alive)
+            heads.remember(self._chunk, request, keep_alive, self._is_http_11)
         self._expect_head()
         self._accept(request, keep_alive)
+
+    def _whole_body(self) -> Body:
+        if self._claim is not None and not self._body:
+            memory, self._claim = self._claim.whole(), None
+            return memory[: self._body_bytes].toreadonly()
+        if self._wanted is not None:  # its last bytes came with those that made it too large for what it had
+            self._flow.release(_ROOM)
+        return self._body[0] if len(self._body) == 1 else b"".join(self._pieces())
 
     def _accept(self, request: HttpRequest, keep_alive: bool) -> None:
         self.deadline = float("inf")
@@ -339,19 +435,21 @@ class HttpStream:
             head.append("Connection: keep-alive")
         raw = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
         whole = raw if request.method == "HEAD" else raw + response.body
-        if len(whole) < _LARGE_BYTES:
+        if len(whole) < _JOINED_BYTES:
             write_soon(self.transport, whole)
         else:
             write_due()
             self.transport.write(whole)
 
-    def _refuse(self, status: int, reason: str, number: ErrNo = ErrNo.PACKET) -> None:
+    def _refuse(self, status: int, reason: str, number: ErrNo = ErrNo.PACKET, retry: bool = False) -> None:
         """Answer a framing error, after what was accepted before it, and close."""
         logger.info("refused a connection: %d %s", status, reason)
         body = orjson.dumps({"err_no": int(number), "err_msg": reason})
         head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nContent-Type: application/json\r\n"
+        head += "Retry-After: 1\r\n" if retry else ""
         self._last_words = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
         self._deaf = True
+        self._drop_claims()
         if not self._is_busy:
             self._close()
 
