@@ -25,8 +25,8 @@ class Limits:
 
     Beyond those that threads work on, their bodies together have at most `max_body_bytes`.
     """
-    max_connections: int = 1000
-    """Open connections of one front."""
+    max_connections: int = 4000
+    """Open connections of one front; beyond, those that only wait for their peer make room for others."""
     idle_s: float = 75.0
     """Longest silence between two requests of a connection."""
     head_s: float = 10.0

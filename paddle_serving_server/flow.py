@@ -6,6 +6,8 @@ several of them is woken once; woken by each, it would take the processor from t
 
 import asyncio
 
+from paddle_serving_server.intake import Intake
+
 _due: list[tuple[asyncio.Transport, bytes]] = []
 
 
@@ -28,8 +30,12 @@ def write_due() -> None:
 class Flow:
     """Reading goes on only while nobody holds it; several may hold it for reasons of their own."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, intake: Intake) -> None:
         self._transport = transport
+        self.intake = intake
+        """Where memory for large messages comes from."""
+        self.peer = str((transport.get_extra_info("peername") or [""])[0])
+        """The address of the peer."""
         self._holders: set[str] = set()
         self._writable = asyncio.Event()
         self._writable.set()

@@ -8,14 +8,16 @@ import asyncio
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from paddle_serving_client import plugins
 from paddle_serving_server import protocols
 from paddle_serving_server.catalogue import Catalogue, Connection
 from paddle_serving_server.config import Limits
-from paddle_serving_server.flow import Flow
+from paddle_serving_server.flow import Flow, write_due
+from paddle_serving_server.intake import Intake
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,19 @@ _LONGEST_COURTESY_S = 0.001
 """... but not longer than this."""
 WRITE_BUFFER_BYTES = 1 << 20
 """Unsent bytes of one connection beyond which nothing more is read from it."""
+_SOUND_S = 0.02
+"""After which time in work somebody who sends nothing more is asked whether he is still there ..."""
+_ECHO_S = 0.05
+"""... and when his answer is looked for."""
+_YOUNG_S = 0.25
+"""Connections that are open for less than this do not make room for others."""
+_MAKE_ROOM_FOR = 16
+_PAUSE_S = 0.05
+"""How long nobody is accepted when there is no room."""
+_LAST_STALL_S = 5.0
+"""How long somebody may take nothing of his answer when the server stops, in seconds."""
+_TCP_CLOSE = 7
+"""The first byte of the kernel's `tcp_info` where the peer has reset the connection."""
 
 
 class Stream(Protocol):
@@ -53,9 +68,16 @@ class Stream(Protocol):
     def drain(self, peer_is_done: bool = False) -> None:
         """Finish what was accepted, then close; half a request is waited for unless the peer is done sending."""
 
+    def sound(self) -> None:
+        """Write what a peer reads over who waits for his answer, if there is such a thing: one who is gone resets."""
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing accepted is still unanswered."""
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it is idle, and nothing further has begun to come."""
 
 
 class _ProtocolModule(Protocol):
@@ -64,6 +86,16 @@ class _ProtocolModule(Protocol):
     def claims(self, head: bytes) -> bool | None: ...
 
     def open_stream(self, transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> Stream: ...
+
+
+class _Entry(NamedTuple):
+    """One connection."""
+
+    peer: str
+    speaks: str
+    """Its protocol; empty while that is not known."""
+    since: float
+    """When it was opened, or found its protocol, on the clock of `time.monotonic`."""
 
 
 class Listener:
@@ -79,16 +111,19 @@ class Listener:
         self._limits = limits
         self._modules: list[_ProtocolModule] = [plugins.load(protocols, n) for n in plugins.names(protocols)]
         self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
+        self.intake = Intake(limits.max_body_bytes)
         self._fresh: dict[asyncio.Transport, _Fresh] = {}
         self._streams: dict[asyncio.Transport, Stream] = {}
         self._unsent: dict[asyncio.Transport, tuple[int, float]] = {}
-        self._opened: dict[asyncio.Transport, tuple[str, float]] = {}
-        """Which protocol a connection speaks, and since when."""
+        self._entries: dict[asyncio.Transport, _Entry] = {}
         catalogue.connections = self._connections
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.create_task(self._keep_time())
         self._accepting = False
         self._opening: set[asyncio.Task[object]] = set()
+        self._silenced: dict[asyncio.Transport, Stream] = {}
+        """Those that send nothing more, and wait for answers or are gone."""
+        self._stall_s = limits.stall_s
 
     def start(self) -> None:
         """Begin to accept."""
@@ -109,6 +144,7 @@ class Listener:
             self._loop.remove_reader(sock.fileno())
             sock.close()
         self._accepting = False
+        self._stall_s = min(self._stall_s, _LAST_STALL_S)
         if self._opening:
             await asyncio.wait(self._opening, timeout=grace_s)
         until = time.monotonic() + grace_s
@@ -139,10 +175,13 @@ class Listener:
             self._accept_up_to(1, listening)
 
     def _accept_up_to(self, count: int, listening: socket.socket) -> None:
-        for _ in range(count):
+        for k in range(count):
             if self._count >= self._limits.max_connections:
-                self._pause_accepting()
-                return
+                if k:  # whether one more is waiting is not known
+                    return
+                if not self._make_room():
+                    self._pause_accepting()
+                    return
             if not self._accept_one(listening):
                 return
 
@@ -158,7 +197,7 @@ class Listener:
             return False
         except OSError as exc:  # out of file descriptors
             logger.warning("cannot accept a connection: %s", exc)
-            self._pause_accepting()
+            self._pause_accepting(_TICK_S)
             return False
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -167,18 +206,45 @@ class Listener:
         task.add_done_callback(self._opening.discard)
         return True
 
-    def _pause_accepting(self) -> None:
-        """Stop accepting until the clock sees room again; connections wait in the kernel's queue."""
+    def _pause_accepting(self, pause_s: float = _PAUSE_S) -> None:
+        """Stop accepting for a moment; connections wait in the kernel's queue."""
         if self._accepting:
             self._accepting = False
             for sock in self._sockets:
                 self._loop.remove_reader(sock.fileno())
+            self._loop.call_later(pause_s, self._accept_again)
+
+    def _accept_again(self) -> None:
+        if not self._accepting and self._sockets[0].fileno() >= 0:
+            self.start()
+
+    def _make_room(self) -> bool:
+        """Close connections that wait for nothing but their peer, so that others can be had; whether there were any.
+
+        Those of the address that holds most go first, and of these the ones that are half-way with a request.
+        """
+        until = time.monotonic() - _YOUNG_S
+        waiting = [*self._fresh, *(transport for transport, stream in self._streams.items() if stream.is_idle)]
+        old = [transport for transport in waiting if self._entries[transport].since < until]
+        held = Counter(entry.peer for entry in self._entries.values())
+
+        def order(transport: asyncio.Transport) -> tuple[int, bool, float]:
+            entry, stream = self._entries[transport], self._streams.get(transport)
+            return -held[entry.peer], stream is not None and stream.is_between, entry.since
+
+        for transport in sorted(old, key=order)[:_MAKE_ROOM_FOR]:
+            if (stream := self._streams.get(transport)) is not None:
+                stream.expire()
+            transport.close()
+            self.closed(transport)
+        return bool(old)
 
     # -- called by connections
 
     def opened(self, fresh: "_Fresh", transport: asyncio.Transport) -> None:
         """A connection whose protocol is not known yet."""
         self._fresh[transport] = fresh
+        self._entries[transport] = _Entry(fresh.flow.peer, "", time.monotonic())
         fresh.deadline = time.monotonic() + self._limits.head_s
 
     def claim(self, fresh: "_Fresh", head: bytes) -> None:
@@ -191,7 +257,8 @@ class Listener:
                 del self._fresh[transport]
                 stream = module.open_stream(transport, fresh.flow, self._catalogue, self._limits)
                 self._streams[transport] = stream
-                self._opened[transport] = (module.__name__.rpartition(".")[2], time.monotonic())
+                speaks = module.__name__.rpartition(".")[2]
+                self._entries[transport] = _Entry(fresh.flow.peer, speaks, time.monotonic())
                 fresh.stream = stream
                 stream.data_received(head)
                 return
@@ -204,8 +271,26 @@ class Listener:
         """A connection is gone."""
         self._fresh.pop(transport, None)
         self._streams.pop(transport, None)
-        self._opened.pop(transport, None)
+        self._entries.pop(transport, None)
         self._unsent.pop(transport, None)
+        self._silenced.pop(transport, None)
+
+    def silenced(self, transport: asyncio.Transport, stream: Stream) -> None:
+        """A peer sends nothing more, and has answers to come; if he is gone, nothing more is done for him."""
+        self._silenced[transport] = stream
+        self._loop.call_later(_SOUND_S, self._sound, transport)
+
+    def _sound(self, transport: asyncio.Transport) -> None:
+        if (stream := self._silenced.get(transport)) is not None and not stream.is_idle:
+            stream.sound()
+            self._loop.call_later(_ECHO_S, self._listen_for_echoes)
+
+    def _listen_for_echoes(self) -> None:
+        """Let those go that were reset: after the end of what a peer sends, the event loop would not see it."""
+        for transport in list(self._silenced):
+            sock = transport.get_extra_info("socket")
+            if sock is not None and sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
+                transport.abort()
 
     # -- the clock
 
@@ -213,6 +298,8 @@ class Listener:
         while True:
             await asyncio.sleep(_TICK_S)
             now = time.monotonic()
+            self.intake.keep_time(now)
+            self._listen_for_echoes()
             for transport in [t for t, fresh in self._fresh.items() if fresh.deadline < now]:
                 transport.abort()
             for transport, stream in list(self._streams.items()):
@@ -220,14 +307,14 @@ class Listener:
                     stream.expire()
                 self._watch_unsent(transport, now)
             self._catalogue.meter.connections(len(self._streams) + len(self._fresh))
-            has_room = self._count < self._limits.max_connections
-            if not self._accepting and has_room and self._sockets[0].fileno() >= 0:
-                self.start()
 
     def _connections(self) -> list[Connection]:
         return [
-            Connection(_peer_of(transport), *self._opened[transport], stream.is_idle, transport.get_write_buffer_size())
+            Connection(
+                _peer_of(transport), entry.speaks, entry.since, stream.is_idle, transport.get_write_buffer_size()
+            )
             for transport, stream in self._streams.items()
+            if (entry := self._entries.get(transport)) is not None
         ]
 
     def _watch_unsent(self, transport: asyncio.Transport, now: float) -> None:
@@ -238,7 +325,7 @@ class Listener:
             return
         before, since = self._unsent.get(transport, (-1, now))
         self._unsent[transport] = (size, since if size == before else now)
-        if size == before and now - since > self._limits.stall_s:
+        if size == before and now - since > self._stall_s:
             transport.abort()
 
 
@@ -272,7 +359,7 @@ class _Fresh(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one without being a subclass
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-        self.flow = Flow(transport)
+        self.flow = Flow(transport, self._listener.intake)
         self._listener.opened(self, transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -293,9 +380,11 @@ class _Fresh(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Keep the way back open while answers are out; the stream closes when they are given."""
+        write_due()
         if self.stream is None or self.stream.is_idle:
             return False
         self.stream.drain(peer_is_done=True)
+        self._listener.silenced(self.transport, self.stream)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

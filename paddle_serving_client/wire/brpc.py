@@ -8,6 +8,7 @@ Lengths are big-endian. Every length is checked against its limit before anythin
 import functools
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -101,9 +102,23 @@ class FrameReader:
     """
 
     def __init__(
-        self, max_body_bytes: int = MAX_BODY_BYTES, reads: Literal["requests", "replies"] = "requests"
+        self,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        reads: Literal["requests", "replies"] = "requests",
+        memory: Callable[[int], memoryview | None] = lambda size: np.empty(size, np.uint8).data,
     ) -> None:
+        """Read frames.
+
+        Args:
+            max_body_bytes: the largest that is taken, in bytes.
+            reads: what comes.
+            memory: gives memory for a large frame of a size in bytes; where it gives None now, `move_to` has to be
+                called later, and nothing is read meanwhile.
+        """
         self._max_body_bytes = max_body_bytes
+        self._memory = memory
+        self._waits = False
+        """Whether there is no memory for the frame that is coming."""
         self._reads_requests = reads == "requests"
         self._buffer: bytes | bytearray | memoryview = b""
         self._start = 0
@@ -153,7 +168,7 @@ class FrameReader:
             BadFrame: this frame cannot be, the next one can. Answer it.
             BadPacket: the bytes are not baidu_std. Close the connection.
         """
-        if self._large is not None:
+        if self._large is not None or self._waits:
             return None
         if self.buffered_bytes < HEAD_BYTES:
             if not MAGIC.startswith(bytes(self._buffer[self._start : self._start + len(MAGIC)])):
@@ -169,6 +184,8 @@ class FrameReader:
             return None
         view = memoryview(self._buffer).toreadonly()
         self._start = end
+        if end == len(view):  # nothing is kept of what was handed out
+            self._buffer, self._start = b"", 0
         meta = self._read_meta(view[body : body + meta_bytes])
         rest = body_bytes - meta_bytes
         if not 0 <= meta.attachment_size <= rest:
@@ -181,10 +198,35 @@ class FrameReader:
 
     def _make_room(self, size: int) -> None:
         """Collect a frame in memory of its size; a bytearray would be written to at once, before the frame has come."""
+        memory = self._memory(size)
+        self._waits = memory is None
+        if memory is not None:
+            self.move_to(memory)
+
+    def move_to(self, memory: memoryview) -> None:
+        """Collect the frame that is coming here: as many bytes as `memory` was asked for."""
         have = memoryview(self._buffer)[self._start :]
-        self._large, self._filled = np.empty(size, np.uint8).data, len(have)
-        self._large[: len(have)] = have
-        self._buffer, self._start = b"", 0
+        begun = have[: len(memory)]  # it may have come whole meanwhile, and more after it
+        memory[: len(begun)] = begun
+        self._waits = False
+        if len(begun) == len(memory):
+            rest = have[len(begun) :]
+            self._buffer, self._start = b"".join((memory, rest)) if rest else memory, 0
+        else:
+            self._buffer, self._start = b"", 0
+            self._large, self._filled = memory, len(begun)
+
+    def forget(self) -> None:
+        """Nothing more is read: keep nothing of what came."""
+        self._buffer, self._start, self._large, self._waits = b"", 0, None, False
+
+    def awaited(self) -> int | None:
+        """The correlation id of the frame there is no memory for; None: its meta has not come either."""
+        body = self._start + HEAD_BYTES
+        meta_bytes = _HEAD.unpack_from(self._buffer, self._start)[2]
+        if len(self._buffer) < body + meta_bytes:
+            return None
+        return self._read_meta(memoryview(self._buffer)[body : body + meta_bytes]).correlation_id
 
     def _check_head(self, magic: bytes, body_bytes: int, meta_bytes: int) -> None:
         if magic != MAGIC:

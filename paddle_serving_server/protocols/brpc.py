@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from paddle_serving_client import errors
-from paddle_serving_client.errors import BadPacket, ServingError, TooLarge
+from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import Compression, RpcError
@@ -17,6 +17,7 @@ from paddle_serving_server.config import Limits
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.flow import Flow, write_due, write_soon
 from paddle_serving_server.general_model import check_names
+from paddle_serving_server.intake import Claim
 from paddle_serving_server.pace import HALF_S, Pace
 from paddle_serving_server.recalled_calls import RecalledCall
 
@@ -28,6 +29,7 @@ _JOINED_BYTES = 64 << 10
 """Answers up to this are copied behind their head."""
 _MAGIC = b"PRPC"
 _IN_WORK = "in work"
+_ROOM = "room"
 
 _CODES: tuple[tuple[type[ServingError], RpcError], ...] = (
     (errors.NoService, RpcError.NO_SERVICE),
@@ -57,7 +59,9 @@ class BrpcStream:
         self._flow = flow
         self._catalogue = catalogue
         self._limits = limits
-        self._reader = brpc.FrameReader(limits.max_body_bytes)
+        self._reader = brpc.FrameReader(limits.max_body_bytes, memory=self._ask_for_memory)
+        self._claim: Claim | None = None
+        """The memory of a large frame that is coming, or that waits for memory."""
         self._recalled = catalogue.recalled_calls
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_lane = 0
@@ -75,6 +79,11 @@ class BrpcStream:
         return not self._in_work
 
     @property
+    def is_between(self) -> bool:
+        """Whether it is idle, and nothing further has begun to come."""
+        return not self._in_work and not self._reader.buffered_bytes
+
+    @property
     def _in_work(self) -> int:
         return len(self._tasks) + self._in_lane
 
@@ -90,6 +99,8 @@ class BrpcStream:
         if not self._reader.buffered_bytes or self._in_work:  # a frame begins, or nobody read on for a while
             self._pace.start()
         self._pace.came(count)
+        if self._claim is not None:
+            self._claim.came += count
 
     def room(self) -> memoryview | None:
         """Where the rest of a large frame is to be received."""
@@ -106,15 +117,16 @@ class BrpcStream:
             try:
                 frame = self._reader.next()
             except brpc.BadFrame as exc:
+                self._drop_claim()
                 self._send_error(exc.correlation_id, exc)
                 continue
             except (BadPacket, TooLarge) as exc:
                 logger.info("refused a connection: %s", exc)
-                self._deaf = True
-                self._close_when_idle()
+                self._refuse_the_rest()
                 return
             if frame is None:
                 break
+            self._drop_claim()
             self._pace.start()
             if not self._take_lane(frame):
                 self.start(frame)
@@ -125,7 +137,46 @@ class BrpcStream:
         waits_until = self._pace.deadline if self._reader.buffered_bytes else time.monotonic() + self._limits.idle_s
         if self._draining:
             waits_until = min(waits_until, time.monotonic() + HALF_S)
-        self.deadline = float("inf") if self._in_work else waits_until
+        self.deadline = float("inf") if self._in_work or self._waits_for_memory else waits_until
+
+    # -- memory for large frames
+
+    @property
+    def _waits_for_memory(self) -> bool:
+        return self._claim is not None and self._claim.memory is None
+
+    def _ask_for_memory(self, size: int) -> memoryview | None:
+        intake = self._flow.intake
+        self._claim = intake.ask(self._flow.peer, size, self._on_room, self._on_no_room, self._refuse_the_rest)
+        if self._claim.memory is None:
+            self._flow.hold(_ROOM)
+        return self._claim.memory
+
+    def _on_room(self) -> None:
+        assert self._claim is not None and self._claim.memory is not None
+        self._reader.move_to(self._claim.memory)
+        self._pace.start()
+        self._flow.release(_ROOM)
+        self._take_frames()
+
+    def _on_no_room(self) -> None:
+        number = self._reader.awaited()
+        if number is not None:
+            self._send_error(number, Busy("no memory is free for a message of this size now; try again later"))
+        self._refuse_the_rest()
+
+    def _drop_claim(self) -> None:
+        if self._claim is not None:
+            self._claim.drop()
+            self._claim = None
+
+    def _refuse_the_rest(self) -> None:
+        """What else comes cannot be read: close when what came before is answered."""
+        self._drop_claim()
+        self._reader.forget()
+        self._deaf = True
+        self._flow.release(_ROOM)
+        self._close_when_idle()
 
     def _take_lane(self, frame: brpc.Frame) -> bool:
         """Have a small call that is like an earlier one answered without a task; whether it is one."""
@@ -210,9 +261,14 @@ class BrpcStream:
         self.deadline = min(self.deadline, time.monotonic() + HALF_S) if not self._in_work else self.deadline
         self._close_when_idle()
 
+    def sound(self) -> None:
+        """There is nothing that could be said before an answer."""
+
     def connection_lost(self) -> None:
         """The peer is gone: nobody waits for the answers."""
         self._deaf = True
+        self._drop_claim()
+        self._reader.forget()
         for task in self._tasks:
             task.cancel()
 

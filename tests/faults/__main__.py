@@ -35,9 +35,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix=f"fault-{name}-") as folder:
             try:
                 for figure in _run(name, Path(folder), chosen.brief):
-                    print(f"   {figure}", flush=True)
+                    print(f"   {figure.line(chosen.brief)}", flush=True)
                     passed += figure.is_met
-                    failed += not figure.is_met
+                    failed += not figure.is_met and not (chosen.brief and figure.is_rough)
             except Exception:  # the other faults are still worth knowing
                 traceback.print_exc()
                 print(f"   FAILED  {name} did not come to its end", flush=True)

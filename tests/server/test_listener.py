@@ -20,12 +20,13 @@ from paddle_serving_server.web_service import WebService
 from tests.data import frames
 
 SHORT = Limits(head_s=0.5, stall_s=0.7, idle_s=1.0, max_connections=20)
+SHORT_BUT_PATIENT = Limits(head_s=0.5, stall_s=20.0, idle_s=20.0, max_connections=20)
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 PRPC = frames.read("req_uci_batch.bin")
 
 
 @contextlib.asynccontextmanager
-async def listening(folder: Path) -> AsyncIterator[tuple[Listener, int]]:
+async def listening(folder: Path, limits: Limits = SHORT) -> AsyncIterator[tuple[Listener, int]]:
     service = WebService("uci")
     service.load_model_config(folder)
     engine = LocalEngine.load(folder, ModelOptions(threads=1))
@@ -35,7 +36,7 @@ async def listening(folder: Path) -> AsyncIterator[tuple[Listener, int]]:
         catalogue.is_ready = True
         sock = socket.create_server(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        listener = Listener([sock], catalogue, SHORT)
+        listener = Listener([sock], catalogue, limits)
         listener.start()
         try:
             yield listener, port
@@ -44,9 +45,9 @@ async def listening(folder: Path) -> AsyncIterator[tuple[Listener, int]]:
             await engine.close()
 
 
-def play(folder: Path, scene: Callable[[int], Awaitable[Any]]) -> Any:
+def play(folder: Path, scene: Callable[[int], Awaitable[Any]], limits: Limits = SHORT) -> Any:
     async def run() -> Any:
-        async with listening(folder) as (_, port):
+        async with listening(folder, limits) as (_, port):
             return await asyncio.wait_for(scene(port), 30)
 
     return asyncio.run(run())
@@ -153,3 +154,25 @@ def test_beyond_the_limit_connections_wait_and_are_served_later(uci_folder: Path
         return [said]
 
     assert play(uci_folder, scene)[0].startswith(b"HTTP/1.1 200")
+
+
+def test_whoever_only_waits_makes_room(uci_folder: Path) -> None:
+    """As many connections as may be open are half-way with a request: others are answered all the same."""
+
+    async def scene(port: int) -> None:
+        halves = [await asyncio.open_connection("127.0.0.1", port) for _ in range(SHORT_BUT_PATIENT.max_connections)]
+        for _, writer in halves:
+            writer.write(b"POST /uci/prediction HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1")
+        await asyncio.sleep(1.2)
+        for _ in range(30):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(HEALTH)
+            assert (await asyncio.wait_for(reader.readline(), 1.0)).startswith(b"HTTP/1.1 200")
+            writer.close()
+            await writer.wait_closed()
+        ends = [await asyncio.wait_for(reader.read(), 10) for reader, _ in halves[:16]]
+        assert all(end.startswith(b"HTTP/1.1 408") for end in ends), ends
+        for _, writer in halves:
+            writer.close()
+
+    play(uci_folder, scene, SHORT_BUT_PATIENT)

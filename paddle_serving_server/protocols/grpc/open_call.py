@@ -9,6 +9,7 @@ from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import PREFIX_BYTES, Prefix
 from paddle_serving_server import timing
 from paddle_serving_server.config import Limits
+from paddle_serving_server.intake import Claim
 from paddle_serving_server.protocols.grpc.methods import Call
 
 MIN_BYTES_PER_S: Final = 1 << 10
@@ -22,7 +23,7 @@ class OpenCall:
 
     __slots__ = (
         "_headers", "_limits", "_pieces", "_since", "arrived", "began", "blocked_since", "deadline", "got",
-        "number", "prefix", "reserved", "task", "whole", "window",
+        "claim", "number", "prefix", "task", "whole", "window",
     )  # fmt: skip
 
     def __init__(self, number: int, headers: dict[bytes, bytes], limits: Limits) -> None:
@@ -33,8 +34,8 @@ class OpenCall:
         self.got = 0
         """Bytes that came, the prefix among them."""
         self.prefix: Prefix | None = None
-        self.reserved = 0
-        """Bytes that came, or may come, beyond what every call may send."""
+        self.claim: Claim | None = None
+        """The memory of a large message, or what waits for some."""
         self.whole = False
         self.began = self._since = self.arrived = time.monotonic()
         self.deadline = self.began + limits.head_s
@@ -55,8 +56,14 @@ class OpenCall:
         Raises:
             BadPacket, TooLarge: it cannot be the one message of a call.
         """
-        self._pieces.append(data)
+        memory = self._memory
+        if memory is not None and self.got + len(data) <= len(memory):
+            memory[self.got : self.got + len(data)] = data
+        else:
+            self._pieces.append(data)
         self.got += len(data)
+        if self.claim is not None:
+            self.claim.came = self.got
         patient_s = max(self._limits.head_s, self.got / MIN_BYTES_PER_S)
         self.deadline = max(self._since + patient_s, time.monotonic() + _SOON_S)
         is_news = self.prefix is None and self.got >= PREFIX_BYTES
@@ -70,8 +77,14 @@ class OpenCall:
         """It is the peer who waits."""
         self.deadline = float("inf")
 
-    def resume(self) -> None:
-        """From now on the peer is waited for."""
+    def move_in(self) -> None:
+        """There is memory for the whole message: what came goes there, and from now on the peer is waited for."""
+        memory, start = self._memory, 0
+        assert memory is not None
+        for piece in self._pieces:
+            memory[start : start + len(piece)] = piece
+            start += len(piece)
+        self._pieces.clear()
         self._since = time.monotonic()
         self.deadline = self._since + self._limits.head_s
 
@@ -89,12 +102,25 @@ class OpenCall:
             size = f" of {self.size}" if self.size else ""
             raise BadPacket(f"the call ended after {self.got} bytes{size}, in the middle of a message")
 
+    @property
+    def _memory(self) -> memoryview | None:
+        return None if self.claim is None else self.claim.memory
+
+    def drop(self) -> None:
+        """Keep nothing of its message."""
+        self._pieces.clear()
+        if self.claim is not None:
+            self.claim.drop()
+            self.claim = None
+
     def as_call(self) -> Call:
         """The whole call; its bytes are not kept here any longer."""
         said, prefix = self._headers, self.prefix
         assert prefix is not None
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+        data: bytes | memoryview = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if self.claim is not None and self.claim.memory is not None:
+            data = self.claim.whole()
+        self.drop()
         accepted = [word.strip() for word in said.get(b"grpc-accept-encoding", b"").split(b",")]
         return Call(
             path=said.get(b":path", b"").decode("latin-1"),

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
@@ -18,12 +17,13 @@ from h2.connection import ConnectionState
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
-from paddle_serving_client.errors import DeadlineExceeded, ServingError, TooLarge
+from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError, TooLarge
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import Status
 from paddle_serving_server import faults
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow
+from paddle_serving_server.pace import HALF_S
 from paddle_serving_server.protocols.grpc import headers
 from paddle_serving_server.protocols.grpc.connection import FREE_BYTES, LARGEST_WINDOW, goodbye, server_connection
 from paddle_serving_server.protocols.grpc.methods import Call, Reply, refusal
@@ -44,6 +44,7 @@ _WRITE_BYTES: Final = 1 << 20
 _CHECK_S: Final = 1.0
 """How often open calls are looked at."""
 _GOODBYE: Final = b"draining"
+_SOUND: Final = b"sounding"
 Answer = Callable[[Call], Awaitable[Reply]]
 
 _OK_HEADERS: Final = (
@@ -64,14 +65,12 @@ class GrpcStream:
         self._answer = answer
         self._limits = limits
         self._calls: dict[int, OpenCall] = {}
-        self._room = limits.max_body_bytes
-        """What of messages beyond `FREE_BYTES` may still be taken in at once."""
-        self._wanting: deque[OpenCall] = deque()
-        """Calls that wait for room."""
         self._resets = Patience(*RESETS)
         self._control_bytes = Patience(*CONTROL_BYTES)
         self._unacknowledged = 0
         self._draining = False
+        self._halves_until = float("inf")
+        """While draining: until when calls that are half there are waited for."""
         self._goodbye_until = 0.0
         """While draining: until when the peer's last calls are waited for; 0: they are all here."""
         self._deaf = False
@@ -82,6 +81,11 @@ class GrpcStream:
     def is_idle(self) -> bool:
         """Whether every whole call is answered."""
         return not any(call.whole for call in self._calls.values())
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it is idle, and nothing further has begun to come."""
+        return not self._calls
 
     # -- from the listener
 
@@ -124,7 +128,7 @@ class GrpcStream:
         if self._goodbye_until and now > self._goodbye_until:
             self._last_goodbye()
         for call in list(self._calls.values()):
-            if not call.whole and call.deadline < now:
+            if not call.whole and min(call.deadline, self._halves_until) < now:
                 self._end(call, refusal(DeadlineExceeded("the message did not arrive in time")))
             elif call.window is not None and now - call.blocked_since > self._limits.stall_s:
                 self._drop(call, ErrorCodes.CANCEL)
@@ -146,6 +150,7 @@ class GrpcStream:
                 self._forget(call)
             self._goodbye_until = 0.0
         elif not self._draining and not self._deaf:
+            self._halves_until = time.monotonic() + _CHECK_S + HALF_S
             self._say_goodbye(LARGEST_WINDOW)
             self._h2.ping(_GOODBYE)
             self._goodbye_until = time.monotonic() + _CHECK_S
@@ -153,6 +158,12 @@ class GrpcStream:
             self._flush()
         self._draining = True
         self._close_when_done()
+
+    def sound(self) -> None:
+        """Ask for a sign: one that has closed resets."""
+        with contextlib.suppress(H2Error):
+            self._h2.ping(_SOUND)
+            self._flush()
 
     def connection_lost(self) -> None:
         """The peer is gone: nobody waits for the answers."""
@@ -235,8 +246,8 @@ class GrpcStream:
         if counted > len(data) and event.stream_ended is None:  # padding takes of the window, but is no message
             self._widen(call, counted - len(data))
         try:
-            if call.add(data):
-                self._want_room(call, call.size - FREE_BYTES)
+            if call.add(data) and call.size > FREE_BYTES:
+                self._want_room(call)
         except ServingError as exc:
             self._end(call, refusal(exc))
 
@@ -253,26 +264,27 @@ class GrpcStream:
 
     # -- room for messages
 
-    def _want_room(self, call: OpenCall, wanted: int) -> None:
-        call.reserved = max(0, wanted)
-        if call.reserved:
-            call.hold()
-            self._wanting.append(call)
-            self._give_room()
+    def _want_room(self, call: OpenCall) -> None:
+        """Ask for memory for a message; until there is some, the window of its call stays as it is."""
 
-    def _give_room(self) -> None:
-        """Open windows in turn; one message alone is always let in, as it is within the limit."""
-        while self._wanting:
-            call = self._wanting[0]
-            if call.number not in self._calls:
-                self._wanting.popleft()
-                continue
-            if call.reserved > self._room and self._room < self._limits.max_body_bytes:
-                return
-            self._wanting.popleft()
-            self._room -= call.reserved
-            call.resume()
-            self._widen(call, call.reserved)
+        def on_room() -> None:
+            call.move_in()
+            self._widen(call, call.size - FREE_BYTES)
+            self._flush()
+
+        def on_refused() -> None:
+            self._end(call, refusal(Busy("no memory is free for a message of this size now; try again later")))
+            self._flush()
+
+        def on_cut() -> None:
+            late = "the message came too slowly while others waited for the memory that it takes"
+            self._end(call, refusal(DeadlineExceeded(late)))
+            self._flush()
+
+        call.hold()
+        call.claim = self._flow.intake.ask(self._flow.peer, call.size, on_room, on_refused, on_cut)
+        if call.claim.memory is not None:
+            on_room()
 
     def _widen(self, call: OpenCall, size: int) -> None:
         """Let more of a call's message come."""
@@ -362,10 +374,7 @@ class GrpcStream:
             return
         if call.task is not None and not keep_task:
             call.task.cancel()
-        if call.reserved and call not in self._wanting:
-            self._room += call.reserved
-        if self._wanting:
-            self._give_room()
+        call.drop()
 
     # -- the connection
 

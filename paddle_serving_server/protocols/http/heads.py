@@ -27,6 +27,7 @@ class Known(NamedTuple):
     request: HttpRequest
     """Without its body."""
     keep_alive: bool
+    is_http_11: bool
 
     def request_with(self, whole: bytes, peer: str) -> HttpRequest:
         """The request that has this head."""
@@ -44,7 +45,7 @@ def recalled(chunk: bytes) -> Known | None:
     return known if known is not None and len(chunk) == known.size + known.body_bytes else None
 
 
-def remember(chunk: bytes, request: HttpRequest, keep_alive: bool) -> None:
+def remember(chunk: bytes, request: HttpRequest, keep_alive: bool, is_http_11: bool) -> None:
     """Keep the head of a request that was read, if `chunk` is that request and nothing else."""
     end = chunk.find(_END, 0, MAX_HEAD_BYTES)
     size, body_bytes = end + len(_END), len(request.body)
@@ -54,4 +55,4 @@ def remember(chunk: bytes, request: HttpRequest, keep_alive: bool) -> None:
         return
     if len(_known) >= _MAX_HEADS:
         _known.clear()
-    _known[chunk[:size]] = Known(size, body_bytes, request._replace(body=b"", peer=""), keep_alive)
+    _known[chunk[:size]] = Known(size, body_bytes, request._replace(body=b"", peer=""), keep_alive, is_http_11)

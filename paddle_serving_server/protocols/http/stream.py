@@ -10,15 +10,15 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import httptools
-import numpy as np
 import orjson
 
 from paddle_serving_client.errors import ErrNo
 from paddle_serving_server.config import Limits
 from paddle_serving_server.flow import Flow, write_due, write_soon
+from paddle_serving_server.intake import SMALL_BYTES, Claim
 from paddle_serving_server.pace import HALF_S, Pace
 from paddle_serving_server.protocols.http import heads
 from paddle_serving_server.protocols.http.head import MAX_HEAD_BYTES, Head, Refused
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 MAX_CHUNKS = 65_536
 MAX_PIPELINED = 16
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LINGER_S = 5.0
 """How long a peer who was refused may be silent until his connection is let go ..."""
 LONGEST_LINGER_S = 30.0
@@ -35,9 +36,11 @@ LONGEST_LINGER_S = 30.0
 LONGEST_LINGER_BYTES = 256 << 10
 """... and how much, if it was a head without end."""
 _PIPELINE = "pipeline"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LARGE_BYTES = 64 << 10
-"""Bodies from this size on, where it is announced, are received where they stay."""
+_ROOM = "room"
+_JOINED_BYTES = 64 << 10
+"""Answers below this leave with others of their turn."""
+_GROWTH_BYTES = 1 << 20
+"""What a body of unknown size gets at first, once it is large."""
 Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
 Take = Callable[[HttpRequest, Callable[[HttpResponse | None], None]], bool]
 """Has a request answered without a task, if it can: by a call; of None if `Answer` is to answer it after all."""
@@ -49,7 +52,6 @@ class HttpStream:
     def __init__(self, transport: asyncio.Transport, flow: Flow, answer: Answer, take: Take, limits: Limits) -> None:
         self.transport = transport
         self.deadline = time.monotonic() + limits.head_s
-        self._peer = str((transport.get_extra_info("peername") or [""])[0])
         self._flow = flow
         self._answer = answer
         self._take = take
@@ -70,17 +72,28 @@ class HttpStream:
         self._lingers_for: float = 0
         """And for how many bytes."""
         self._unread_bytes = 0
+        self._is_http_11 = False
+        """Whether the last head was of that version."""
         self._head_bytes = 0
         self._chunk = b""
         """What came last, if it is small and a request begins with it."""
         self._pace = Pace(limits.stall_s)
         """Of the body that comes."""
+        self._claim: Claim | None = None
+        """The memory of a large body that is still coming."""
+        self._wanted: Claim | None = None
+        """Memory that it waits for: nothing is read meanwhile."""
         self._expect_head()
 
     @property
     def is_idle(self) -> bool:
         """Whether every request is answered."""
         return not self._is_busy and not self._whole
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it is idle, and nothing further has begun to come."""
+        return self.is_idle and self._in_head and not self._head_bytes
 
     @property
     def _is_busy(self) -> bool:
@@ -105,7 +118,8 @@ class HttpStream:
                 if not self._is_busy:
                     self.deadline = min(self.deadline, time.monotonic() + self._limits.head_s)
                 if (known := heads.recalled(data)) is not None:
-                    self._accept(known.request_with(data, self._peer), known.keep_alive)
+                    self._is_http_11 = known.is_http_11
+                    self._accept(known.request_with(data, self._flow.peer), known.keep_alive)
                     return
                 self._chunk = data if len(data) <= heads.MAX_BYTES else b""
             self._head_bytes += len(data)
@@ -158,13 +172,15 @@ class HttpStream:
 
     def room(self) -> memoryview | None:
         """Where the rest of a large body is to be received: past the parser, which would copy it."""
-        return None if self._deaf or self._large is None else self._large[self._body_bytes :]
+        if self._deaf or self._memory is None or self._head.is_chunked:
+            return None
+        return self._memory[self._body_bytes :]
 
     def filled(self, count: int) -> None:
         """So many bytes were received into `room`."""
-        assert self._large is not None
         self._progress(count)
-        if self._body_bytes == len(self._large):
+        assert self._memory is not None
+        if self._body_bytes == len(self._memory):
             self.on_message_complete()
             self._parser = httptools.HttpRequestParser(self)
 
@@ -175,7 +191,7 @@ class HttpStream:
         elif not self.is_idle:
             self.deadline = time.monotonic() + 1.0
         elif self._head_bytes or not self._in_head:
-            self._refuse(408, "the request did not arrive in time", linger=False)
+            self._refuse(408, "the request did not arrive in time")
         else:
             self._close()
 
@@ -188,6 +204,11 @@ class HttpStream:
             self.deadline = min(self.deadline, time.monotonic() + HALF_S)
         if self.is_idle and self._in_head and not self._head_bytes and not self._lingers_until:
             self._close()
+
+    def sound(self) -> None:
+        """Say that the answer is still coming, which clients of HTTP/1.1 read over: one that has closed resets."""
+        if self._is_busy and self._is_http_11:
+            self.transport.write(CONTINUE)
 
     def connection_lost(self) -> None:
         """The peer is gone: nobody waits for the answer."""
@@ -214,9 +235,9 @@ class HttpStream:
         """What came since the body went on."""
         self._chunks: int = 0
         self._body: list[bytes] = []
+        """What came of the body, as long as there is no other memory for it."""
         self._body_bytes: int = 0
-        self._large: memoryview | None = None
-        """A large body that is still coming: memory of its whole size."""
+        self._drop_claims()
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -234,21 +255,22 @@ class HttpStream:
         if self._offers_upgrade:
             return
         self._in_head = False
+        self._is_http_11 = head.version == "1.1"
         if head.announced > self._limits.max_body_bytes:
             raise Refused(413, self._too_large())
-        if head.announced >= _LARGE_BYTES and not head.is_chunked:
-            self._large = np.empty(head.announced, np.uint8).data  # a bytearray would be written to at once
         self._pace.start()
         self.deadline = self._pace.deadline
         self._owes_leave = head.waits_for_leave
-        if self.is_idle:
-            self._give_leave()
+        if head.announced >= SMALL_BYTES and not head.is_chunked:
+            self._want_room(head.announced)
+        self._give_leave()
 
     def _give_leave(self) -> None:
-        """Let the peer send the body if he waits for that; it is nobody else's answer that he reads then."""
-        if self._owes_leave and not self._body_bytes:
-            write_soon(self.transport, _CONTINUE)
-        self._owes_leave = False
+        """Let the peer send the body if he waits for that: there is room, and it is nobody's answer that he reads."""
+        if self._owes_leave and self.is_idle and self._wanted is None:
+            self._owes_leave = False
+            if not self._body_bytes:
+                write_soon(self.transport, CONTINUE)
 
     def on_chunk_header(self) -> None:
         """One chunk of a chunked body begins."""
@@ -258,34 +280,103 @@ class HttpStream:
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        if self._large is not None:
-            self._large[self._body_bytes : self._body_bytes + len(body)] = body
+        if self._body_bytes + len(body) > self._limits.max_body_bytes:
+            raise Refused(413, self._too_large())
+        memory = self._memory
+        if memory is not None and not self._body and self._body_bytes + len(body) <= len(memory):
+            memory[self._body_bytes : self._body_bytes + len(body)] = body
         else:
             self._body.append(body)
         self._progress(len(body))
+        if self._head.is_chunked and self._body and self._body_bytes >= SMALL_BYTES and self._wanted is None:
+            self._want_room(min(max(2 * self._body_bytes, _GROWTH_BYTES), self._limits.max_body_bytes))
 
     def _progress(self, count: int) -> None:
         self._body_bytes += count
-        if self._body_bytes > self._limits.max_body_bytes:
-            raise Refused(413, self._too_large())
+        if self._claim is not None:
+            self._claim.came = self._body_bytes
+        if self._wanted is not None:
+            return
         self._pace.came(count)
         self.deadline = self._pace.deadline if not self._draining else min(self.deadline, self._pace.deadline)
+
+    # -- room for the body
+
+    @property
+    def _memory(self) -> memoryview | None:
+        return None if self._claim is None else self._claim.memory
+
+    def _want_room(self, size: int) -> None:
+        """Ask for memory for a body; until there is some, nothing more is read."""
+        intake = self._flow.intake
+        wanted = intake.ask(self._flow.peer, size, self._on_room, self._on_no_room, self._on_cut)
+        if wanted.memory is None:
+            self._wanted = wanted
+            self.deadline = float("inf")
+            self._flow.hold(_ROOM)
+        else:
+            self._move_to(wanted)
+
+    def _move_to(self, claim: Claim) -> None:
+        """What came of the body goes where there is room for all of it."""
+        assert claim.memory is not None
+        start = 0
+        for piece in self._pieces():
+            claim.memory[start : start + len(piece)] = piece
+            start += len(piece)
+        claim.came = start
+        self._drop_claims()
+        self._body.clear()
+        self._claim = claim
+
+    def _pieces(self) -> Iterator[Body]:
+        if self._memory is not None:
+            yield self._memory[: self._body_bytes - sum(map(len, self._body))]
+        yield from self._body
+
+    def _drop_claims(self) -> None:
+        for claim in (self._claim, self._wanted):
+            if claim is not None:
+                claim.drop()
+        self._claim = self._wanted = None
+
+    def _on_room(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        assert wanted is not None
+        self._move_to(wanted)
+        self._pace.start()
+        self.deadline = self._pace.deadline
+        self._give_leave()
+        self._flow.release(_ROOM)
+
+    def _on_no_room(self) -> None:
+        self._flow.release(_ROOM)
+        self._refuse(503, "no memory is free for a body of this size now; try again later")
+
+    def _on_cut(self) -> None:
+        self._refuse(408, "the body came too slowly while others waited for the memory that it takes")
 
     def on_message_complete(self) -> None:
         """A whole request: answer it, or let it wait for those before it."""
         if self._offers_upgrade:
             return
         path, query = self._head.resource()
-        body: Body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        if self._large is not None:
-            body = self._large.toreadonly()
+        body = self._whole_body()
         method = self._parser.get_method().decode()
-        request = HttpRequest(method, path, query, self._head.headers, body, self._peer)
+        request = HttpRequest(method, path, query, self._head.headers, body, self._flow.peer)
         keep_alive = self._parser.should_keep_alive() and method != "CONNECT"
         if self._chunk:
-            heads.remember(self._chunk, request, keep_alive)
+            heads.remember(self._chunk, request, keep_alive, self._is_http_11)
         self._expect_head()
         self._accept(request, keep_alive)
+
+    def _whole_body(self) -> Body:
+        if self._claim is not None and not self._body:
+            memory, self._claim = self._claim.whole(), None
+            return memory[: self._body_bytes].toreadonly()
+        if self._wanted is not None:  # its last bytes came with those that made it too large for what it had
+            self._flow.release(_ROOM)
+        return self._body[0] if len(self._body) == 1 else b"".join(self._pieces())
 
     def _accept(self, request: HttpRequest, keep_alive: bool) -> None:
         self.deadline = float("inf")
@@ -374,21 +465,24 @@ class HttpStream:
             head.append("Connection: keep-alive")
         raw = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
         whole = raw if request.method == "HEAD" else raw + response.body
-        if len(whole) < _LARGE_BYTES:
+        if len(whole) < _JOINED_BYTES:
             write_soon(self.transport, whole)
         else:
             write_due()
             self.transport.write(whole)
 
-    def _refuse(self, status: int, reason: str, number: ErrNo = ErrNo.PACKET, linger: bool = True) -> None:
+    def _refuse(self, status: int, reason: str, number: ErrNo = ErrNo.PACKET) -> None:
         """Answer a framing error, after what was accepted before it, and close."""
         logger.info("refused a connection: %d %s", status, reason)
         body = orjson.dumps({"err_no": int(number), "err_msg": reason})
         head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nContent-Type: application/json\r\n"
+        head += "Retry-After: 1\r\n" if status == 503 else ""
         self._last_words = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
         self._deaf = True
-        self._lingers = linger
+        self._lingers = status != 408  # who was too slow is not waited for
         self._lingers_for = LONGEST_LINGER_BYTES if status == 431 else float("inf")
+        self._drop_claims()
+        self._flow.release(_ROOM)
         if not self._is_busy:
             self._close()
 

@@ -18,6 +18,7 @@ from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.config import Limits
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.flow import Flow
+from paddle_serving_server.intake import Intake
 from paddle_serving_server.listener import Stream
 from paddle_serving_server.threads import Threads
 from paddle_serving_server.web_service import WebService
@@ -71,6 +72,7 @@ class Wire:
         """Once the first bytes have told the protocol."""
         self._catalogue = catalogue
         self._limits = limits or Limits()
+        self._flow = Flow(self.transport, Intake(self._limits.max_body_bytes))
         self._head = b""
 
     @property
@@ -102,7 +104,7 @@ class Wire:
     def _claim(self) -> bytes:
         for module in (plugins.load(protocols, name) for name in plugins.names(protocols)):
             if module.claims(self._head):
-                self.stream = module.open_stream(self.transport, Flow(self.transport), self._catalogue, self._limits)
+                self.stream = module.open_stream(self.transport, self._flow, self._catalogue, self._limits)
                 return self._head
         return b""
 
