@@ -236,6 +236,14 @@ def test_expect_100_continue(uci_server: Server) -> None:
     assert said.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
 
 
+def test_who_sends_a_body_over_the_limit_to_its_end_reads_why_it_is_refused(uci_server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", uci_server.port), timeout=5) as sock:
+        sock.sendall(HEAD + HOST + b"Content-Length: %d\r\n\r\n" % (100 << 20))
+        for _ in range(100):
+            sock.sendall(bytes(1 << 20))
+        assert read_all(sock).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_request_in_single_bytes(uci_server: Server) -> None:
     with socket.create_connection(("127.0.0.1", uci_server.port), timeout=5) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
