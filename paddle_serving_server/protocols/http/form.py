@@ -56,13 +56,12 @@ def read_form(content_type: str, body: bytes) -> Form:
 
 def _first_boundary(boundary: bytes, body: bytes) -> int:
     """Where the line with the first boundary begins: that of the body, or behind a preamble."""
-    line = b"--" + boundary
-    at = 0 if body.startswith(line) else body.find(b"\r\n" + line) + 2
-    while at > 1 and body[at + len(line) : at + len(line) + 2] not in (b"\r\n", b"--"):  # another that begins like it
-        at = body.find(b"\r\n" + line, at) + 2
-    if at == 1:
+    if body.startswith(b"--" + boundary):
+        return 0
+    found = re.search(rb"\r\n(?=--%b(?:\r\n|--))" % re.escape(boundary), body)
+    if found is None:
         raise BadPacket(f"the boundary {boundary.decode('latin-1')!r} is not in the multipart body")
-    return at
+    return found.end()
 
 
 class _Parts:

@@ -65,8 +65,9 @@ class Case(NamedTuple):
     """Whether the connection is kept."""
 
 
-def form(*parts: bytes, preamble: bytes = b"") -> bytes:
-    body = preamble + b"".join(b"--bb\r\nContent-Disposition: form-data; %s" % part for part in parts) + b"--bb--\r\n"
+def form(*parts: bytes, preamble: bytes = b"", epilogue: bytes = b"") -> bytes:
+    body = preamble + b"".join(b"--bb\r\nContent-Disposition: form-data; %s" % part for part in parts)
+    body += b"--bb--\r\n" + epilogue
     head = b"POST /files/prediction HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=bb\r\n"
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
@@ -165,7 +166,9 @@ CASES = {
         b'[{"a; filename=\\"x\\"":"b","image":4}]',
     ),
     "preamble and epilogue": Case(
-        form(b'name="i"; filename="a"\r\n\r\nDATA\r\n', preamble=b"This is a form.\r\n--bbb\r\n"), 200, b'[{"image":4}]'
+        form(b'name="i"; filename="a"\r\n\r\nDATA\r\n', preamble=b"A form.\r\n--bbb\r\n", epilogue=b"--bb\r\nx"),
+        200,
+        b'[{"image":4}]',
     ),
     "no boundary in the body": Case(form(preamble=b"x")[:-9] + b"123456789", 400, b"boundary 'bb' is not in"),
 }  # fmt: skip
