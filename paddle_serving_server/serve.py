@@ -8,7 +8,7 @@ from paddle_serving_client.errors import MissingLibrary, ServingError
 from paddle_serving_server import command_line, gpus, log, process_info, reload
 from paddle_serving_server.engine.settings import EXIT_BAD_START
 
-_PACKAGES = ("uvloop", "httptools", "h2", "orjson", "yaml", "python_multipart")
+_PACKAGES = ("uvloop", "httptools", "h2", "orjson", "yaml")
 """What the processes of a server import; a client's installation lacks it."""
 EXIT_AS_THEN = 255
 """No model, or no such GPU: what Paddle Serving ended with, which scripts look for."""

@@ -61,7 +61,7 @@ def test_without_any_library_it_says_what_to_install(tmp_path: Path) -> None:
 def test_a_server_says_so_too(tmp_path: Path) -> None:
     done = as_a_client_is_installed(tmp_path, "--model", str(tmp_path))
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: uvloop, httptools, h2, orjson, yaml, python_multipart not installed: pip ")
+    assert done.stderr.startswith("error: uvloop, httptools, h2, orjson, yaml not installed: pip ")
 
 
 def as_a_client_is_installed(folder: Path, *argv: str) -> "subprocess.CompletedProcess[str]":

@@ -67,7 +67,10 @@ class Case(NamedTuple):
 
 def form(*parts: bytes, preamble: bytes = b"", epilogue: bytes = b"") -> bytes:
     body = preamble + b"".join(b"--bb\r\nContent-Disposition: form-data; %s" % part for part in parts)
-    body += b"--bb--\r\n" + epilogue
+    return form_of(body + b"--bb--\r\n" + epilogue)
+
+
+def form_of(body: bytes) -> bytes:
     head = b"POST /files/prediction HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=bb\r\n"
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
@@ -170,7 +173,34 @@ CASES = {
         200,
         b'[{"image":4}]',
     ),
-    "no boundary in the body": Case(form(preamble=b"x")[:-9] + b"123456789", 400, b"boundary 'bb' is not in"),
+    "boundaries with spaces": Case(
+        form_of(b'--bb \t\r\nContent-Disposition: x; name="i"; filename="a"\r\n\r\nDATA\r\n--bb-- \r\n'),
+        200,
+        b'[{"image":4}]',
+    ),
+    "what looks like a boundary": Case(
+        form(b'name="i"; filename="a"\r\n\r\n--bb\n\r\n--bbb\r\n --bb\r\n'), 200, b'[{"image":19}]'
+    ),
+    "an empty field": Case(
+        form(b'name="a"\r\n\r\n\r\n', b'name="i"; filename="a"\r\n\r\nDATA\r\n'), 200, b'[{"a":"","image":4}]'
+    ),
+    "an empty file": Case(form(b'name="i"; filename="a"\r\n\r\n\r\n'), 400, b"'i' is empty"),
+    "no file": Case(form(b'name="a"\r\n\r\nb\r\n'), 400, b"the form has no file"),
+    "no parts": Case(form(), 400, b"the form has no file"),
+    "no name": Case(form(b'filename="a"\r\n\r\nDATA\r\n'), 400, b"has no name"),
+    "no empty line": Case(form(b'name="a"\r\n'), 400, b"no empty line behind its head"),
+    "no colon": Case(form(b'name="a"\r\nabc\r\n\r\nb\r\n'), 400, b"'abc' is no header"),
+    "base64": Case(
+        form(b'name="i"; filename="a"\r\nContent-Transfer-Encoding: base64\r\n\r\nREFUQQ==\r\n'), 400, b"in 'base64'"
+    ),
+    "a form that is cut": Case(form_of(b'--bb\r\nContent-Disposition: x; name="a"\r\n\r\nb\r\n--bb'), 400, b"is cut"),
+    "16 parts": Case(
+        form(*[b'name="a"\r\n\r\nb\r\n'] * 15, b'name="i"; filename="a"\r\n\r\nDATA\r\n'), 200, b'[{"a":"b","image":4}]'
+    ),
+    "17 parts": Case(form(*[b'name="a"; filename="a"\r\n\r\nb\r\n'] * 17), 413, b"at most 16 parts"),
+    "a long head of a part": Case(form(b'name="%s"\r\n\r\nb\r\n' % (b"a" * 9000)), 413, b"8192"),
+    "a long field": Case(form(b'name="a"\r\n\r\n%s\r\n' % (b"b" * 102_401)), 413, b"a text field has at most 102400"),
+    "no boundary in the body": Case(form_of(b"--b\r\n--bb\n"), 400, b"boundary 'bb' is not in"),
 }  # fmt: skip
 
 
