@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, decrypted, golden, graph, model_files, weights
+from paddle_serving_app import backends, decrypted, golden, graph, model_files, progress, weights
 from paddle_serving_app.backend import Backend, GivesUpOneDnn, ModelOptions, Outputs, Plugin, TensorSpec
 from paddle_serving_app.choosing import advice, agreement, choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
@@ -157,6 +157,7 @@ class Model:
     def _load(cls, folder: Path, spec: ModelSpec, options: ModelOptions, plan: Plan | None) -> "Model":
         refused: dict[str, str] = {}
         while True:
+            progress.step("loading and trying it")
             name, backend, used = _open(folder, spec, options, refused)
             try:
                 model = cls(folder, spec, name, backend)

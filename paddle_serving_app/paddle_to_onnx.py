@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_serving_app import file_lock, library_error, model_cache, model_files
+from paddle_serving_app import file_lock, library_error, model_cache, model_files, progress
 from paddle_serving_app.backend import TensorSpec, version_of
 from paddle_serving_app.model_files import PaddleModel
 from paddle_serving_client.errors import BadModel, MissingLibrary
@@ -139,6 +139,7 @@ def _key(model: PaddleModel) -> str:
 
 def _convert(model: PaddleModel, target: Path) -> None:
     logger.info("converting %s to ONNX", model.program)
+    progress.step("converting it to ONNX")
     with tempfile.TemporaryDirectory(prefix=".onnx-", dir=target.parent) as scratch:
         stem = Path(scratch) / "model"
         program, params, made = (

@@ -12,6 +12,7 @@
     │   └── UnsupportedMedia         5000  bytes of a kind we do not read
     ├── BadPacket                    8000  bytes that are not the protocol they claim to be
     ├── Busy                         8000  over the queue limit; try again later
+    │   └── Starting                 8000  the server loads its models; try again later
     ├── Stopping                     3001  the server is going down; try another
     ├── Unreachable                  3001  a client cannot reach a server
     ├── DeadlineExceeded             6000  no answer in time
@@ -120,6 +121,10 @@ class Busy(ServingError):
         """`retry_after_s`: how long what waits now is expected to take, in seconds."""
         super().__init__(reason)
         self.retry_after_s = retry_after_s
+
+
+class Starting(Busy):
+    """The server loads its models; soon it will answer."""
 
 
 class Stopping(ServingError):

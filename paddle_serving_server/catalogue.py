@@ -14,6 +14,7 @@ from paddle_serving_server.engine.shadow import ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
 from paddle_serving_server.meter import Meter
 from paddle_serving_server.recalled_calls import RecalledCalls
+from paddle_serving_server.starting import Start
 from paddle_serving_server.web_service import WebService
 
 
@@ -40,6 +41,7 @@ class Catalogue:
         self._services = {service.name: service for service in services}
         self.is_ready = False
         """Whether every engine is loaded and the server is not stopping."""
+        self.start = Start()
         self.config = ServerConfig()
         self.meter = Meter(Counters())
         self.connections: Callable[[], Sequence[Connection]] = list

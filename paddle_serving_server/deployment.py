@@ -95,6 +95,8 @@ class Deployment:
         self._going: list[_Version] = []
         self._count = 0
         self._report: dict[str, object] | None = None
+        self._doing = ""
+        """What is done to load its first version."""
         self._queue: list[Asker] = []
         self._is_asked = False
         self._allows_change = False
@@ -129,6 +131,7 @@ class Deployment:
     def front_asks(self, front: Slot) -> None:
         """A front needs this model."""
         self._fronts.add(front)
+        self._tell_doing(front)
         if self._live is not None:
             self._announce_to(front, self._live)
         if self._report is not None:
@@ -165,7 +168,10 @@ class Deployment:
             version.source, version.folder_number = said["taking"], said["number"]
         elif "unchanged" in said:
             self._give_up(version, "unchanged", f"{version.source} holds what is served already")
+        elif "doing" in said:
+            self._note(said["doing"])
         elif "ready" in said:
+            self._note("")
             engine.is_ready = engine.was_ready = True
             engine.false_starts = 0
             if version.said is None:
@@ -337,6 +343,16 @@ class Deployment:
             askers, version.askers = version.askers, []
         for front in self._fronts:
             self._tell_report(front, [number for who, number in askers if who is front])
+
+    def _note(self, doing: str) -> None:
+        """Fronts that wait for the first version say what is being done."""
+        if self._live is None:
+            self._doing = doing
+            for front in self._fronts:
+                self._tell_doing(front)
+
+    def _tell_doing(self, front: Slot) -> None:
+        front.tell({"doing": self._doing, "model": Path(self.folder).name})
 
     def _tell_report(self, front: Slot, ids: list[int]) -> None:
         front.tell({"of": self.key, "report": self._report, "ids": ids})

@@ -51,6 +51,9 @@ Report = Mapping[str, object]
 EXIT_STUCK = 75
 """The status of a front that ends so that another may take its place."""
 _GRACE_WITHOUT_SUPERVISOR_S = 1.0
+_QUICK_START_S = 1.0
+"""How long callers are left to wait before they are told that the server is starting: a front that takes the place of
+another finds its engines loaded."""
 _LONGEST_TURN_S = 0.0005
 """How long user code in a thread may keep the interpreter while the event loop waits for it; Python's own is 5 ms."""
 
@@ -85,8 +88,9 @@ class Front:
         self._control.setblocking(False)
         self._loop.add_reader(self._control.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        began = time.monotonic()
         services = make_services(self._config)
-        catalogue = Catalogue(services)
+        self._catalogue = catalogue = Catalogue(services)
         catalogue.reload = self._reload
         catalogue.config, catalogue.meter = self._config, Meter(self._counters)
         catalogue.variants, catalogue.shadows = self._wrappers.variants, self._wrappers.shadows
@@ -94,17 +98,32 @@ class Front:
         catalogue.record = self._record
         threads = Threads(self._config.threads, "user-code")
         threads.on_hang, threads.on_stuck = catalogue.meter.hangs, self._give_up
+        listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)
         # All are asked for before any is waited for: they load side by side.
         engines = [await self._assembly.engines_of(service) for service in services]
-        await self._assembly.ready()
+        loading = self._loop.create_task(self._assembly.ready())
+        if not (await asyncio.wait([loading], timeout=_QUICK_START_S))[0]:
+            catalogue.start.begin(began)
+            listener.start()
+        await asyncio.wait(
+            [loading, stopped := self._loop.create_task(self._stop.wait())], return_when="FIRST_COMPLETED"
+        )
+        stopped.cancel()
+        if self._stop.is_set():
+            loading.cancel()
+            await listener.drain(0.0)
+            return
+        await loading
         for name, weights in self._weights.items():
             self._wrappers.variants[name].set_weights(weights)
         for service, its_engines in zip(services, engines, strict=True):
             service.limits = self._config.limits
             service.bind(its_engines, threads)
         catalogue.is_ready = True
-        listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)
-        listener.start()
+        if catalogue.start.is_going:
+            catalogue.start.end()
+        else:
+            listener.start()
         gc.collect()
         gc.freeze()  # what is here stays: the collector need not look at it again
         giving_back = self._loop.create_task(heap.give_back_freed_memory())
@@ -207,6 +226,8 @@ class Front:
         said = json.loads(raw)
         if "live" in said:
             self._switch(said["live"], said["number"], said["from"], said["paths"])
+        elif "doing" in said:
+            self._catalogue.start.note(said["model"], said["doing"])
         elif "report" in said:
             self._lives[said["of"]].last_reload = said["report"]
             for number in said["ids"]:

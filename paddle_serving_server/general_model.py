@@ -39,6 +39,7 @@ async def answer(catalogue: Catalogue, message: bytes | bytearray | memoryview, 
     Raises:
         ServingError: the message cannot be read, or not be answered.
     """
+    await catalogue.start.over(deadline)
     if general_model_06.claims(message):
         request = general_model_06.decode_request(message)
         call = request.as_wire(catalogue.tensor_service.signature.inputs)
@@ -48,6 +49,7 @@ async def answer(catalogue: Catalogue, message: bytes | bytearray | memoryview, 
 
 async def infer(catalogue: Catalogue, call: WireRequest, deadline: float) -> WireResponse:
     """Answer a call: the tensors go to the server's tensor service, its outputs come back under both names."""
+    await catalogue.start.over(deadline)
     started, began = time.time_ns() // 1000, time.monotonic()
     service = catalogue.tensor_service
     if catalogue.config.variant_by_log_id:

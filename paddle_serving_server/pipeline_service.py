@@ -30,6 +30,7 @@ async def infer(catalogue: Catalogue, call: PipelineRequest, deadline: float, pr
 
 async def _answer(catalogue: Catalogue, call: PipelineRequest, deadline: float) -> PipelineResponse:
     try:
+        await catalogue.start.over(deadline)
         response = await faults.in_time(catalogue.pipeline(call.name).infer(call.as_request(deadline)), deadline)
     except BaseException as exc:
         error = faults.as_error(exc, f"log_id={call.log_id}")

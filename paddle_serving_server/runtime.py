@@ -7,6 +7,7 @@ of a model and its versions is in `deployment.py`.
 
 import contextlib
 import errno
+import ipaddress
 import logging
 import os
 import resource
@@ -301,6 +302,8 @@ class Supervisor:
         print("C++ Serving service started successfully!", flush=True)  # noqa: T201  # scripts wait for this line
         ports = ", ".join(map(str, (self._config.port, *self._config.extra_ports)))
         logger.info("serving on %s port %s", self._config.host, ports)
+        if any(not _is_loopback(sock) for sock in self._listening):
+            logger.info("everybody who reaches this machine may ask: there are no keys; see --host")
         if self._on_ready is not None:
             self._on_ready()
 
@@ -333,6 +336,10 @@ def _bind(host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _is_loopback(sock: socket.socket) -> bool:
+    return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback
 
 
 @contextlib.contextmanager

@@ -77,10 +77,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, *flags: str, command: Sequence[str] = MODULE) -> Iterator[Server]:
+def serve(folder: Path, *flags: str, command: Sequence[str] = MODULE, waits: bool = True) -> Iterator[Server]:
     """Run `python -m paddle_serving_server.serve FLAGS --port FREE`, with its ProcessInfo.json in `folder`.
 
-    Nothing is measured at load unless FLAGS say so.
+    Nothing is measured at load unless FLAGS say so. Unless it `waits`, the server is still starting.
     """
     if tuple(command) == MODULE and "--tune" not in flags:
         flags = (*flags, "--tune", "off")
@@ -93,7 +93,8 @@ def serve(folder: Path, *flags: str, command: Sequence[str] = MODULE) -> Iterato
         )
     server = Server(process, port, log)
     try:
-        server.wait_ready()
+        if waits:
+            server.wait_ready()
         yield server
     finally:
         if process.poll() is None:

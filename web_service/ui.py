@@ -6,14 +6,17 @@ Pictures go to the server over HTTP as they came; numbers go through the RPC cli
 """
 
 import argparse
+import functools
+import ipaddress
 import json
 import logging
 import re
 import signal
+import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -98,6 +101,8 @@ class PageConfig:
     """Its address as visitors reach it, for the lines they copy; empty means `server`."""
     timeout_s: float = 60.0
     """Longest wait for one answer."""
+    hosts: tuple[str, ...] = ()
+    """Names that visitors may have for this page, beside addresses and the names of this machine."""
 
     def __post_init__(self) -> None:
         for url in filter(None, (self.server, self.public_server)):
@@ -127,10 +132,15 @@ class ModelServer:
     _rpc_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def state(self) -> JsonObject:
-        """What the page shows before anything is asked: `ready`, `starting` or `down`, and the services."""
+        """What the page shows before anything is asked: `ready`, `starting` or `down`, and the services.
+
+        While the server starts `doing` has its words on what it is doing.
+        """
         try:
-            ready = self._call("GET", "/health", timeout_s=3).status == HTTPStatus.OK
-            return {"state": "ready" if ready else "starting", "services": self._services()}
+            health = self._call("GET", "/health", timeout_s=3)
+            if health.status != HTTPStatus.OK:
+                return {"state": "starting", "services": [], "doing": health.body.decode(errors="replace")[:500]}
+            return {"state": "ready", "services": self._services()}
         except (Unreachable, DeadlineExceeded, BadPacket) as error:
             logger.info("the model server at %s does not answer: %s", self.config.server, error)
             return {"state": "down", "services": []}
@@ -242,6 +252,7 @@ def create_app(config: PageConfig | None = None) -> Flask:
     strings = {name: json.loads((_STATIC / "strings" / f"{name}.json").read_bytes()) for name in _LANGUAGES}
     app = Flask(__name__, static_folder=str(_STATIC), static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=_MAX_FORM_BYTES, MAX_FORM_MEMORY_SIZE=100 << 10, MAX_FORM_PARTS=4)
+    app.before_request(functools.partial(_refuse_other_names, _own_names() | {name.lower() for name in config.hosts}))
     app.before_request(_refuse_other_sites)
     app.after_request(_add_headers)
     app.register_error_handler(Exception, _answer_for)
@@ -292,6 +303,29 @@ def picture_type(picture: bytes) -> str:
     if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
         return "image/webp"
     raise UnsupportedMedia("this is not a JPEG, PNG, WebP, BMP or GIF picture")
+
+
+def _own_names() -> set[str]:
+    return {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
+
+
+def _refuse_other_names(names: Set[str]) -> None:
+    """A site may have its own name resolve to this machine, and what it then reads here would count as its own."""
+    try:
+        host = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
+    except ValueError:
+        host = ""
+    if host in names or host.endswith(".localhost") or _is_address(host):
+        return
+    raise CrossSite(f"this page is not called {host[:64]!r}; --allow_host says which names it has")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_other_sites() -> None:
@@ -412,14 +446,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--public_server", default="", help="its address for visitors, where that is another one")
     parser.add_argument("--timeout_s", type=float, default=60.0, help="longest wait for an answer (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="where the page listens (%(default)s)")
+    parser.add_argument(
+        "--allow_host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name of the page behind a proxy, repeatable",
+    )
     parser.add_argument("--port", type=int, default=8080, help="(%(default)s)")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        app = create_app(PageConfig(server=args.server, public_server=args.public_server, timeout_s=args.timeout_s))
+        config = PageConfig(
+            server=args.server,
+            public_server=args.public_server,
+            timeout_s=args.timeout_s,
+            hosts=tuple(args.allow_host),
+        )
         listener = waitress.create_server(
-            app, host=args.host, port=args.port, threads=16, ident=None, max_request_body_size=_MAX_FORM_BYTES
+            create_app(config),
+            host=args.host,
+            port=args.port,
+            threads=16,
+            ident=None,
+            max_request_body_size=_MAX_FORM_BYTES,
+            connection_limit=1000,
+            channel_timeout=10,  # of silence: who has sent half a request and no more is cut off
+            cleanup_interval=2,
+            asyncore_use_poll=True,  # `select` knows 1024 files
         )
     except BadConfig as error:
         parser.error(str(error))

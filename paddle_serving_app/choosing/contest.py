@@ -21,7 +21,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from paddle_serving_app import backends, paddle_to_onnx, processors, tensor_file
+from paddle_serving_app import backends, paddle_to_onnx, processors, progress, tensor_file
 from paddle_serving_app.backend import ModelOptions, Plugin
 from paddle_serving_app.choosing import agreement, contestant, objections, samples
 from paddle_serving_app.choosing import plan as plans
@@ -119,6 +119,7 @@ def measure(
     if sys.platform == "win32":
         return None
     logger.info("%s: measuring what runs it fastest, for about %.0f s", folder, effort.seconds)
+    progress.step(f"measuring what runs it fastest, for about {effort.seconds:.0f} s")
     with tempfile.TemporaryDirectory(prefix="paddle_serving_measuring_") as scratch, contextlib.ExitStack() as stack:
         contest = _Contest(folder.resolve(), options, effort, tuple(command), Path(scratch))
         stack.callback(contest.end)

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from paddle_serving_app import progress
 from paddle_serving_app.choosing import plan
 from paddle_serving_app.choosing.samples import Style
 from paddle_serving_app.model import Model
@@ -344,6 +345,10 @@ def _joins(model: Model, styles: tuple[Style, Style, Style]) -> bool | None:
     return together is not None and batch.agree(together, alone)
 
 
+def _tell(control: socket.socket, said: dict[str, object]) -> None:
+    control.send(json.dumps(said).encode())
+
+
 def main(argv: list[str], model_class: type[Model] = Model) -> int:
     """Load what the supervisor asks for, say so, and serve."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they reach the whole group; the supervisor decides
@@ -354,6 +359,7 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     log.configure(config.log_level, f"engine {Path(config.folder).name}")
     os.nice(config.nice)
     started = time.monotonic()
+    progress.tell(lambda doing: _tell(control, {"doing": doing}))
     try:
         key = None
         if config.key:
@@ -368,7 +374,7 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     except Unchanged:
         return 0
     except ServingError as exc:
-        control.send(json.dumps({"failed": str(exc)}).encode())
+        _tell(control, {"failed": str(exc)})
         return EXIT_CANNOT_START
     seconds = time.monotonic() - started
     logger.info("%s loaded by %s (%s) in %.1f s", config.folder, model.plan.candidate, model.plan.why, seconds)
@@ -380,7 +386,7 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
         "outputs": [asdict(o) for o in model.signature.outputs],
         "plan": asdict(model.plan),
     }
-    control.send(json.dumps({"ready": said}).encode())
+    _tell(control, {"ready": said})
     worker.serve()
     return 0
 

@@ -62,7 +62,6 @@ class BrpcStream:
         self._reader = brpc.FrameReader(limits.max_body_bytes, memory=self._ask_for_memory)
         self._claim: Claim | None = None
         """The memory of a large frame that is coming, or that waits for memory."""
-        self._recalled = catalogue.recalled_calls
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_lane = 0
         """Calls that a lane answers."""
@@ -182,7 +181,9 @@ class BrpcStream:
         """Have a small call that is like an earlier one answered without a task; whether it is one."""
         if frame.meta.compress_type or recording.now is not None or not self._flow.is_writable:
             return False
-        request, call = frame.meta.request, self._recalled.find(frame.payload)
+        if self._catalogue.start.is_going:
+            return False
+        request, call = frame.meta.request, self._catalogue.recalled_calls.find(frame.payload)
         if call is None or (request.service_name, request.method_name) not in general_model.CALLS:
             return False
         self._in_lane += 1

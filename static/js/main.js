@@ -102,16 +102,14 @@ function render(again) {
 
 /** What the visitor should know before trying anything. @param {State} of */
 function notice(of) {
-  const kind = of.state === "down" ? "down" : of.state === "ready" && !of.services.length ? "none" : null;
+  const kind = of.state !== "ready" && (of.state === "down" || !of.services.length) ? of.state : of.services.length ? null : "none";
   $("notice").hidden = kind === null;
   if (!kind) return;
   $("notice-title").textContent = t(`${kind}.title`);
   $("notice-text").textContent = t(`${kind}.text`, { server });
+  const command = `python -m paddle_serving_server.serve --model serving_model/uci_housing --name uci --port ${new URL(server).port || 80}`;
   $("notice-code").replaceChildren(
-    codeBlock(
-      t("down.start"),
-      `python -m paddle_serving_server.serve --model serving_model/uci_housing --name uci --port ${new URL(server).port || 80}`,
-    ),
+    kind === "starting" ? h("p", { class: "doing" }, of.doing ?? "") : codeBlock(t("down.start"), command),
   );
 }
 

@@ -8,7 +8,7 @@
  *   rows_per_s: number | null, note: string}} Measured a library in the contest for a model
  * @typedef {{name: string, plan: {backend: string, threads?: number, max_rows?: number, instances?: number,
  *   table?: Measured[]}}} Model how it is run, and why
- * @typedef {{state: "ready" | "starting" | "down", services: Service[]}} State
+ * @typedef {{state: "ready" | "starting" | "down", services: Service[], doing?: string}} State
  * @typedef {{name: string, ms: number}} Stage
  * @typedef {{result: any, whole: any, stages: Stage[], roundMs: number, bytes: number}} Answer
  */

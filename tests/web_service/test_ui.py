@@ -149,6 +149,27 @@ def test_other_sites_cannot_post(url: str, headers: dict[str, str], status: int)
     assert send(url, "reader", picture(), headers=sent).status == status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:1", 200), ("[::1]:1", 200), ("localhost", 200), ("a.localhost:8080", 200), ("192.168.7.7", 200)]
+    + [("evil.example:8080", 403), ("localhost.evil.example", 403), ("127.0.0.1.evil.example", 403), ("[", 403)],
+)
+def test_the_page_has_no_other_names(url: str, host: str, status: int) -> None:
+    """Else a foreign site could have its own name resolve to this machine, and read what is here as its own."""
+    for path in ("/", "/api/services"):
+        assert HTTP.request("GET", f"{url}{path}", headers={"Host": host}).status == status
+
+
+def test_half_requests_leave_room_for_others(url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    halves = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)]
+    for half in halves:
+        half.sendall(b"GET / HTTP/1.1\r\nHost: ")
+    assert HTTP.request("GET", f"{url}/", headers={"Connection": "close"}, timeout=5).status == 200
+    for half in halves:
+        half.close()
+
+
 @pytest.mark.parametrize("path", ["/", "/api/services", "/static/js/main.js", "/static/css/page.css", "/nowhere"])
 def test_security_headers_are_everywhere(url: str, path: str) -> None:
     headers = HTTP.request("GET", url + path).headers

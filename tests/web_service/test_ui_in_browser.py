@@ -336,6 +336,8 @@ def test_a_server_that_comes_goes_and_comes_back(visit: Visit, tmp_path: Path) -
         expect(status).to_have_attribute("data-state", "down")
         expect(page.locator("#notice")).to_contain_text(f"Nobody answers at http://127.0.0.1:{port}")
         server = _start(model, port, tmp_path)
+        expect(status).to_have_attribute("data-state", "starting", timeout=60_000)
+        expect(page.locator("#notice")).to_contain_text("starting: model uci_housing: ")
         expect(status).to_have_attribute("data-state", "ready", timeout=60_000)
         expect(page.locator("h1")).to_have_text("Estimate the price of a house")
         expect(page.locator("#notice")).to_be_hidden()

@@ -19,7 +19,8 @@ from paddle_serving_server.protocols.http.message import HttpRequest, HttpRespon
 logger = logging.getLogger(__name__)
 
 _PREFIX = "services"
-_SENT_BY_OTHERS = ("origin", "sec-fetch-site", "forwarded", "x-forwarded-for", "x-real-ip", "via")
+_SENT_BY_BROWSERS = ("origin", "sec-fetch-site")
+_SENT_BY_OTHERS = (*_SENT_BY_BROWSERS, "forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Headers of browsers and of proxies."""
 
 
@@ -50,6 +51,15 @@ def refused(catalogue: Catalogue, request: HttpRequest) -> HttpResponse | None:
         text = f"{request.method} is not answered here, POST is"
         return _said(405, {"err_no": int(ErrNo.NOT_IMPLEMENTED), "err_msg": text}, {"Allow": "POST"})
     if (reason := _refusal(request, catalogue.config.manage_from)) is not None:
+        logger.warning("refused %s %s from %s: %s", request.method, request.path, request.peer, reason)
+        return _said(403, {"err_no": int(ErrNo.CONFIG), "err_msg": reason})
+    return None
+
+
+def refused_to_look(catalogue: Catalogue, request: HttpRequest) -> HttpResponse | None:
+    """The answer to who may not see what is not for everybody; None where he may."""
+    shown = request._replace(headers={n: v for n, v in request.headers.items() if n not in _SENT_BY_BROWSERS})
+    if (reason := _refusal(shown, catalogue.config.manage_from)) is not None:
         logger.warning("refused %s %s from %s: %s", request.method, request.path, request.peer, reason)
         return _said(403, {"err_no": int(ErrNo.CONFIG), "err_msg": reason})
     return None

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from paddle_serving_server import metrics, status
 from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.protocols.http import management
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.status import Table
 
@@ -23,8 +24,11 @@ _ABOUT: Final = {
     "/flags": "settings",
     "/connections": "who is connected",
     "/version": "versions, as JSON",
+    "/live": "OK, as long as the process answers",
+    "/ready": "as /health",
     "/metrics": "for Prometheus",
 }
+_NOT_FOR_ALL: Final = ("/flags", "/connections")
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -48,6 +52,8 @@ def paths(catalogue: Catalogue) -> list[str]:
 def answer(catalogue: Catalogue, request: HttpRequest) -> HttpResponse | None:
     """The page under a path; None if there is none."""
     path = request.path
+    if path in _NOT_FOR_ALL and (said := management.refused_to_look(catalogue, request)) is not None:
+        return said
     if path in _METRICS and catalogue.config.enable_prometheus:
         return _metrics(catalogue)
     if path in _TABLES or path == "/":

@@ -43,6 +43,8 @@ class Routes:
         self._limits = limits
         self._pages: dict[str, Callable[[], HttpResponse]] = {
             "/health": self._health,
+            "/live": self._live,
+            "/ready": self._health,
             "/services": self._services,
             "/version": self._version,
         }
@@ -53,8 +55,10 @@ class Routes:
         parts = request.path.strip("/").split("/")
         is_general_model = len(parts) == 2 and parts[0] in (SERVICE, FULL_SERVICE)
         try:
-            if request.path in self._pages:
+            if request.path in self._pages and not (self._catalogue.start.is_going and request.path == "/services"):
                 return _only(request, ("GET", "HEAD")) or self._pages[request.path]()
+            if self._catalogue.start.is_going:
+                raise self._catalogue.start.refusal()
             if is_general_model:
                 check_names(*parts)
                 return self._counted(request, parts, started, await self._general_model(request))
@@ -147,7 +151,12 @@ class Routes:
     def _health(self) -> HttpResponse:
         if self._catalogue.is_ready:
             return HttpResponse(200, b"OK", "text/plain")
-        return HttpResponse(503, b"not ready", "text/plain", {"Retry-After": "1"})
+        start = self._catalogue.start
+        words = start.words if start.is_going else "not ready"
+        return HttpResponse(503, words.encode(), "text/plain; charset=utf-8", {"Retry-After": "1"})
+
+    def _live(self) -> HttpResponse:
+        return HttpResponse(200, b"OK", "text/plain")
 
     def _services(self) -> HttpResponse:
         return HttpResponse(200, orjson.dumps(self._catalogue.describe(), option=orjson.OPT_SERIALIZE_NUMPY))
