@@ -50,14 +50,11 @@ class Head:
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take a header; behind the body it is a trailer, and nobody here asks for those (9110, 6.5)."""
+        size = len(name) + len(value)
         self._count += 1
-        if self._count > MAX_HEADERS:
-            raise Refused(431, f"a request has at most {MAX_HEADERS} headers")
-        if len(name) + len(value) > MAX_HEADER_BYTES:
-            raise Refused(431, f"a header is at most {MAX_HEADER_BYTES} bytes")
-        self._bytes += len(name) + len(value) + _BETWEEN_BYTES
-        if self._bytes > MAX_HEAD_BYTES:
-            raise Refused(431, f"the headers of a request are at most {MAX_HEAD_BYTES} bytes")
+        self._bytes += size + _BETWEEN_BYTES
+        if size > MAX_HEADER_BYTES or self._count > MAX_HEADERS or self._bytes > MAX_HEAD_BYTES:
+            raise self._too_much(size)
         if self.is_whole:
             return
         key, said = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
@@ -70,6 +67,13 @@ class Head:
                 raise Refused(400, f"two {key} headers")
             said = f"{self.headers[key]}, {said}"
         self.headers[key] = said
+
+    def _too_much(self, size: int) -> Refused:
+        if size > MAX_HEADER_BYTES:
+            return Refused(431, f"a header is at most {MAX_HEADER_BYTES} bytes")
+        if self._count > MAX_HEADERS:
+            return Refused(431, f"a request has at most {MAX_HEADERS} headers")
+        return Refused(431, f"the headers of a request are at most {MAX_HEAD_BYTES} bytes")
 
     def complete(self, method: str, version: str) -> None:
         """That was all of it: see whether it is a head."""

@@ -137,12 +137,13 @@ class HttpStream:
                 self._refuse(400, f"not HTTP/1.1: {exc}")
 
     def _parse(self, data: bytes) -> None:
-        before, unread = (self._head, self._chunks, self._body_bytes), memoryview(data)
-        while unread and (offer_ends := self._feed(unread)) is not None:
-            if self._deaf:  # it was CONNECT, which is refused
-                return
-            unread = unread[offer_ends:]
+        before = self._head, self._chunks, self._body_bytes
+        unread: Body = data
+        offer_ends = self._feed(unread)
+        while offer_ends is not None and not self._deaf:  # where it is deaf it was CONNECT, which is refused
+            unread = memoryview(unread)[offer_ends:]
             self._read_without_upgrade()
+            offer_ends = self._feed(unread) if unread else None
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             raise Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
         if self._in_head or before != (self._head, self._chunks, self._body_bytes):
@@ -152,7 +153,7 @@ class HttpStream:
         if self._between_bytes > MAX_HEAD_BYTES:
             raise Refused(431, f"what comes between chunks, or behind the last, is at most {MAX_HEAD_BYTES} bytes")
 
-    def _feed(self, data: memoryview) -> int | None:
+    def _feed(self, data: Body) -> int | None:
         """Have bytes parsed; up to where, if the parser stopped at an offer to go on in another protocol."""
         try:
             self._parser.feed_data(data)
