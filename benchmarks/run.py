@@ -26,8 +26,8 @@ import works
 from systems import Figures
 from works import NO_NETWORK, Case, Choice, Work
 
-from paddle_serving_server.load.request import Target, of_images
-from paddle_serving_server.load.served import HOST, serving
+from paddle_serving_server.commands.load.request import Target, of_images
+from paddle_serving_server.commands.load.served import HOST, serving
 
 RESULTS = prepare.HERE / "results"
 

@@ -19,10 +19,10 @@ import prepare
 
 from paddle_serving_client.wire import general_model
 from paddle_serving_client.wire.tensors import WireRequest, WireTensor
-from paddle_serving_server.load import request
-from paddle_serving_server.load.replies import BrpcReplies, HttpReplies
-from paddle_serving_server.load.request import Payload, Target
-from paddle_serving_server.load.served import HOST, free_port, serving, started
+from paddle_serving_server.commands.load import request
+from paddle_serving_server.commands.load.replies import BrpcReplies, HttpReplies
+from paddle_serving_server.commands.load.request import Payload, Target
+from paddle_serving_server.commands.load.served import HOST, free_port, serving, started
 
 HERE = prepare.HERE
 ROOT = prepare.ROOT

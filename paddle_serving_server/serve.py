@@ -5,8 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from paddle_serving_client.errors import MissingLibrary, ServingError
-from paddle_serving_server import command_line, gpus, log, process_info, reload
+from paddle_serving_server.commands import reload
+from paddle_serving_server.config import command_line, gpus
 from paddle_serving_server.engine.settings import EXIT_BAD_START
+from paddle_serving_server.process import log, process_info
 
 _PACKAGES = ("uvloop", "httptools", "h2", "orjson", "yaml")
 """What the processes of a server import; a client's installation lacks it."""
@@ -25,18 +27,20 @@ def main(argv: Sequence[str]) -> int:
         if command.verb == "reload":
             return reload.run(command.port)
         if command.verb == "check":
-            from paddle_serving_server import check  # which nobody else needs
+            from paddle_serving_server.commands import check  # which nobody else needs
 
             return check.run(command.port)
         log.configure(command.config.log_level, "serve")
         for warning in warnings:
             log.logger.warning(warning)
         if command.config.key_host:
-            from paddle_serving_server import key_server  # which few need, and all would wait for
+            from paddle_serving_server.commands import key_server  # which few need, and all would wait for
 
             return key_server.run(command.config)
         _require_packages()
-        from paddle_serving_server.runtime import Supervisor  # after these: a client's installation has none of them
+        from paddle_serving_server.supervisor.runtime import (
+            Supervisor,  # after these: a client's installation has none of them
+        )
 
         print("Going to Run Comand", flush=True)  # noqa: T201  # scripts wait for it; the words are theirs
         return Supervisor(command.config).run()

@@ -18,7 +18,7 @@ import numpy as np
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError
 from paddle_serving_client.message import Array
-from paddle_serving_server.counters import GAUGE, Counters
+from paddle_serving_server.counting.counters import GAUGE, Counters
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 

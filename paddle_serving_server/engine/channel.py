@@ -20,7 +20,7 @@ from paddle_serving_client.errors import (
     ServingError,
     Stopping,
 )
-from paddle_serving_server import recording
+from paddle_serving_server.counting import recording
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.pace import Pace

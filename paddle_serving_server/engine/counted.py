@@ -7,7 +7,7 @@ from typing import Final
 
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import ServingError
-from paddle_serving_server.counters import Counters
+from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 

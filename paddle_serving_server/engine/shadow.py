@@ -20,7 +20,7 @@ from paddle_serving_app.choosing.agreement import distance
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Array, describe
-from paddle_serving_server.counters import MOST, Counters
+from paddle_serving_server.counting.counters import MOST, Counters
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 

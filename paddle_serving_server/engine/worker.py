@@ -29,10 +29,10 @@ from paddle_serving_app.signature import Arranged
 from paddle_serving_client.encryption import key_from_text
 from paddle_serving_client.errors import BackendFailed, BadInput, DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array, Lod
-from paddle_serving_server import heap, log
 from paddle_serving_server.engine import batch, messages, segments
 from paddle_serving_server.engine.origin import Unchanged, taken
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
+from paddle_serving_server.process import heap, log
 
 logger = logging.getLogger(__name__)
 

@@ -1,10 +1,10 @@
-"""Pipelines: services of several steps, under the names of Paddle Serving."""
+"""What files of pipelines import, under the names of Paddle Serving."""
 
 import importlib
 from typing import TYPE_CHECKING
 
-from paddle_serving_server.pipeline.handler import LocalServiceHandler
-from paddle_serving_server.pipeline.op import Op, RequestOp, ResponseOp
+from paddle_serving_server.graph.pipeline.handler import LocalServiceHandler
+from paddle_serving_server.graph.pipeline.op import Op, RequestOp, ResponseOp
 
 if TYPE_CHECKING:
     from paddle_serving_client.pipeline_client import PipelineClient

@@ -10,16 +10,18 @@ from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import Compression, RpcError
-from paddle_serving_server import faults, general_model, recording
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.compression import gzipped
-from paddle_serving_server.config import Limits
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.connection.flow import Flow, write_due, write_soon
+from paddle_serving_server.connection.intake import Claim
+from paddle_serving_server.connection.pace import HALF_S, Pace
+from paddle_serving_server.counting import recording
 from paddle_serving_server.engine.interface import Reply
-from paddle_serving_server.flow import Flow, write_due, write_soon
-from paddle_serving_server.general_model import check_names
-from paddle_serving_server.intake import Claim
-from paddle_serving_server.pace import HALF_S, Pace
-from paddle_serving_server.recalled_calls import RecalledCall
+from paddle_serving_server.services import general_model
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.compression import gzipped
+from paddle_serving_server.services.general_model import check_names
+from paddle_serving_server.services.recalled_calls import RecalledCall
+from paddle_serving_server.user_code import faults
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from paddle_serving_server.load.request import Target
+from paddle_serving_server.commands.load.request import Target
 from tests.faults.figures import Figure, most
 from tests.faults.open_loop import Outcome, closed_loop
 from tests.serving import ROOT, serve

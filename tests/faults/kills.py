@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from paddle_serving_server.load.request import Target
+from paddle_serving_server.commands.load.request import Target
 from tests.faults import processes
 from tests.faults.figures import Figure, least, most
 from tests.faults.open_loop import Outcome, open_loop

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from paddle_serving_server.load import generator
-from paddle_serving_server.load.generator import Load
-from paddle_serving_server.load.replies import HttpReplies
-from paddle_serving_server.load.request import Payload, Target
+from paddle_serving_server.commands.load import generator
+from paddle_serving_server.commands.load.generator import Load
+from paddle_serving_server.commands.load.replies import HttpReplies
+from paddle_serving_server.commands.load.request import Payload, Target
 from tests.faults import processes
 from tests.faults.figures import Figure, least, most
 from tests.serving import ROOT, serve

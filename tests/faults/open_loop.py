@@ -1,6 +1,6 @@
 """Load that does not wait for answers: requests are due at times of their own, and latency counts from there.
 
-Unlike `paddle_serving_server.load` it keeps the times of refusals, and opens as many connections as are needed.
+Unlike `paddle_serving_server.commands.load` it keeps the times of refusals, and opens as many connections as it needs.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from paddle_serving_server.load.replies import BadReply, BrpcReplies, HttpReplies, Replies
+from paddle_serving_server.commands.load.replies import BadReply, BrpcReplies, HttpReplies, Replies
 
 _MAX_CONNECTIONS = 900
 _REFUSALS = ("503", "429", "2004", "1011")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from paddle_serving_server.load.request import Target
+from paddle_serving_server.commands.load.request import Target
 from tests.faults import processes
 from tests.faults.figures import Figure, least, most
 from tests.faults.open_loop import closed_loop, open_loop, quantile

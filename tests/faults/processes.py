@@ -33,7 +33,7 @@ def files(server: Server) -> int:
 
 def fronts(server: Server) -> list[int]:
     """Process numbers of the fronts."""
-    return server.children("front")
+    return server.children("front.process")
 
 
 def engines(server: Server) -> list[int]:

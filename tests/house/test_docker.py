@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from paddle_serving_server import flags
+from paddle_serving_server.config import flags
 from tests.serving import ROOT
 
 

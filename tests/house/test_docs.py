@@ -22,12 +22,12 @@ from paddle_serving_client.errors import ErrNo
 from paddle_serving_client.httpclient import HttpClient
 from paddle_serving_client.multilang import MultiLangClient
 from paddle_serving_client.wire.brpc import RpcError
-from paddle_serving_server import flags
-from paddle_serving_server.monitor import __main__ as monitor
+from paddle_serving_server.commands.monitor import __main__ as monitor
+from paddle_serving_server.config import flags
 from paddle_serving_server.protocols import brpc
 from paddle_serving_server.protocols.grpc import methods
 from paddle_serving_server.protocols.http import refusal
-from paddle_serving_server.web_service import WebService
+from paddle_serving_server.services.web_service import WebService
 from tests.house import documents
 from tests.house.documents import LINK, Block, blocks_of, same_output, without_blocks
 from tests.house.test_errors import CLASSES, ONLY_AT_THE_CALLER

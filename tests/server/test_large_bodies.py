@@ -100,7 +100,7 @@ def test_brpc_frames_one_behind_the_other(server: Server, seed: int) -> None:
     ids=["http", "brpc"],
 )
 def test_who_announces_much_and_sends_little_takes_little(server: Server, head: bytes) -> None:
-    (front,) = server.children("front")
+    (front,) = server.children("front.process")
     before = memory_of(front)
     crowd = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(40)]
     for sock in crowd:

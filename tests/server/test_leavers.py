@@ -21,7 +21,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(uci_folder: Path, log: Path) -> Iterator[Server]:
-    service = ("--service", "tests/server/services/slow.py", "--thread", "1")
+    service = ("--service", "tests/server/service_files/slow.py", "--thread", "1")
     with serve(log.parent, *service, "--tune", "off", "--", str(uci_folder), str(log)) as running:
         yield running
 

@@ -20,9 +20,10 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from paddle_serving_client.client import Client
-from paddle_serving_server import command_line, status
+from paddle_serving_server.config import command_line
 from paddle_serving_server.protocols.http import pages
-from paddle_serving_server.status import Table
+from paddle_serving_server.showing import status
+from paddle_serving_server.showing.status import Table
 from tests import models
 from tests.serving import HTTP, ROOT, Server, free_port, serve
 
@@ -54,14 +55,14 @@ class Operated:
 
     def replace_a_front(self) -> None:
         """Kill a front, and wait until there is another one that accepts."""
-        fronts = self.server.children("front")
+        fronts = self.server.children("front.process")
         os.kill(fronts[0], signal.SIGKILL)
         until = time.monotonic() + 30
         while True:
             with contextlib.suppress(HTTPError):
                 pages = [self.get("/status").data.decode() for _ in range(8)]
                 answering = {int(n) for page in pages for n in re.findall(r"front +process (\d+)", page)}
-                if answering == set(self.server.children("front")) and len(answering) == 2:
+                if answering == set(self.server.children("front.process")) and len(answering) == 2:
                     return
             assert time.monotonic() < until
             time.sleep(0.05)

@@ -22,7 +22,7 @@ from tests.server.versions import BIAS, ask, engines, plan, price, reload, set_b
 from tests.serving import HTTP, Server, serve
 
 RELOADS = 20
-SERVICE = Path(__file__).parent / "services" / "twice.py"
+SERVICE = Path(__file__).parent / "service_files" / "twice.py"
 
 
 class Caller(threading.Thread):
@@ -67,7 +67,7 @@ def test_twenty_reloads_under_load_fail_and_mix_nothing(tmp_path: Path) -> None:
 
         callers = [Caller(by_rpc, 0.001), Caller(by_rpc, 0.001), Caller(by_http, 0.001)]
         callers += [Caller(lambda: list(ask(server, "twice", [{}])), 0.01) for _ in range(2)]
-        memory = psutil.Process(server.children("front")[0]).num_fds()
+        memory = psutil.Process(server.children("front.process")[0]).num_fds()
         for caller in callers:
             caller.start()
         for number in range(2, RELOADS + 2):
@@ -88,7 +88,7 @@ def test_twenty_reloads_under_load_fail_and_mix_nothing(tmp_path: Path) -> None:
         assert set(callers[0].versions) == {float(n) for n in range(1, RELOADS + 2)}
         assert min(len(caller.versions) for caller in callers) > RELOADS
         wait_for(lambda: len(engines(server)) == 1)
-        assert psutil.Process(server.children("front")[0]).num_fds() <= memory + len(callers)
+        assert psutil.Process(server.children("front.process")[0]).num_fds() <= memory + len(callers)
 
 
 def test_a_reload_is_done_when_every_front_has_the_new_version(uci_folder: Path, tmp_path: Path) -> None:
@@ -98,8 +98,9 @@ def test_a_reload_is_done_when_every_front_has_the_new_version(uci_folder: Path,
             set_bias(folder, number)
             assert reload(server)[1]["state"] == "reloaded"
             if number == 2.0:
-                os.kill(server.children("front")[0], signal.SIGKILL)  # its successor learns which version is live
-                wait_for(lambda: len(server.children("front")) == 3)
+                # its successor learns which version is live
+                os.kill(server.children("front.process")[0], signal.SIGKILL)
+                wait_for(lambda: len(server.children("front.process")) == 3)
             for _ in range(30):
                 HTTP.clear()  # another connection, which any of the fronts may take
                 assert price(server) == number

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.config import Limits
-from paddle_serving_server.flow import Flow
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.protocols.grpc.methods import Methods
 from paddle_serving_server.protocols.grpc.stream import GrpcStream
+from paddle_serving_server.services.catalogue import Catalogue
 
 _PREFACE = b"PRI * HT"
 """The first bytes of HTTP/2's preface; the rest of it is compared by the one who reads the frames."""

@@ -10,11 +10,12 @@ from paddle_serving_client.errors import NoMethod, ServingError
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_client.wire.grpc import Status, UnknownEncoding
-from paddle_serving_server import faults, timing
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.compression import gzipped
-from paddle_serving_server.config import Limits
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.counting import timing
 from paddle_serving_server.protocols.grpc import services
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.compression import gzipped
+from paddle_serving_server.user_code import faults
 
 _COUNTED = "GeneralModelService"
 """Is in the paths of services whose calls are counted here."""

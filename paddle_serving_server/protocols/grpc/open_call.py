@@ -7,9 +7,9 @@ from typing import Final
 from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import PREFIX_BYTES, Prefix
-from paddle_serving_server import timing
-from paddle_serving_server.config import Limits
-from paddle_serving_server.intake import Claim
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.connection.intake import Claim
+from paddle_serving_server.counting import timing
 from paddle_serving_server.protocols.grpc.methods import Call
 
 MIN_BYTES_PER_S: Final = 1 << 10

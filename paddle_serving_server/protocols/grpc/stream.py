@@ -20,15 +20,15 @@ from h2.exceptions import H2Error
 from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError, TooLarge
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import Status
-from paddle_serving_server import faults
-from paddle_serving_server.config import Limits
-from paddle_serving_server.flow import Flow
-from paddle_serving_server.pace import HALF_S
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.connection.flow import Flow
+from paddle_serving_server.connection.pace import HALF_S
 from paddle_serving_server.protocols.grpc import headers
 from paddle_serving_server.protocols.grpc.connection import FREE_BYTES, LARGEST_WINDOW, goodbye, server_connection
 from paddle_serving_server.protocols.grpc.methods import Call, Reply, refusal
 from paddle_serving_server.protocols.grpc.open_call import OpenCall
 from paddle_serving_server.protocols.grpc.patience import Impatient, Patience
+from paddle_serving_server.user_code import faults
 
 logger = logging.getLogger(__name__)
 

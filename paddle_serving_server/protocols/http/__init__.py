@@ -2,12 +2,12 @@
 
 import asyncio
 
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.config import Limits
-from paddle_serving_server.flow import Flow
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.protocols.http.lane import Predictions
 from paddle_serving_server.protocols.http.routes import Routes
 from paddle_serving_server.protocols.http.stream import HttpStream
+from paddle_serving_server.services.catalogue import Catalogue
 
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
 

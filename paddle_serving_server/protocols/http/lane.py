@@ -14,16 +14,16 @@ import orjson
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Array, Instance
-from paddle_serving_server import recording, timing
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.config import Limits
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.counting import recording, timing
+from paddle_serving_server.counting.meter import Meter
 from paddle_serving_server.engine import lane
+from paddle_serving_server.engine.feed import OneRow, as_json, named_inputs, stacked
 from paddle_serving_server.engine.interface import Reply, stages_of
 from paddle_serving_server.engine.lane import Kind, Lane
-from paddle_serving_server.feed import OneRow, as_json, named_inputs, stacked
-from paddle_serving_server.meter import Meter
 from paddle_serving_server.protocols.http import body, encoding, refusal, tensor_body
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.services.catalogue import Catalogue
 
 Respond = Callable[[HttpResponse | None], None]
 """Takes the answer; None: answer in the ordinary way."""

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import orjson
 
 from paddle_serving_client.errors import ErrNo, NoService
-from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.protocols.http import variants
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.services.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
 

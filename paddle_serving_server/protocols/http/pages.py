@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote
 
-from paddle_serving_server import metrics, status
-from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.protocols.http import management
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
-from paddle_serving_server.status import Table
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.showing import metrics, status
+from paddle_serving_server.showing.status import Table
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"

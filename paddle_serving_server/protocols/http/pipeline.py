@@ -6,12 +6,12 @@ from typing import Final
 
 from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.wire import pipeline_json
-from paddle_serving_server import timing
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.config import Limits
-from paddle_serving_server.pipeline_service import infer
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.counting import timing
 from paddle_serving_server.protocols.http import body
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.pipeline_service import infer
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _INVALID_ARGUMENT: Final = 3

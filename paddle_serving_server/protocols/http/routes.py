@@ -12,12 +12,10 @@ from paddle_serving_client import __version__, errors
 from paddle_serving_client.errors import ErrNo, NoService, ServingError
 from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_client.wire import general_model_json
-from paddle_serving_server import faults, general_model, json_result, timing
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.config import Limits
-from paddle_serving_server.feed import as_json, outputs_of
-from paddle_serving_server.general_model import FULL_SERVICE, SERVICE, check_names, infer
-from paddle_serving_server.meter import UNKNOWN_SERVICE
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.counting import timing
+from paddle_serving_server.counting.meter import UNKNOWN_SERVICE
+from paddle_serving_server.engine.feed import as_json, outputs_of
 from paddle_serving_server.protocols.http import (
     body,
     encoding,
@@ -30,7 +28,11 @@ from paddle_serving_server.protocols.http import (
     variants,
 )
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
-from paddle_serving_server.web_service import WebService
+from paddle_serving_server.services import general_model, json_result
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.general_model import FULL_SERVICE, SERVICE, check_names, infer
+from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.user_code import faults
 
 _PROTOBUF = ("application/proto", "application/x-protobuf")
 

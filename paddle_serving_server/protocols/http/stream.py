@@ -16,10 +16,10 @@ import httptools
 import orjson
 
 from paddle_serving_client.errors import ErrNo
-from paddle_serving_server.config import Limits
-from paddle_serving_server.flow import Flow, write_due, write_soon
-from paddle_serving_server.intake import SMALL_BYTES, Claim
-from paddle_serving_server.pace import HALF_S, Pace
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.connection.flow import Flow, write_due, write_soon
+from paddle_serving_server.connection.intake import SMALL_BYTES, Claim
+from paddle_serving_server.connection.pace import HALF_S, Pace
 from paddle_serving_server.protocols.http import heads
 from paddle_serving_server.protocols.http.head import MAX_HEAD_BYTES, Head, Refused
 from paddle_serving_server.protocols.http.message import REASONS, Body, HttpRequest, HttpResponse

@@ -3,10 +3,10 @@
 import math
 
 from paddle_serving_client.errors import BadInput, NoService
-from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.counting.recording import MAX_S
 from paddle_serving_server.protocols.http import management
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
-from paddle_serving_server.recording import MAX_S
+from paddle_serving_server.services.catalogue import Catalogue
 
 PATH = "/trace"
 _DEFAULT_S = 5.0

@@ -3,11 +3,11 @@
 import orjson
 
 from paddle_serving_client.errors import BadConfig, BadInput, ErrNo
-from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.engine import choice
 from paddle_serving_server.engine.choice import Choice
 from paddle_serving_server.protocols.http import body
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.services.catalogue import Catalogue
 
 _MAX_BODY_BYTES = 64 << 10
 _TAG = "x-variant"

@@ -8,7 +8,7 @@ import pytest
 
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import BackendFailed, DeadlineExceeded
-from paddle_serving_server.counters import Counters
+from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.engine.cache import HITS, MISSES, SHARED, Cache, CachedEngine, digest
 from paddle_serving_server.engine.local import LocalEngine
 from tests.server.engine import engines

@@ -94,9 +94,9 @@ def test_no_rows_are_answered_without_asking_a_library(tmp_path: Path) -> None:
     async def ask() -> Response:
         empty = LocalEngine.load(models.text_detector(tmp_path / "a"), ModelOptions(backend="paddle"))
         reader = LocalEngine.load(models.line_reader(tmp_path / "b"), ModelOptions(backend="paddle"))
-        from paddle_serving_server.general_ops import general_detection_op
-        from paddle_serving_server.threads import Threads
-        from tests.server.general_ops.pictures import encoded
+        from paddle_serving_server.graph.general_ops import general_detection_op
+        from paddle_serving_server.user_code.threads import Threads
+        from tests.server.graph.general_ops.pictures import encoded
 
         with contextlib.closing(Threads(1, "test")) as threads:
             chain = Chain({"det": general_detection_op.make(empty, reader, threads), "rec": reader})

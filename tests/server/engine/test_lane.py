@@ -12,7 +12,7 @@ import numpy as np
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import Busy, DeadlineExceeded, EngineLost, ServingError
 from paddle_serving_client.message import Array
-from paddle_serving_server.counters import Counters
+from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.engine.cache import Cache, CachedEngine
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.counted import MODEL, MODEL_FAILURE, CountedEngine

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_serving_server.counters import Counters
+from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.engine.shadow import DIFFERENT, DROPPED, EQUAL, FAILED, LARGEST, ShadowEngine

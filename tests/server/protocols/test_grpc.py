@@ -211,7 +211,7 @@ SLOW = '''
 import asyncio
 from pathlib import Path
 
-from paddle_serving_server.web_service import WebService
+from paddle_serving_server.services.web_service import WebService
 
 HERE = Path(__file__).parent
 

@@ -364,7 +364,8 @@ def test_a_reply_waits_for_the_window_of_its_caller(uci_server: Server) -> None:
 
 def cpu_s(server: Server) -> float:
     """What the fronts have used."""
-    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in server.children("front")]
+    fronts = server.children("front.process")
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in fronts]
     return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paddle_serving_server.config import Limits
+from paddle_serving_server.config.values import Limits
 from paddle_serving_server.protocols.http import stream
-from paddle_serving_server.web_service import WebService
+from paddle_serving_server.services.web_service import WebService
 from tests.models import UCI_INPUT
 from tests.server.protocols.transport import Ask, Wire, serving
 

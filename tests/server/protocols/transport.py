@@ -14,14 +14,14 @@ from typing import TypeVar
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client import plugins
 from paddle_serving_server import protocols
-from paddle_serving_server.catalogue import Catalogue
-from paddle_serving_server.config import Limits
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.connection.flow import Flow
+from paddle_serving_server.connection.intake import Intake
 from paddle_serving_server.engine.local import LocalEngine
-from paddle_serving_server.flow import Flow
-from paddle_serving_server.intake import Intake
-from paddle_serving_server.listener import Stream
-from paddle_serving_server.threads import Threads
-from paddle_serving_server.web_service import WebService
+from paddle_serving_server.front.listener import Stream
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.user_code.threads import Threads
 
 _ANSWERED_S = 20.0
 _RECEIVE_BYTES = 256 << 10

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias, cast
 
 from paddle_serving_client import plugins
-from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.services.catalogue import Catalogue
 
 Method: TypeAlias = Callable[[Catalogue, bytes | memoryview, float], Awaitable[bytes]]
 """Answers the message of a call; the deadline is on the clock of `time.monotonic`."""

@@ -6,8 +6,8 @@
 from paddle_serving_client.errors import NoService
 from paddle_serving_client.wire import health
 from paddle_serving_client.wire.health import Health
-from paddle_serving_server.catalogue import Catalogue
 from paddle_serving_server.protocols.grpc import services
+from paddle_serving_server.services.catalogue import Catalogue
 
 
 async def _check(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:

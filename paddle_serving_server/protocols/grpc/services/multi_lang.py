@@ -3,8 +3,8 @@
 from paddle_serving_client import model_config
 from paddle_serving_client.model_config import ModelSpec, Variable
 from paddle_serving_client.wire import multi_lang
-from paddle_serving_server import general_model
-from paddle_serving_server.catalogue import Catalogue
+from paddle_serving_server.services import general_model
+from paddle_serving_server.services.catalogue import Catalogue
 
 
 async def _inference(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:

@@ -1,0 +1,1 @@
+"""What `python -m paddle_serving_server.NAME` does."""

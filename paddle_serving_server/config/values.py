@@ -1,0 +1,132 @@
+"""What a server is told, as frozen values; nothing else in it reads flags or yaml."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_server.config.trial_models import TrialModel
+from paddle_serving_server.graph.workflow import Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a caller may take: sizes in bytes, times in seconds."""
+
+    max_body_bytes: int = 64 << 20
+    """Largest request body, before and after decompression."""
+    request_s: float = 60.0
+    """Longest time from a whole request to its answer."""
+    max_waiting: int = 1000
+    """Requests that may wait for one engine; the next is refused at once."""
+    max_inside: int = 0
+    """Requests that may be inside one service with steps of its own, in each front; 0: 64, and 16 for each thread.
+
+    Beyond those that threads work on, their bodies together have at most `max_body_bytes`.
+    """
+    max_connections: int = 4000
+    """Open connections of one front; beyond, those that only wait for their peer make room for others."""
+    idle_s: float = 75.0
+    """Longest silence between two requests of a connection."""
+    head_s: float = 10.0
+    """Longest time for the first bytes, and for the head of a request."""
+    stall_s: float = 30.0
+    """Longest time without progress in sending a body to us, or in taking an answer from us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """A model folder that is served as it is."""
+
+    name: str
+    folder: str
+    options: ModelOptions = field(default_factory=ModelOptions)
+    nodes: tuple[Node, ...] = ()
+    """Where several models, or an op of its own, are behind the name; `folder` is the first of them."""
+    ends: tuple[str, ...] = ()
+    """Names of the nodes whose outputs are the answer."""
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(node.folder for node in self.nodes) or (self.folder,)
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> "ServedModel":
+        """The opposite of `dataclasses.asdict`."""
+        values = {"options": ModelOptions(**said["options"]), "nodes": tuple(map(Node.from_dict, said["nodes"]))}
+        return cls(**{**said, **values, "ends": tuple(said["ends"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Everything a server needs to know."""
+
+    host: str = "0.0.0.0"
+    port: int = 9393
+    extra_ports: tuple[int, ...] = ()
+    """More ports, where everything is as on the first."""
+    fronts: int = 1
+    """Processes that accept connections and run pre- and postprocessing."""
+    threads: int = 4
+    """Threads of one front for pre- and postprocessing."""
+    models: tuple[ServedModel, ...] = ()
+    services: tuple[str, ...] = ()
+    """Files with WebService subclasses."""
+    service_argv: tuple[str, ...] = ()
+    """What those files find in `sys.argv`."""
+    options: ModelOptions = field(default_factory=ModelOptions)
+    """For models of service files, where these do not say otherwise."""
+    max_rows: int = 0
+    """Largest batch, in rows; 0: what measured best."""
+    tune_s: float = 20.0
+    """How long to measure which library runs a new model fastest, in seconds; 0: not at all."""
+    max_wait_ms: float = 0.0
+    """Longest time a request waits for company."""
+    instances: int = 0
+    """Engine processes of each model; 0: what was measured, else one."""
+    reload_interval_s: float = 10.0
+    """How often model folders are looked at for a new version, in seconds; 0: never."""
+    load_timeout_s: float = 120.0
+    """Longest time for a new version to load, in seconds; the first one takes what it takes."""
+    manage_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses and networks that may ask for reloads and other changes."""
+    variants: tuple[TrialModel, ...] = ()
+    """Models that answer a part of a service's requests in the place of its own."""
+    shadows: tuple[TrialModel, ...] = ()
+    """Models that get copies of requests, for their answers to be compared."""
+    shadow_tolerance: float = 1e-3
+    """How far a shadow's output may be off to count as equal, as a part of the output's largest value."""
+    variant_by_log_id: bool = False
+    """Whether requests with the same log_id get the same variant."""
+    cache_bytes: int = 0
+    """Memory of each front for answers that were given before; 0: none is kept."""
+    counters: str = ""
+    """The memory where all processes count; the supervisor says which."""
+    enable_prometheus: bool = False
+    """Whether there are metrics for Prometheus."""
+    grace_s: float = 30.0
+    """Longest time for requests in work when the server stops."""
+    key: str = field(default="", repr=False)
+    """Of encrypted models, base64; it is in no log, no argument and no file."""
+    key_host: str = ""
+    """Where to wait for the key before anything is served; empty: nowhere."""
+    encryption_rpc_port: int = 12000
+    """After the key has come: the first port that is tried for the server itself."""
+    limits: Limits = field(default_factory=Limits)
+    log_level: str = "INFO"
+
+    def to_json(self) -> str:
+        """For the way to a front process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ServerConfig":
+        """The opposite of `to_json`."""
+        said = json.loads(text)
+        models = tuple(ServedModel.from_dict(m) for m in said["models"])
+        tuples = {key: tuple(said[key]) for key in ("services", "service_argv", "manage_from", "extra_ports")}
+        tuples |= {key: tuple(TrialModel(**m) for m in said[key]) for key in ("variants", "shadows")}
+        values = {"models": models, "options": ModelOptions(**said["options"]), "limits": Limits(**said["limits"])}
+        return cls(**{**said, **tuples, **values})

@@ -1,0 +1,1 @@
+"""What a connection is to every protocol: back pressure, memory, pace."""

@@ -1,0 +1,1 @@
+"""The processes that accept connections and run the services."""

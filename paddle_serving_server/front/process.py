@@ -1,0 +1,318 @@
+"""The front process: an event loop that speaks the protocols, runs user code in threads, and asks the engines.
+
+    python -m paddle_serving_server.front.process LISTENER_FD ... CONTROL_FD    (started by the supervisor)
+
+It reads a `ServerConfig` from the control socket, makes the services, asks the supervisor for the engines they need,
+and accepts when these are loaded. When the control socket closes, the supervisor is gone and so is this.
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from paddle_serving_app.ops.arrays import put_inputs_in
+from paddle_serving_client.errors import Busy, ServingError
+from paddle_serving_server.config.values import ServerConfig
+from paddle_serving_server.counting import recording
+from paddle_serving_server.counting.counters import Counters
+from paddle_serving_server.counting.meter import Meter
+from paddle_serving_server.engine.channel import HUNG_S, Channel
+from paddle_serving_server.engine.live import Live
+from paddle_serving_server.engine.replicas import Replicas
+from paddle_serving_server.engine.segments import SegmentPool
+from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
+from paddle_serving_server.front.assembly import Assembly
+from paddle_serving_server.front.listener import Listener
+from paddle_serving_server.front.wrappers import Wrappers
+from paddle_serving_server.graph.workflow import Workflow
+from paddle_serving_server.process import forks, heap, log
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.chain_service import ChainService
+from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.showing import chrome_trace
+from paddle_serving_server.user_code import hosting, namespaces
+from paddle_serving_server.user_code.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+Report = Mapping[str, object]
+"""What became of an attempt to load a new version: state, reason, at."""
+EXIT_STUCK = 75
+"""The status of a front that ends so that another may take its place."""
+_GRACE_WITHOUT_SUPERVISOR_S = 1.0
+_QUICK_START_S = 1.0
+"""How long callers are left to wait before they are told that the server is starting: a front that takes the place of
+another finds its engines loaded."""
+_LONGEST_TURN_S = 0.0005
+"""How long user code in a thread may keep the interpreter while the event loop waits for it; Python's own is 5 ms."""
+
+
+class Front:
+    """One front process."""
+
+    def __init__(self, config: ServerConfig, listening: Sequence[socket.socket], control: socket.socket) -> None:
+        self._config = config
+        self._listening = listening
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._grace_s = config.grace_s
+        self._counters = Counters(config.counters)
+        self._pool = SegmentPool()
+        put_inputs_in(self._pool.empty)
+        self._wrappers = Wrappers(config, self._counters)
+        self._assembly = Assembly(config, self._live, self._wrappers)
+        self._weights: dict[str, Mapping[str, object]] = {}
+        """Of variants, by service, as they were last changed."""
+        self._lives: dict[str, Live] = {}
+        """By the JSON of their config, which is how the supervisor calls them."""
+        self._switches: set[asyncio.Task[None]] = set()
+        self._asked: dict[int, asyncio.Future[Report]] = {}
+        self._last_asked = 0
+        self._recorder: asyncio.Task[None] | None = None
+        self._is_stuck = False
+
+    async def serve(self) -> None:
+        """Serve until told to stop, then drain."""
+        self._control.setblocking(False)
+        self._loop.add_reader(self._control.fileno(), self._hear)
+        self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        began = time.monotonic()
+        services = make_services(self._config)
+        self._catalogue = catalogue = Catalogue(services)
+        catalogue.reload = self._reload
+        catalogue.config, catalogue.meter = self._config, Meter(self._counters)
+        catalogue.variants, catalogue.shadows = self._wrappers.variants, self._wrappers.shadows
+        catalogue.set_weights = self._set_weights
+        catalogue.record = self._record
+        threads = Threads(self._config.threads, "user-code")
+        threads.on_hang, threads.on_stuck = catalogue.meter.hangs, self._give_up
+        listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)
+        # All are asked for before any is waited for: they load side by side.
+        engines = [await self._assembly.engines_of(service) for service in services]
+        loading = self._loop.create_task(self._assembly.ready())
+        if not (await asyncio.wait([loading], timeout=_QUICK_START_S))[0]:
+            catalogue.start.begin(began)
+            listener.start()
+        await asyncio.wait(
+            [loading, stopped := self._loop.create_task(self._stop.wait())], return_when="FIRST_COMPLETED"
+        )
+        stopped.cancel()
+        if self._stop.is_set():
+            loading.cancel()
+            await listener.drain(0.0)
+            return
+        await loading
+        for name, weights in self._weights.items():
+            self._wrappers.variants[name].set_weights(weights)
+        for service, its_engines in zip(services, engines, strict=True):
+            service.limits = self._config.limits
+            service.bind(its_engines, threads)
+        catalogue.is_ready = True
+        if catalogue.start.is_going:
+            catalogue.start.end()
+        else:
+            listener.start()
+        gc.collect()
+        gc.freeze()  # what is here stays: the collector need not look at it again
+        giving_back = self._loop.create_task(heap.give_back_freed_memory())
+        self._tell({"ready": True})
+        await self._stop.wait()
+        giving_back.cancel()
+        catalogue.is_ready = False
+        await listener.drain(self._grace_s)
+        for switch in self._switches:
+            switch.cancel()
+        await self._assembly.close()
+        self._pool.close()
+        if self._is_stuck:
+            sys.stderr.flush()
+            os._exit(EXIT_STUCK)  # the usual way out waits for threads that may never end
+        threads.close()
+
+    def _give_up(self) -> None:
+        """Every thread for steps hangs: finish what can be finished, and let another front take this place."""
+        if not self._is_stuck:
+            self._is_stuck = True
+            self._tell({"failed": "every thread for the steps of services hangs"})
+            self._stop.set()
+
+    # -- models
+
+    async def _live(self, config: EngineConfig) -> Live:
+        """Ask for the engines of a model; services that need the same ones share them."""
+        key = config.to_json()
+        if key not in self._lives:
+            self._lives[key] = Live()
+            self._tell({"need": key})
+        return self._lives[key]
+
+    def _switch(self, key: str, number: int, source: str, paths: list[str]) -> None:
+        """A version is loaded: let it answer, and say so; when the one before it is done, say that."""
+        task = self._loop.create_task(self._switch_to(key, number, source, paths))
+        self._switches.add(task)
+        task.add_done_callback(self._switches.discard)
+
+    async def _switch_to(self, key: str, number: int, source: str, paths: list[str]) -> None:
+        live = self._lives[key]
+        limits = self._config.limits
+        # A run that takes longer than any request may cannot help anybody.
+        hung_s = max(HUNG_S, limits.request_s)
+        room = math.ceil(limits.max_waiting / len(paths))
+        model = f"{Path(EngineConfig.from_json(key).folder).name}, version {number}"
+        channels = [
+            Channel(path, room, partial(self._tell, {"hung": path}), self._pool, hung_s, f"{model}, instance {k}")
+            for k, path in enumerate(paths, 1)
+        ]
+        before = await live.switch(number, Replicas(channels), Path(source).name)
+        self._tell({"switched": key, "number": number})
+        if before is not None:
+            await live.drain(before)
+            self._tell({"released": key, "number": before.number})
+
+    async def _reload(self, service: str, allows_change: bool) -> list[Report]:
+        """Ask for a new version of each model of a service; what became of that."""
+        keys = [key for live in self._assembly.lives_of(service) for key, known in self._lives.items() if known is live]
+        return [await self._reload_model(key, allows_change) for key in keys]
+
+    async def _reload_model(self, key: str, allows_change: bool) -> Report:
+        self._last_asked += 1
+        number = self._last_asked
+        self._asked[number] = self._loop.create_future()
+        self._tell({"reload": key, "allow": allows_change, "id": number})
+        return await self._asked[number]
+
+    async def _record(self, seconds: float) -> bytes:
+        """What all fronts see of their requests from now on, as a Chrome trace."""
+        if recording.now is not None:
+            raise Busy("somebody records already; try again when that is over")
+        with tempfile.TemporaryDirectory(prefix="paddle-serving-trace-") as folder:
+            until = time.monotonic() + seconds
+            self._tell({"record": folder, "until": until})
+            await recording.written(Path(folder), until, self._config.fronts)
+            return await asyncio.to_thread(chrome_trace.from_files, Path(folder), seconds, self._config.fronts)
+
+    def _set_weights(self, service: str, weights: Mapping[str, object]) -> None:
+        """Change the weights of variants here, and, by way of the supervisor, in every front."""
+        variants = self._wrappers.variants[service]
+        variants.set_weights(weights)
+        self._tell({"weights": variants.weights, "of": service})
+
+    # -- the supervisor
+
+    def _hear(self) -> None:
+        try:
+            raw = self._control.recv(MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            raw = b""
+        if not raw:
+            self._loop.remove_reader(self._control.fileno())
+            self._grace_s = _GRACE_WITHOUT_SUPERVISOR_S
+            self._stop.set()
+            return
+        said = json.loads(raw)
+        if "live" in said:
+            self._switch(said["live"], said["number"], said["from"], said["paths"])
+        elif "doing" in said:
+            self._catalogue.start.note(said["model"], said["doing"])
+        elif "report" in said:
+            self._lives[said["of"]].last_reload = said["report"]
+            for number in said["ids"]:
+                if not (asked := self._asked.pop(number)).done():  # who asked may have gone
+                    asked.set_result(said["report"])
+        elif "weights" in said:
+            self._weights[said["of"]] = said["weights"]
+            if said["of"] in self._wrappers.variants:
+                self._wrappers.variants[said["of"]].set_weights(said["weights"])
+        elif "record" in said:
+            self._recorder = self._loop.create_task(recording.record(Path(said["record"]), said["until"]))
+        elif "drain" in said:
+            self._stop.set()
+
+    def _tell(self, said: dict[str, Any]) -> None:
+        tell(self._control, said)
+
+
+def tell(control: socket.socket, said: dict[str, Any]) -> None:
+    """Send one message to the supervisor, if it is still there."""
+    try:
+        control.send(json.dumps(said).encode())
+    except OSError as exc:
+        logger.debug("the supervisor does not listen: %s", exc)
+
+
+def make_services(config: ServerConfig) -> list[WebService]:
+    """The services of a server: the model folders as they are, then those of the service files."""
+    services: list[WebService] = []
+    for model in config.models:
+        if model.nodes:
+            services.append(ChainService(model.name, Workflow(model.nodes, model.ends)))
+            continue
+        service = WebService(model.name)
+        service.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits every model that has no code
+        service.load_model_config(model.folder)
+        if model.options.golden:
+            service.set_golden(model.options.golden)
+        services.append(service)
+    namespaces.add([Path(file).parent for file in config.services])
+    for file in config.services:
+        services += hosting.services_of(file, config.service_argv)
+    return services
+
+
+def reason_of(error: BaseException) -> str:
+    """One line on why the services could not be made."""
+    if isinstance(error, ServingError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+async def _serve(listening: Sequence[socket.socket], control: socket.socket, raw_config: bytes) -> int:
+    try:
+        await Front(ServerConfig.from_json(raw_config), listening, control).serve()
+    except Exception as exc:
+        if not isinstance(exc, ServingError):
+            logger.exception("the services cannot be made")
+        control.setblocking(True)
+        tell(control, {"failed": reason_of(exc)})
+        return EXIT_CANNOT_START
+    return 0
+
+
+def main(argv: Iterable[str]) -> int:
+    """Serve what the supervisor's config says."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the supervisor decides
+        signal.signal(number, signal.SIG_IGN)
+    heap.keep_freed_memory()
+    sys.setswitchinterval(_LONGEST_TURN_S)
+    *listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
+    forks.take_from_children([sock.getsockname()[1] for sock in listening])
+    raw_config = control.recv(MAX_MESSAGE_BYTES)
+    log.configure(json.loads(raw_config)["log_level"], "front")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # a caller's broken picture is his error, not a line of ours
+    started = time.monotonic()
+    status = uvloop.run(_serve(listening, control, raw_config))
+    logger.debug("ended after %.1f s", time.monotonic() - started)
+    return status
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.exit(status)

@@ -1,0 +1,94 @@
+"""What is put around the engine of a model: a shadow, counts, a cache; and for an A/B test, several of those.
+
+    Variants
+      main   Shadow   Counted   Cached   the engine
+      b               Counted   Cached   its engine
+
+Of these, only `Counted` is always there.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.config.trial_models import MAIN, TrialModel
+from paddle_serving_server.config.values import ServerConfig
+from paddle_serving_server.counting.counters import Counters
+from paddle_serving_server.engine.cache import Cache, CachedEngine
+from paddle_serving_server.engine.compatible import objection
+from paddle_serving_server.engine.counted import CountedEngine
+from paddle_serving_server.engine.interface import Engine
+from paddle_serving_server.engine.shadow import NICE, ShadowEngine
+from paddle_serving_server.engine.variants import VariantsEngine
+from paddle_serving_server.services.web_service import WebService
+
+Load = Callable[[str, int], Awaitable[Engine]]
+"""Gets the engine of another folder, with the options of the same model and so much lower a priority."""
+
+
+class Wrappers:
+    """Puts them around the engines of a server, and knows those that people ask about."""
+
+    def __init__(self, config: ServerConfig, counters: Counters) -> None:
+        self._config = config
+        self._counters = counters
+        self._cache = Cache(config.cache_bytes, counters) if config.cache_bytes else None
+        self._services: list[str] = []
+        self.variants: dict[str, VariantsEngine] = {}
+        """By service."""
+        self.shadows: list[ShadowEngine] = []
+
+    async def around(self, engine: Engine, service: WebService, name: str, load: Load) -> Engine:
+        """Wrap one model of a service; its first one may have variants and shadows."""
+        if service.name not in self._services:
+            self._services.append(service.name)
+        model = name or Path(service.plans[name].folder).resolve().name
+        if name != next(iter(service.plans)):
+            return self._observed(engine, service.name, model, "")
+        variants = self._of(service.name, self._config.variants)
+        found = self._observed(engine, service.name, model, MAIN if variants else "")
+        for shadow in self._of(service.name, self._config.shadows):
+            labels = {"service": service.name, "model": model, "shadow": shadow.tag}
+            other = await load(shadow.folder, NICE)
+            found = ShadowEngine(found, other, shadow.percent, self._config.shadow_tolerance, self._counters, labels)
+            self.shadows.append(found)
+        if not variants:
+            return found
+        engines: dict[str, Engine] = {MAIN: found}
+        for variant in variants:
+            engines[variant.tag] = self._observed(await load(variant.folder, 0), service.name, model, variant.tag)
+        weights = {MAIN: 100.0 - sum(v.percent for v in variants)} | {v.tag: v.percent for v in variants}
+        self.variants[service.name] = VariantsEngine(engines, weights, self._config.variant_by_log_id)
+        return self.variants[service.name]
+
+    def check(self) -> None:
+        """When all engines are loaded: whether what is to stand in for others can.
+
+        Raises:
+            BadConfig: inputs or outputs differ, or a service is not there.
+        """
+        for model in (*self._config.variants, *self._config.shadows):
+            if model.service and model.service not in self._services:
+                served = ", ".join(map(repr, self._services))
+                raise BadConfig(
+                    f"{model.tag!r} is for service {model.service!r}, which is not served; there are {served}"
+                )
+        for variants in self.variants.values():
+            variants.check()
+        for shadow in self.shadows:
+            if (reason := objection(shadow.signature, shadow.shadow.signature)) is not None:
+                raise BadConfig(f"shadow {shadow.labels['shadow']!r} cannot be compared: {reason}")
+
+    async def close(self) -> None:
+        """End what runs by itself."""
+        for shadow in self.shadows:
+            await shadow.stop()
+
+    def _of(self, service: str, models: tuple[TrialModel, ...]) -> list[TrialModel]:
+        is_first = service == self._services[0]
+        return [model for model in models if model.service == service or (not model.service and is_first)]
+
+    def _observed(self, engine: Engine, service: str, model: str, tag: str) -> Engine:
+        if self._cache is not None:
+            engine = CachedEngine(engine, self._cache, f"{service}/{model}/{tag}")
+        return CountedEngine(engine, self._counters, service, model, tag)

@@ -1,0 +1,1 @@
+"""Services of several steps: chains of models, pipelines."""

@@ -1,0 +1,83 @@
+"""The graph of a pipeline's ops: any shape without a circle, from the request to one last op."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.graph.pipeline.op import REQUEST_NAME, Op, RequestOp, ResponseOp
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Ops in an order in which each stands behind those in front of it."""
+
+    request: RequestOp
+    ops: tuple[Op, ...]
+    last: Op
+    response: ResponseOp
+    behind: Mapping[str, tuple[Op, ...]]
+    """By the name of an op: those that take its result."""
+    first: tuple[Op, ...]
+    """Those that take the request."""
+
+
+def graph_of(response: ResponseOp) -> Graph:
+    """The graph that ends in a ResponseOp.
+
+    Raises:
+        BadConfig: not one last op, no RequestOp or two, a circle, one name twice, an op without an op in front, or one
+            with several that has no `preprocess`.
+    """
+    if len(response.input_ops) != 1:
+        raise BadConfig(f"a ResponseOp has exactly one op in front of it, got {len(response.input_ops)}")
+    (last,) = response.input_ops
+    ops = _in_order(last)
+    requests = [op for op in ops if isinstance(op, RequestOp)]
+    if len(requests) != 1:
+        raise BadConfig(f"a pipeline begins with exactly one RequestOp, this one has {len(requests)}")
+    (request,) = requests
+    steps = tuple(op for op in ops if op is not request)
+    if not steps:
+        raise BadConfig("a pipeline needs at least one op between the request and the response")
+    names = [op.name for op in steps]
+    for op in steps:
+        _check(op, names)
+        for target in op.jump_to_ops:
+            if target not in steps or steps.index(target) <= steps.index(op):
+                raise BadConfig(f"op {op.name!r} jumps to {target.name!r}, which is not behind it")
+    behind = {op.name: tuple(o for o in steps if op in o.input_ops) for op in steps}
+    return Graph(request, steps, last, response, behind, tuple(op for op in steps if request in op.input_ops))
+
+
+def _in_order(last: Op) -> list[Op]:
+    """All ops that lead to one, each behind those in front of it."""
+    order: list[Op] = []
+    path: list[Op] = []
+
+    def visit(op: Op) -> None:
+        if op in order:
+            return
+        if op in path:
+            circle = " -> ".join(o.name for o in [*path[path.index(op) :], op])
+            raise BadConfig(f"the ops go in a circle: {circle}")
+        path.append(op)
+        for before in op.input_ops:
+            visit(before)
+        path.pop()
+        order.append(op)
+
+    visit(last)
+    return order
+
+
+def _check(op: Op, names: list[str]) -> None:
+    if isinstance(op, ResponseOp):
+        raise BadConfig("a ResponseOp cannot be in front of another op")
+    if names.count(op.name) > 1 or op.name == REQUEST_NAME:
+        raise BadConfig(f"two ops are named {op.name!r}; each needs a name of its own")
+    if not op.input_ops:
+        raise BadConfig(f"op {op.name!r} has no op in front of it; the first one has the RequestOp")
+    if len(set(map(id, op.input_ops))) < len(op.input_ops):
+        raise BadConfig(f"op {op.name!r} names an op in front of it twice")
+    if len(op.input_ops) > 1 and type(op).preprocess is Op.preprocess:
+        raise BadConfig(f"op {op.name!r} has {len(op.input_ops)} ops in front of it: it needs a preprocess of its own")

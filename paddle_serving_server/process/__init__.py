@@ -1,0 +1,1 @@
+"""What every process of a server does with its memory, log, children and records."""

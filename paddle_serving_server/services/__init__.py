@@ -1,0 +1,1 @@
+"""A name, and something behind `infer`."""

@@ -1,0 +1,89 @@
+"""A call of GeneralModelService, whatever carried it: baidu_std, HTTP with protobuf, or HTTP with JSON."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from paddle_serving_app.signature import Signature
+from paddle_serving_client.errors import NoMethod, NoService
+from paddle_serving_client.message import Response, Stage
+from paddle_serving_client.wire import brpc, general_model, general_model_06
+from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse, WireTensor
+from paddle_serving_server.counting import timing
+from paddle_serving_server.engine import choice
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.user_code import faults
+
+FULL_SERVICE: Final = brpc.SERVICE
+SERVICE: Final = FULL_SERVICE.rpartition(".")[2]
+METHODS: Final = ("inference", "debug")
+CALLS: Final = frozenset((service, method) for service in (SERVICE, FULL_SERVICE) for method in METHODS)
+"""Names of a service and a method that are answered."""
+
+
+def check_names(service: str, method: str) -> None:
+    """Refuse a service or method that is not this one.
+
+    Raises:
+        NoService, NoMethod: with the words that brpc uses.
+    """
+    if service not in (SERVICE, FULL_SERVICE):
+        raise NoService(f"Fail to find service={service[:128]!r}")
+    if method not in METHODS:
+        raise NoMethod(f"Fail to find method={method[:128]!r}")
+
+
+async def answer(catalogue: Catalogue, message: bytes | bytearray | memoryview, deadline: float) -> bytes:
+    """Answer a call that came as protobuf, one of 0.6 in the form of 0.6.
+
+    Raises:
+        ServingError: the message cannot be read, or not be answered.
+    """
+    await catalogue.start.over(deadline)
+    if general_model_06.claims(message):
+        request = general_model_06.decode_request(message)
+        call = request.as_wire(catalogue.tensor_service.signature.inputs)
+        return general_model_06.encode_response(await infer(catalogue, call, deadline), request)
+    return general_model.encode_response(await infer(catalogue, general_model.decode_request(message), deadline))
+
+
+async def infer(catalogue: Catalogue, call: WireRequest, deadline: float) -> WireResponse:
+    """Answer a call: the tensors go to the server's tensor service, its outputs come back under both names."""
+    await catalogue.start.over(deadline)
+    started, began = time.time_ns() // 1000, time.monotonic()
+    service = catalogue.tensor_service
+    if catalogue.config.variant_by_log_id:
+        choice.note_log_id(call.log_id)
+    request = call.as_request(deadline)
+    answered = await faults.in_time(service.infer_models(request), math.inf if service.keeps_time else deadline)
+    outputs = tuple(_output(name, signature, response) for name, (signature, response) in answered.items())
+    stages = tuple(stage for _, response in answered.values() for stage in response.stages)
+    timing.note(stages)
+    steps = _steps(stages, started, began) if call.profile_server else ()
+    spans = (*steps, started, time.time_ns() // 1000)
+    return WireResponse(outputs=outputs, profile_time=spans, log_id=call.log_id)
+
+
+def _steps(stages: Sequence[Stage], started: int, began: float) -> tuple[int, ...]:
+    """A pair for each op, as the chain of Paddle Serving had them: before the model, each model, after it.
+
+    Args:
+        stages: of the request.
+        started: when it began, in microseconds since 1970.
+        began: the same on the clock of `time.monotonic`.
+    """
+    runs = [(stage.began, stage.ended) for stage in stages if stage.name == "infer"]
+    first = min((run[0] for run in runs), default=time.monotonic())
+    last = max((run[1] for run in runs), default=first)
+    pairs = ((began, first), *runs, (last, time.monotonic()))
+    return tuple(started + int((moment - began) * 1e6) for pair in pairs for moment in pair)
+
+
+def _output(engine_name: str, signature: Signature, response: Response) -> ModelOutput:
+    names = {o.alias: o.name for o in signature.outputs}
+    tensors = tuple(
+        WireTensor(name=names[alias], alias=alias, array=array, lod=response.lods.get(alias, ()))
+        for alias, array in response.tensors.items()
+    )
+    return ModelOutput(tensors=tensors, engine_name=engine_name)

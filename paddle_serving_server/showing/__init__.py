@@ -1,0 +1,1 @@
+"""What is counted, as people, Prometheus and Perfetto read it."""

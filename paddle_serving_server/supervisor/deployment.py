@@ -1,0 +1,370 @@
+"""One model of a server through its versions, as the supervisor sees it.
+
+                        ┌───────────────────────── refused, or the same as before: the reason is kept
+                        │
+    asked for ──> loading (first instance) ──> loading (the others) ──> live ──> draining ──> ended
+
+The first instance of a version copies the files, loads and tries the model; what it says of itself is compared with
+the version that is live. Only when all instances are ready are the fronts told. They give new requests to the new
+version at once, finish the old ones on the old version, and say when they are done with it: then it is ended.
+"""
+
+import contextlib
+import logging
+import os
+import selectors
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from paddle_serving_app.exit_status import shown
+from paddle_serving_server.engine import repository
+from paddle_serving_server.engine.compatible import differences
+from paddle_serving_server.engine.settings import EngineConfig
+from paddle_serving_server.supervisor.child import Slot
+
+logger = logging.getLogger(__name__)
+
+_WORKER = "paddle_serving_server.engine.worker"
+_EXTRA_DRAIN_S = 10.0
+_END_S = 5.0
+"""An engine that was told to end is killed after that."""
+Asker = tuple[Slot, int]
+"""A front that waits for the outcome, and its number for the question."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a deployment needs of its supervisor."""
+
+    selector: selectors.BaseSelector
+    sockets: Path
+    copies: Path
+    load_s: float
+    """Longest time for a version to load, but for the first."""
+    request_s: float
+
+
+@dataclass(slots=True, eq=False)
+class Engine(Slot):
+    """The place of one instance."""
+
+    path: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class _Version:
+    number: int
+    config: EngineConfig
+    engines: list[Engine] = field(default_factory=list)
+    source: str = ""
+    folder_number: int | None = None
+    said: Mapping[str, Any] | None = None
+    """What its first instance said when it was ready."""
+    fronts: set[Slot] = field(default_factory=set)
+    """Who uses it, as far as is known here."""
+    unconfirmed: set[Slot] = field(default_factory=set)
+    """Who was told of it and has not said yet that it answers."""
+    is_announced: bool = False
+    deadline: float = float("inf")
+    """Of loading, or of draining."""
+    askers: list[Asker] = field(default_factory=list)
+    allows_change: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        return self.said is not None and all(engine.was_ready for engine in self.engines)
+
+
+class Deployment:
+    """One model: the version that is live, the one that comes, those that go."""
+
+    def __init__(self, index: int, key: str, around: Surroundings) -> None:
+        self.key = key
+        self._name = f"model-{index}"
+        self._config = EngineConfig.from_json(key)
+        self._around = around
+        self._fronts: set[Slot] = set()
+        self._live: _Version | None = None
+        self._coming: _Version | None = None
+        self._going: list[_Version] = []
+        self._count = 0
+        self._report: dict[str, object] | None = None
+        self._doing = ""
+        """What is done to load its first version."""
+        self._queue: list[Asker] = []
+        self._is_asked = False
+        self._allows_change = False
+        self._begin(())
+
+    @property
+    def folder(self) -> str:
+        """Where its versions come from."""
+        return self._config.folder
+
+    @property
+    def engines(self) -> Iterator[Engine]:
+        """Every engine of every version."""
+        for version in self._versions():
+            yield from version.engines
+
+    @property
+    def next_moment(self) -> float:
+        """When `on_time` has something to do."""
+        moments = [version.deadline for version in self._versions()]
+        return min([*moments, *(engine.kill_at for engine in self.engines)], default=float("inf"))
+
+    # -- what happens
+
+    def reload(self, asker: Asker | None = None, allows_change: bool = False) -> None:
+        """Load what the folder holds now; while that is under way already, once more when it is done."""
+        self._queue += [asker] if asker else []
+        self._allows_change |= allows_change
+        self._is_asked = True
+        self._begin_next()
+
+    def front_asks(self, front: Slot) -> None:
+        """A front needs this model."""
+        self._fronts.add(front)
+        self._tell_doing(front)
+        if self._live is not None:
+            self._announce_to(front, self._live)
+        if self._report is not None:
+            self._tell_report(front, [])
+
+    def front_is_gone(self, front: Slot) -> None:
+        """A front's process has ended: what it used, it uses no more."""
+        self._fronts.discard(front)
+        for version in self._versions():
+            version.fronts.discard(front)
+            version.unconfirmed.discard(front)
+            version.askers = [asker for asker in version.askers if asker[0] is not front]
+        self._queue = [asker for asker in self._queue if asker[0] is not front]
+        self._go_on()
+
+    def front_switched(self, front: Slot, number: int) -> None:
+        """A front gives new requests to that version."""
+        for version in self._versions():
+            if version.number == number:
+                version.unconfirmed.discard(front)
+        self._go_on()
+
+    def front_released(self, front: Slot, number: int) -> None:
+        """A front has all answers of that version."""
+        for version in self._versions():
+            if version.number == number:
+                version.fronts.discard(front)
+        self._go_on()
+
+    def engine_says(self, engine: Engine, said: Mapping[str, Any]) -> None:
+        """An engine tells where its model comes from, that it is loaded, or that there is nothing new."""
+        version = self._version_of(engine)
+        if "taking" in said:
+            version.source, version.folder_number = said["taking"], said["number"]
+        elif "unchanged" in said:
+            self._give_up(version, "unchanged", f"{version.source} holds what is served already")
+        elif "doing" in said:
+            self._note(said["doing"])
+        elif "ready" in said:
+            self._note("")
+            engine.is_ready = engine.was_ready = True
+            engine.false_starts = 0
+            if version.said is None:
+                self._try(version, said["ready"])
+            self._go_on()
+
+    def engine_died(self, engine: Engine, status: int) -> bool:
+        """An engine has ended; returns whether that is dealt with, so that it is not started again."""
+        version = self._version_of(engine)
+        if version is not self._coming:
+            return False
+        reason = engine.failure or f"the process that loaded it ended with {shown(status)}"
+        if self._live is not None:
+            self._give_up(version, "refused", reason)
+            return True
+        others = [n for n in repository.numbers(Path(self.folder)) if n not in self._skipped(version)]
+        if version.folder_number is not None and others:
+            self._give_up(version, "refused", reason)
+            self._begin(self._skipped(version))
+            return True
+        return False
+
+    def on_time(self, now: float) -> None:
+        """End what takes too long."""
+        for engine in self.engines:
+            if engine.kill_at <= now:
+                engine.kill_at = float("inf")
+                engine.kill()
+        for version in self._versions():
+            if version.deadline > now:
+                continue
+            if version is self._coming:
+                self._give_up(version, "refused", f"it was not loaded in {self._around.load_s:g} s")
+            else:
+                logger.warning("version %d of %s is ended with requests inside", version.number, self.folder)
+                self._end(version)
+        self._go_on()
+
+    def stop(self) -> None:
+        """The server is stopping: nothing new is loaded."""
+        self._is_asked = False
+        if self._coming is not None and self._live is not None:
+            self._coming.askers += self._queue
+            self._give_up(self._coming, "refused", "the server is stopping")
+
+    def ended(self, engine: Engine) -> None:
+        """The process of an engine that was to end has ended."""
+        for version in self._going:
+            if engine in version.engines:
+                version.engines.remove(engine)
+        self._going = [version for version in self._going if version.engines]
+
+    # -- a new version
+
+    def _begin_next(self) -> None:
+        is_busy = self._coming is not None or self._live is None or self._live.unconfirmed
+        if is_busy or not self._is_asked:
+            return
+        self._is_asked = False
+        version = self._begin(())
+        version.askers, self._queue = self._queue, []
+        version.allows_change, self._allows_change = self._allows_change, False
+        self._say("loading", "")
+
+    def _begin(self, skip: tuple[int, ...]) -> _Version:
+        self._count += 1
+        config = replace(self._config, copy=str(self._around.copies / f"{self._name}-{self._count}"), skip=skip)
+        version = self._coming = _Version(self._count, config)
+        if self._live is not None and self._live.said is not None:
+            plan = self._live.said["plan"] if self._live.said["plan"]["table"] else None  # only one that was measured
+            version.config = replace(config, unlike=self._live.config.copy, plan=plan, tune_s=0.0)
+            version.deadline = time.monotonic() + self._around.load_s
+        self._add_engine(version)
+        return version
+
+    def _add_engine(self, version: _Version) -> None:
+        path = str(self._around.sockets / f"{self._name}-{version.number}-{len(version.engines)}.sock")
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listening.bind(path)
+        listening.listen(128)
+        title = f"engine {len(version.engines)} of {self.folder}"
+        if version.number > 1:
+            title += f", version {version.number}"
+        config = version.config.to_json()
+        engine = Engine(title, _WORKER, (listening,), config, self._around.selector, path=path)
+        version.engines.append(engine)
+        engine.start()
+
+    def _try(self, version: _Version, said: Mapping[str, Any]) -> None:
+        """Its first instance is loaded: compare it with the live version, and start the others."""
+        version.said = said
+        if self._live is not None and self._live.said is not None and not version.allows_change:
+            found = differences(self._live.said, said)
+            if found:
+                hint = "callers of the version that is live would notice; a reload that allows it says so"
+                self._give_up(version, "refused", f"another signature: {'; '.join(found)} ({hint})")
+                return
+        version.config = replace(version.config, instances=said["instances"])
+        for _ in range(1, said["instances"]):
+            self._add_engine(version)
+
+    def _go_on(self) -> None:
+        """Take the steps that have become possible."""
+        coming = self._coming
+        if coming is not None and coming.is_ready:
+            self._coming = None
+            before, self._live = self._live, coming
+            coming.deadline = float("inf")
+            if before is not None:
+                self._going.append(before)
+                before.deadline = time.monotonic() + self._around.request_s + _EXTRA_DRAIN_S
+            coming.is_announced = before is None
+            for front in self._fronts:
+                self._announce_to(front, coming)
+        live = self._live
+        if live is not None and not live.is_announced and not live.unconfirmed:
+            live.is_announced = True
+            self._say("reloaded", "", live)
+        for version in list(self._going):
+            if not version.fronts and live is not None and live.is_announced:
+                self._end(version)
+        self._begin_next()
+
+    def _announce_to(self, front: Slot, version: _Version) -> None:
+        version.fronts.add(front)
+        version.unconfirmed.add(front)
+        paths = [engine.path for engine in version.engines]
+        front.tell({"live": self.key, "number": version.number, "from": version.source, "paths": paths})
+
+    def _give_up(self, version: _Version, state: str, reason: str) -> None:
+        self._coming = None
+        self._going.append(version)
+        for engine in version.engines:
+            engine.kill()
+        self._end(version)
+        self._say(state, reason, version)
+        self._go_on()
+
+    def _end(self, version: _Version) -> None:
+        """Let its engines end, and remove what it left."""
+        version.deadline = float("inf")
+        version.engines = [engine for engine in version.engines if engine.process is not None]
+        for engine in version.engines:
+            if engine.is_ending:
+                continue
+            engine.is_ending = True
+            engine.kill_at = time.monotonic() + _END_S
+            engine.hang_up()
+            engine.listening[0].close()
+            with contextlib.suppress(OSError):
+                os.unlink(engine.path)
+        self._going = [going for going in self._going if going.engines]
+        shutil.rmtree(version.config.copy, ignore_errors=True)
+
+    # -- reports
+
+    def _say(self, state: str, reason: str, version: _Version | None = None) -> None:
+        """Keep what became of it, log it, and tell the fronts and those who asked."""
+        self._report = {"state": state, "reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        if version is not None:
+            self._report["from"] = Path(version.source).name if version.source else Path(self.folder).name
+        if state == "refused":
+            stays = "the next lower number is tried" if self._live is None else "the old one stays"
+            logger.error("%s: this version is refused, %s: %s", self.folder, stays, reason)
+        else:
+            logger.info("%s: %s%s", self.folder, state, f": {reason}" if reason else "")
+        askers: list[Asker] = []
+        if version is not None:
+            askers, version.askers = version.askers, []
+        for front in self._fronts:
+            self._tell_report(front, [number for who, number in askers if who is front])
+
+    def _note(self, doing: str) -> None:
+        """Fronts that wait for the first version say what is being done."""
+        if self._live is None:
+            self._doing = doing
+            for front in self._fronts:
+                self._tell_doing(front)
+
+    def _tell_doing(self, front: Slot) -> None:
+        front.tell({"doing": self._doing, "model": Path(self.folder).name})
+
+    def _tell_report(self, front: Slot, ids: list[int]) -> None:
+        front.tell({"of": self.key, "report": self._report, "ids": ids})
+
+    # -- details
+
+    def _versions(self) -> list[_Version]:
+        return [v for v in (self._live, self._coming, *self._going) if v is not None]
+
+    def _version_of(self, engine: Engine) -> _Version:
+        return next(version for version in self._versions() if engine in version.engines)
+
+    def _skipped(self, version: _Version) -> tuple[int, ...]:
+        own = () if version.folder_number is None else (version.folder_number,)
+        return (*version.config.skip, *own)
