@@ -11,12 +11,13 @@ from typing import cast
 
 import numpy as np
 
-from paddle_serving_app import backends, decrypted, golden, graph, model_files, progress, weights
+from paddle_serving_app import backends, decrypted, golden, model_files, progress, weights
 from paddle_serving_app.backend import Backend, GivesUpOneDnn, ModelOptions, Outputs, Plugin, TensorSpec
 from paddle_serving_app.choosing import advice, agreement, choose, contest, objections, samples
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.choosing.samples import Limits, Style
+from paddle_serving_app.program import reader
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype, manifest, model_config, plugins
 from paddle_serving_client.errors import BackendFailed, BadInput, BadModel, MissingLibrary
@@ -132,6 +133,8 @@ class Model:
                     logger.info("%s: a library that is missing may run it faster: %s", folder, missing)
             except (BadModel, MissingLibrary) as exc:  # where an encrypted one lies for now says nothing to anybody
                 raise type(exc)(str(exc).replace(str(readable), str(folder))) from exc
+            finally:
+                reader.forget()
             model._files = files.pop_all()  # libraries go back to them
         return model
 
@@ -265,11 +268,13 @@ class Model:
         inputs = list(self.signature.inputs)
         if self._fitting is None or not any(-1 in self._hinted(k)[1:] for k in range(len(inputs))):
             return
-        if (found := graph.read(self._folder)) is None:
+        if (found := reader.find(self._folder)) is None:
             return
-        joined = {name for operator in found.operators if operator.kind == "concat" for name in operator.inputs}
+        joined = {
+            value for operator in found.operators if operator.common_kind == "concat" for value in operator.inputs
+        }
         for k, spec in enumerate(inputs):
-            if -1 not in spec.shape[1:] or found.inputs.get(spec.name) not in joined:
+            if -1 not in spec.shape[1:] or found.feeds.get(spec.name) not in joined:
                 continue
             arrays = list(self._make_sample(self._fitting, 1, 0).arrays)
             inner = tuple(0 if dim == -1 else dim for dim in spec.shape[1:])
@@ -368,7 +373,7 @@ class Model:
         if kind.kind not in "iu" or style == "plain":
             return samples.values(random, kind, shape, style)
         if self._limits is None:
-            self._limits = samples.limits_of(graph.read(self._folder))
+            self._limits = samples.limits_of(reader.find(self._folder))
         return samples.integers(random, kind, shape, style, self._limits.get(spec.name, (0, 1)))
 
 
@@ -412,7 +417,7 @@ def _as_it_runs(plan: Plan, backend: Backend) -> Plan:
 
 
 def _objection(backend: str, folder: Path) -> str | None:
-    """Why a library would answer wrongly, as far as that can be seen in the graph."""
+    """Why a library would answer wrongly, as far as that can be seen in its program."""
     return "; ".join(objections.against(backend, folder)) or None
 
 
@@ -448,8 +453,8 @@ def _match_inputs(folder: Path, spec: ModelSpec, backend: Backend) -> tuple[tupl
 
 def _real_names(folder: Path, count: int) -> list[str]:
     """What the inputs are called in the model: a library that drops a step right behind one gives it another name."""
-    found = graph.read(folder)
-    return list(found.inputs) if found is not None and len(found.inputs) == count else []
+    found = reader.find(folder)
+    return list(found.feeds) if found is not None and len(found.feeds) == count else []
 
 
 def _input(folder: Path, feed: Variable, found: TensorSpec) -> Input:
