@@ -12,6 +12,7 @@ from paddle_serving_app import file_lock
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.choosing import contest, contestant
 from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing.effort import THOROUGH, Effort
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_client import manifest
 from paddle_serving_client.errors import BadModel
@@ -56,7 +57,7 @@ def plan_for(
         if before is not None and (before != found or not _is_doubted(before)):  # another engine was first
             return before
         try:
-            found = contest.measure(readable or folder, options, contest.Effort(seconds=seconds), command)
+            found = contest.measure(readable or folder, options, Effort(seconds=seconds), command)
         except Exception:  # whatever it is, the model can be served without a plan
             logger.exception("%s: measuring failed", folder)
             found = None
@@ -92,7 +93,7 @@ def tune(folder: Path, options: ModelOptions, seconds: float) -> tuple[Plan, Pat
     manifest.verify(folder)
     key = plans.key_of(folder, options)
     with file_lock.held(_queue(), seconds * _LONGEST_QUEUE):
-        made = contest.measure(folder, options, replace(contest.THOROUGH, seconds=seconds))
+        made = contest.measure(folder, options, replace(THOROUGH, seconds=seconds))
     if made is None:
         raise BadModel(f"{folder}: no library can be measured with it")
     return made, plans.write(folder, key, made)
