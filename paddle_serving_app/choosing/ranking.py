@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-from paddle_serving_app.choosing import contestant
+from paddle_serving_app.choosing import contestant, kept_plans
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.contestant import AS_GOOD, Contestant
 from paddle_serving_app.choosing.field import MANY, Field, is_reference
@@ -38,8 +38,8 @@ def plan(field: Field, reference: Contestant, skipped: Sequence[Skipped]) -> Pla
         why=_why(chosen, others, reference),
         table=table,
         skipped=(*skipped, *field.out()),
-        versions=plans.versions(),
-        cpu=plans.cpu_name(),
+        versions=kept_plans.versions(),
+        cpu=kept_plans.cpu_name(),
         seconds=round(time.monotonic() - field.started, 1),
         doubt=_doubt(field, chosen),
     )
