@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from paddle_serving_app import backends, graph, model_files, paddle_to_onnx
+from paddle_serving_app import backends, model_files, paddle_to_onnx
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.choosing import agreement, objections, samples
 from paddle_serving_app.model import Model
+from paddle_serving_app.program import reader
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client import manifest, plugins
 from paddle_serving_client.errors import BackendFailed, ServingError
@@ -79,16 +80,16 @@ def _difference(folder: Path) -> str | None:
     try:
         converted = Model.load(folder, ModelOptions(backend=_RUNNER))
         try:
-            return _compared(original, converted, graph.read(folder) is not None)
+            return _compared(original, converted, reader.find(folder) is not None)
         finally:
             converted.close()
     finally:
         original.close()
 
 
-def _compared(original: Model, converted: Model, has_graph: bool) -> str | None:
+def _compared(original: Model, converted: Model, is_read: bool) -> str | None:
     compared = 0
-    for what, arranged in _feeds(original, has_graph):
+    for what, arranged in _feeds(original, is_read):
         try:
             expected = original.run(arranged).arrays
         except BackendFailed:
@@ -105,9 +106,9 @@ def _compared(original: Model, converted: Model, has_graph: bool) -> str | None:
     return None if compared else "no made-up input fits the model, so it could not be compared"
 
 
-def _feeds(model: Model, has_graph: bool) -> Iterator[tuple[str, Arranged]]:
+def _feeds(model: Model, is_read: bool) -> Iterator[tuple[str, Arranged]]:
     """What is compared, with words for it: each style of numbers, then more rows, and other sizes where one is open."""
-    for seed, style in enumerate(samples.STYLES if has_graph else samples.STYLES[:1]):
+    for seed, style in enumerate(samples.STYLES if is_read else samples.STYLES[:1]):
         if (arranged := model.sample(1, seed, (style,))) is not None:
             yield f"{style!r} numbers", arranged
     until = time.monotonic() + _MOST_S

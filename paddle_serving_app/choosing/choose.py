@@ -10,8 +10,8 @@ from pathlib import Path
 
 from paddle_serving_app import file_lock
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.choosing import contest, contestant
-from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing import contest, contestant, kept_plans
+from paddle_serving_app.choosing.effort import THOROUGH, Effort
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_client import manifest
 from paddle_serving_client.errors import BadModel
@@ -45,18 +45,18 @@ def plan_for(
     Raises:
         BadModel: a file of the model cannot be read.
     """
-    key = plans.key_of(folder, options)
-    found = plans.read(folder, key)
+    key = kept_plans.key_of(folder, options)
+    found = kept_plans.read(folder, key)
     if seconds <= 0 or (found is not None and not _is_doubted(found)):
         return found
     with file_lock.held(_queue(), seconds * _LONGEST_QUEUE) as is_alone:
         if not is_alone:
             logger.warning("%s is measured while others may be", folder)
-        before = plans.read(folder, key)
+        before = kept_plans.read(folder, key)
         if before is not None and (before != found or not _is_doubted(before)):  # another engine was first
             return before
         try:
-            found = contest.measure(readable or folder, options, contest.Effort(seconds=seconds), command)
+            found = contest.measure(readable or folder, options, Effort(seconds=seconds), command)
         except Exception:  # whatever it is, the model can be served without a plan
             logger.exception("%s: measuring failed", folder)
             found = None
@@ -66,7 +66,7 @@ def plan_for(
         found = replace(found, tries=before.tries + 1)
     if found.doubt:
         logger.warning("%s: %s; it is measured again at the next start", folder, found.doubt)
-    plans.write(folder, key, found)
+    kept_plans.write(folder, key, found)
     return found
 
 
@@ -90,12 +90,12 @@ def tune(folder: Path, options: ModelOptions, seconds: float) -> tuple[Plan, Pat
         BadModel: the model is damaged, or no library that is installed can run it; the log has each one's reason.
     """
     manifest.verify(folder)
-    key = plans.key_of(folder, options)
+    key = kept_plans.key_of(folder, options)
     with file_lock.held(_queue(), seconds * _LONGEST_QUEUE):
-        made = contest.measure(folder, options, replace(contest.THOROUGH, seconds=seconds))
+        made = contest.measure(folder, options, replace(THOROUGH, seconds=seconds))
     if made is None:
         raise BadModel(f"{folder}: no library can be measured with it")
-    return made, plans.write(folder, key, made)
+    return made, kept_plans.write(folder, key, made)
 
 
 def _queue() -> Path:

@@ -17,6 +17,8 @@ from paddle_serving_app import exit_status, library_error
 from paddle_serving_app.choosing.plan import Candidate
 
 COMMAND = (sys.executable, "-m", "paddle_serving_app.choosing.trial")
+AS_GOOD = 1.03
+"""Within this, fewer threads are better: they leave the processors to pre- and postprocessing."""
 _WATCH_S = 0.1
 
 

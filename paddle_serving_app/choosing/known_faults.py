@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from paddle_serving_app import model_files
-from paddle_serving_app.choosing import operators
-from paddle_serving_app.choosing.program import Operator, Program
+from paddle_serving_app.choosing import whole_numbers
+from paddle_serving_app.program import reader
+from paddle_serving_app.program.operators import Operator, Program
 from paddle_serving_client import dtype
 
 FILE = Path(__file__).with_suffix(".json")
@@ -71,7 +72,7 @@ def found_in(folder: Path, backend: str, *, onednn: bool = False) -> list[str]:
     library = f"{backend}+onednn" if onednn else backend
     if model_files.paddle_program(folder) is None and ("onnx", library) not in _faults():
         return []  # and a large file is not read for nothing
-    return reasons_against(operators.read(folder), library)
+    return reasons_against(reader.read(folder), library)
 
 
 def reasons_against(program: Program, library: str) -> list[str]:
@@ -79,9 +80,9 @@ def reasons_against(program: Program, library: str) -> list[str]:
     by_kind = _faults().get((program.form, library))
     if not by_kind:
         return []
-    small = program.small()
+    small = whole_numbers.small(program)
     # OpenVINO's backend refuses int64 inputs beyond 32 bits, so what only hands them on is no danger.
-    within = program.within_32_bits(feeds=library == "openvino")
+    within = whole_numbers.within_32_bits(program, feeds=library == "openvino")
     kinds = {operator.kind for operator in program.operators}
     found: dict[str, None] = {}
     for operator in program.operators:

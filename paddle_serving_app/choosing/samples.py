@@ -4,12 +4,12 @@ Numbers between 0 and 1 hide most of what goes wrong: the negative half of a fun
 bits, the digits that float32 has no room for, ties. So each row of a sample is of one of several styles.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, get_args
 
 import numpy as np
 
-from paddle_serving_app.graph import Graph
+from paddle_serving_app.program.operators import Operator, Program, Value
 from paddle_serving_client import dtype
 from paddle_serving_client.message import Array
 
@@ -110,52 +110,53 @@ def _floats(random: np.random.Generator, kind: "np.dtype[np.generic]", shape: Se
     return np.where(random.random(shape) < _SPECIAL_PART, special, found).astype(kind)
 
 
-def limits_of(model: Graph | None) -> Limits:
+def limits_of(program: Program | None) -> Limits:
     """How large the integers may be that each input takes: what looks numbers up in a table takes those of its rows.
 
     Returns:
         Inputs with integers. One that leads to a table whose length is unknown, or to a size, takes 0 and 1.
     """
-    if model is None:
+    if program is None:
         return {}
     limits: dict[str, tuple[int, int]] = {}
-    for name, tensor in model.inputs.items():
-        kind = dtype.numpy_of(model.types.get(tensor, dtype.UNKNOWN))
+    for name, value in program.feeds.items():
+        kind = dtype.numpy_of(value.elem_type)
         if kind is None or kind.kind not in "iu":
             continue
-        rows = _rows_looked_up(tensor, model)
+        rows = _rows_looked_up(value, program)
         whole = np.iinfo(kind.name)
         limits[name] = (int(whole.min), int(whole.max)) if rows is None else (0, min(rows) - 1)
     return limits
 
 
-def _rows_looked_up(tensor: str, model: Graph) -> list[int] | None:
-    """The lengths of the tables that a tensor's integers lead to, 2 for one of unknown length; None: to no table."""
-    same, other = {tensor}, set[str]()
-    """Tensors with the same numbers, and such with numbers that were made of them."""
+def _rows_looked_up(feed: Value, program: Program) -> list[int] | None:
+    """The lengths of the tables that an input's integers lead to, 2 for one of unknown length; None: to no table."""
+    same, other = {feed.name}, set[str]()
+    """Values with the same numbers, and such with numbers that were made of them; lists are not followed."""
     rows: list[int] = []
-    for operator in model.operators:
-        taken = [name for name in operator.inputs if name in same or name in other]
+    for operator in program.operators:
+        taken = {value.name for value in operator.inputs} & (same | other)
         if not taken:
             continue
-        if operator.kind in _LOOKS_UP and (lengths := _lengths(operator.inputs, taken, model)):
-            rows += lengths if any(name in same for name in taken) else [2]
-        integers = [n for n in operator.outputs if _is_integer(n, model)]
-        if operator.kind in _MAKES_AS_MANY or (operator.kind in _SHAPES and not integers):
+        kind = operator.common_kind
+        if kind in _LOOKS_UP:
+            rows.append(_length(operator, taken) if taken & same else 2)
+        integers = [value.name for value in operator.outputs if _is_integer(value)]
+        if kind in _MAKES_AS_MANY or (kind in _SHAPES and not integers):
             rows.append(2)
-        if operator.kind in _KEEPS_VALUES and any(name in same for name in taken):
+        if kind in _KEEPS_VALUES and taken & same:
             same.update(integers)
-        elif operator.kind not in _WRAPS:
+        elif kind not in _WRAPS:
             other.update(integers)
     return rows or None
 
 
-def _lengths(takes: Sequence[str], taken: Sequence[str], model: Graph) -> list[int]:
-    """How long what is looked up in is: the parameter among what an operator takes, or unknown."""
-    tables = [name for name in takes if name not in taken]
-    return [model.constants[name][0] if model.constants.get(name) else 2 for name in tables[:1]] or [2]
+def _length(operator: Operator, taken: Collection[str]) -> int:
+    """How long what is looked up in is: the first that it takes beside the numbers, if that is a parameter, or 2."""
+    table = next((value for value in operator.inputs if value.name not in taken), None)
+    return table.shape[0] if table is not None and table.is_parameter and table.shape else 2
 
 
-def _is_integer(name: str, model: Graph) -> bool:
-    kind = dtype.numpy_of(model.types.get(name, dtype.UNKNOWN))
-    return kind is not None and kind.kind in "iu"
+def _is_integer(value: Value) -> bool:
+    kind = dtype.numpy_of(value.elem_type)
+    return kind is not None and kind.kind in "iu" and not value.is_list

@@ -36,7 +36,8 @@ from paddle_serving_app.ops.resize import Resize, ResizeByFactor
 from paddle_serving_app.ops.segmentation import MaskOverlay, SegPostprocess
 from paddle_serving_app.ops.text_boxes import DBPostProcess, FilterBoxes, GetRotateCropImage, SortedBoxes
 from paddle_serving_app.ops.text_readers import ChineseBertReader, LACReader, SentaReader
-from paddle_serving_app.ops.video import Image2Array, Normalization, Scale, TenCrop, VideoDecoder
+from paddle_serving_app.ops.video import Image2Array, Normalization, Scale, TenCrop
+from paddle_serving_app.ops.video_decoder import VideoDecoder
 from paddle_serving_app.ops.video_sampling import Sampler
 
 __all__ = [

@@ -102,6 +102,8 @@ class ServerConfig:
     """Whether requests with the same log_id get the same variant."""
     cache_bytes: int = 0
     """Memory of each front for answers that were given before; 0: none is kept."""
+    has_served: bool = False
+    """Whether the server has answered before: a front that then takes the place of another lets callers wait."""
     counters: str = ""
     """The memory where all processes count; the supervisor says which."""
     enable_prometheus: bool = False

@@ -105,7 +105,7 @@ class Front:
         # All are asked for before any is waited for: they load side by side.
         engines = [await self._assembly.engines_of(service) for service in services]
         loading = self._loop.create_task(self._assembly.ready())
-        if not (await asyncio.wait([loading], timeout=_QUICK_START_S))[0]:
+        if not self._config.has_served and not (await asyncio.wait([loading], timeout=_QUICK_START_S))[0]:
             catalogue.start.begin(began)
             listener.start()
         await asyncio.wait(

@@ -18,7 +18,7 @@ from paddle_serving_server.services.catalogue import Catalogue
 
 _PARTS: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
 _STARTED_AT: Final = time.monotonic()
-_UNSHOWN: Final = ("service_argv", "counters")
+_UNSHOWN: Final = ("service_argv", "counters", "has_served")
 """Settings that may hold what is nobody's business; and so may all that `repr` leaves out."""
 
 

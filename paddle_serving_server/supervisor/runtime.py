@@ -108,12 +108,12 @@ class Supervisor:
             process_info.record([config.port, *config.extra_ports], str(served))
             shared, name = counters.shared_memory(config.fronts + 1)
             folders.callback(os.close, shared)
-            config = replace(config, counters=name)
+            self._config = config = replace(config, counters=name)
             self._counters = Counters(config.counters)
             try:
                 for k in range(config.fronts):
                     module = "paddle_serving_server.front.process"
-                    slot = Slot(f"front {k}", module, tuple(listening), config.to_json(), self._selector, (shared,))
+                    slot = Slot(f"front {k}", module, tuple(listening), self._front_config(), self._selector, (shared,))
                     self._fronts.append(slot)
                     slot.start()
                 self._watch(wakeup)
@@ -146,6 +146,9 @@ class Supervisor:
             for slot in self._wanted():
                 if slot.process is None and slot.start_at <= now:
                     slot.start()
+
+    def _front_config(self, has_served: bool = False) -> str:
+        return replace(self._config, has_served=has_served).to_json()
 
     def _is_over(self) -> bool:
         """When stopping: let the fronts finish, then the engines end."""
@@ -300,6 +303,8 @@ class Supervisor:
         if self._announced or not all(slot.is_ready for slot in self._fronts):
             return
         self._announced = True
+        for slot in self._fronts:
+            slot.config = self._front_config(has_served=True)
         print("C++ Serving service started successfully!", flush=True)  # noqa: T201  # scripts wait for this line
         ports = ", ".join(map(str, (self._config.port, *self._config.extra_ports)))
         logger.info("serving on %s port %s", self._config.host, ports)

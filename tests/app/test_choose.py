@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.choosing import choose, contest
-from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing import choose, contest, kept_plans
 from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.model import Model
 from paddle_serving_client.errors import BadModel
@@ -73,7 +72,7 @@ def test_a_failure_is_no_failure_of_the_load(folder: Path, caplog: pytest.LogCap
 
 
 def test_a_plan_is_followed(folder: Path) -> None:
-    plans.write(folder, plans.key_of(folder, ModelOptions()), PLAN)
+    kept_plans.write(folder, kept_plans.key_of(folder, ModelOptions()), PLAN)
     with contextlib.closing(Model.load(folder, tune_s=0)) as model:
         assert (model.backend_name, model.plan) == ("openvino", PLAN)
     with contextlib.closing(Model.load(folder, ModelOptions(backend="onnxruntime"), tune_s=0)) as model:
@@ -84,19 +83,19 @@ def test_a_plan_is_followed(folder: Path) -> None:
 
 def test_a_plan_that_does_not_work_any_more(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     gone = replace(PLAN, candidate=Candidate("onnxruntime", False, 1))
-    plans.write(folder, plans.key_of(folder, ModelOptions()), gone)
+    kept_plans.write(folder, kept_plans.key_of(folder, ModelOptions()), gone)
     caplog.set_level(logging.WARNING)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("paddle_serving_app.backends.onnxruntime.missing", lambda: "it was removed")
-        patch.setattr(plans, "key_of", lambda folder, options: "k")
-        plans.write(folder, "k", gone)
+        patch.setattr(kept_plans, "key_of", lambda folder, options: "k")
+        kept_plans.write(folder, "k", gone)
         with contextlib.closing(Model.load(folder, tune_s=0)) as model:
             assert model.backend_name != "onnxruntime"
     assert "cannot be loaded now" in caplog.text
 
 
 def test_tune_replaces_what_was_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plans.write(folder, plans.key_of(folder, ModelOptions()), PLAN)
+    kept_plans.write(folder, kept_plans.key_of(folder, ModelOptions()), PLAN)
     better = replace(PLAN, max_rows=2)
     monkeypatch.setattr(contest, "measure", lambda *given: better)
     plan, file = choose.tune(folder, ModelOptions(), 1.0)
@@ -137,14 +136,14 @@ def _state(number: str) -> str:
 
 
 def test_a_plan_in_doubt_is_made_again_but_not_for_ever(folder: Path) -> None:
-    key = plans.key_of(folder, ModelOptions())
-    plans.write(folder, key, replace(PLAN, doubt="the machine was busy"))
+    key = kept_plans.key_of(folder, ModelOptions())
+    kept_plans.write(folder, key, replace(PLAN, doubt="the machine was busy"))
     assert choose.plan_for(folder, ModelOptions(), 10.0, CRASH) == replace(PLAN, doubt="the machine was busy")
     made = choose.plan_for(folder, ModelOptions(), 10.0)
     assert made is not None
     assert (made.tries, made.why == PLAN.why) == (2, False)
     last = replace(PLAN, doubt="the machine is always busy", tries=3)
-    plans.write(folder, key, last)
+    kept_plans.write(folder, key, last)
     assert choose.plan_for(folder, ModelOptions(), 10.0) == last
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from paddle_serving_app import backends, processors
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.choosing import contest
-from paddle_serving_app.choosing.contest import Effort
+from paddle_serving_app.choosing import contest, ranking
 from paddle_serving_app.choosing.contestant import Contestant
+from paddle_serving_app.choosing.effort import THOROUGH, Effort
 from paddle_serving_app.choosing.plan import Candidate, Plan
 from tests.app import rogues
 from tests.app.conftest import Folder
@@ -113,7 +113,7 @@ def test_threads_that_were_asked_for_are_kept(among: Among) -> None:
 
 
 def test_fewer_threads_where_they_are_as_good(among: Among) -> None:
-    plan = among("honest", effort=replace(contest.THOROUGH, seconds=6.0, turn_s=0.05, rounds=4))
+    plan = among("honest", effort=replace(THOROUGH, seconds=6.0, turn_s=0.05, rounds=4))
     assert plan is not None
     assert plan.candidate == Candidate("honest", False, 1)
     assert plan.max_rows == 64
@@ -158,4 +158,4 @@ def test_memory_counts_where_time_is_nearly_equal(figures: dict[str, tuple[float
         )
         for name, (ms, megabytes) in figures.items()
     ]
-    assert contest._best(rivals).candidate.backend == best
+    assert ranking.best(rivals).candidate.backend == best

@@ -13,7 +13,7 @@ import pytest
 
 from paddle_serving_app import golden
 from paddle_serving_app.backend import ModelOptions, Outputs
-from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing import kept_plans
 from paddle_serving_app.golden import Golden
 from paddle_serving_app.local_predict import LocalPredictor
 from paddle_serving_app.model import Model
@@ -175,13 +175,13 @@ def test_a_model_that_does_not_answer_it_is_refused(model_folder: Folder, tmp_pa
 def test_the_one_in_the_folder_is_used_unless_another_is_named(model_folder: Folder, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(model_folder("uci", "pdmodel"), tmp_path / "uci"))
     paddle = ModelOptions(backend="paddle")
-    keys = [plans.key_of(folder, paddle)]
+    keys = [kept_plans.key_of(folder, paddle)]
     saved(folder / golden.NAME, off=0.5)
-    keys.append(plans.key_of(folder, paddle))
+    keys.append(kept_plans.key_of(folder, paddle))
     with pytest.raises(BadModel, match=r"golden.npz"):
         Model.load(folder, paddle)
     other = ModelOptions(backend="paddle", golden=str(saved(tmp_path / "other.npz")))
-    keys.append(plans.key_of(folder, other))
+    keys.append(kept_plans.key_of(folder, other))
     Model.load(folder, other).close()
     assert len(set(keys)) == 3  # what another library may fail is measured again
 

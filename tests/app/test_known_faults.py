@@ -9,8 +9,8 @@ import pytest
 from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.choosing import known_faults
-from paddle_serving_app.choosing.program import Operator, Program, Value
 from paddle_serving_app.model import Model
+from paddle_serving_app.program.operators import Operator, Program, Value
 from paddle_serving_client import dtype, plugins
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.model_config import ModelSpec, Variable
@@ -41,7 +41,7 @@ def graph(kind: str, code: int, *, of_shapes: bool = False, form: str = "paddle3
     given, length = Value("x", code), Value("n", code)
     made = [Operator("shape64", (Value("x", F32),), (length,), {})] if of_shapes else []
     made.append(Operator(kind, (length if of_shapes else given,), (Value("y", code),), attributes))
-    return Program(form, ("x",), tuple(made))
+    return Program(form, {"x": made[0].inputs[0]}, tuple(made))
 
 
 def test_a_fault_counts_only_for_its_types_attributes_form_and_library() -> None:

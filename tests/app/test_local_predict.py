@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing import kept_plans
 from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.local_predict import Debugger, LocalPredictor
 from paddle_serving_client.errors import BadInput, BadModel, MissingLibrary
@@ -245,7 +245,7 @@ class TestPlans:
     @pytest.mark.parametrize("measured_for", [0, 1])
     def test_of_a_server_or_for_as_many_threads(self, folder: Path, measured_for: int) -> None:
         plan = Plan(candidate=Candidate("openvino", onednn=False, threads=2), why="it was made for this test")
-        plans.write(folder, plans.key_of(folder, ModelOptions(threads=measured_for)), plan)
+        kept_plans.write(folder, kept_plans.key_of(folder, ModelOptions(threads=measured_for)), plan)
         predictor = loaded(folder)
         assert predictor._model is not None and predictor._model.backend_name == "openvino"
         assert predictor._model.plan.candidate.threads == 1  # as the caller of LocalPredictor asked
@@ -253,7 +253,7 @@ class TestPlans:
 
     def test_not_where_a_library_is_asked_for(self, folder: Path) -> None:
         plan = Plan(candidate=Candidate("openvino", onednn=False, threads=1), why="it was made for this test")
-        plans.write(folder, plans.key_of(folder, ModelOptions()), plan)
+        kept_plans.write(folder, kept_plans.key_of(folder, ModelOptions()), plan)
         predictor = loaded(folder, backend="paddle")
         assert predictor._model is not None and predictor._model.backend_name == "paddle"
 

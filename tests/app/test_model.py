@@ -13,7 +13,7 @@ import pytest
 
 from paddle_serving_app import backends, weights
 from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
-from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing import kept_plans
 from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
@@ -79,7 +79,7 @@ def fake_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeLoad:
         monkeypatch.setattr(plugins, "load", lambda package, name: plugin)
         if follow is None:
             return Model.load(tmp_path, ModelOptions(backend="fake"))
-        monkeypatch.setattr(plans, "versions", dict)
+        monkeypatch.setattr(kept_plans, "versions", dict)
         return Model.load(tmp_path, tune_s=0, follow=follow)
 
     return load

@@ -10,6 +10,7 @@ import pytest
 
 from paddle_serving_app import processors
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.choosing import kept_plans
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan, Skipped
 from paddle_serving_client import manifest, model_config
@@ -37,12 +38,12 @@ def folder(model_folder: Folder, tmp_path: Path) -> Path:
 
 def test_there_and_back(folder: Path) -> None:
     for plan in (PLAN, replace(PLAN, engines=None, table=(), skipped=())):
-        file = plans.write(folder, "k" * 64, plan)
+        file = kept_plans.write(folder, "k" * 64, plan)
         assert file is not None
         assert file.parent == folder / ".cache"
-        assert plans.read(folder, "k" * 64) == plan
+        assert kept_plans.read(folder, "k" * 64) == plan
         assert [path.name for path in file.parent.iterdir()] == [file.name]
-    assert plans.read(folder, "o" * 64) is None
+    assert kept_plans.read(folder, "o" * 64) is None
 
 
 def test_what_pages_get() -> None:
@@ -73,24 +74,24 @@ def test_what_pages_get() -> None:
     ],
 )
 def test_a_damaged_file_is_ignored(folder: Path, change: Any) -> None:
-    file = plans.write(folder, "k" * 64, PLAN)
+    file = kept_plans.write(folder, "k" * 64, PLAN)
     assert file is not None
     file.write_text(change(file.read_text()))
-    assert plans.read(folder, "k" * 64) is None
-    plans.write(folder, "k" * 64, PLAN)
-    assert plans.read(folder, "k" * 64) == PLAN
+    assert kept_plans.read(folder, "k" * 64) is None
+    kept_plans.write(folder, "k" * 64, PLAN)
+    assert kept_plans.read(folder, "k" * 64) == PLAN
 
 
 def test_where_nothing_can_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     monkeypatch.setattr("paddle_serving_app.model_cache.folder_for", lambda folder: blocked / "gone")
-    assert plans.write(folder, "k" * 64, PLAN) is None
+    assert kept_plans.write(folder, "k" * 64, PLAN) is None
 
 
 def test_the_key_knows_what_matters(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def key(**options: Any) -> str:
-        return plans.key_of(folder, ModelOptions(**options))
+        return kept_plans.key_of(folder, ModelOptions(**options))
 
     first = key()
     assert key() == first == key(backend="paddle")
@@ -106,13 +107,13 @@ def test_the_key_knows_what_matters(folder: Path, monkeypatch: pytest.MonkeyPatc
     (folder / "notes.txt").write_text("no part of the model")
     assert key() == keys[-1]
     with monkeypatch.context() as patch:
-        patch.setattr(plans, "versions", lambda: {"paddle": "0"})
+        patch.setattr(kept_plans, "versions", lambda: {"paddle": "0"})
         keys.append(key())
     with monkeypatch.context() as patch:
         patch.setattr(processors, "available", lambda: 99)
         keys.append(key())
     with monkeypatch.context() as patch:
-        patch.setattr(plans, "_CPU", folder / "notes.txt")
+        patch.setattr(kept_plans, "_CPU", folder / "notes.txt")
         keys.append(key())
     assert len(set(keys)) == len(keys)
 
@@ -120,13 +121,13 @@ def test_the_key_knows_what_matters(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_model_without_config(folder: Path) -> None:
     (folder / model_config.SERVER_CONFIG).unlink()
     with pytest.raises(BadModel, match="prototxt"):
-        plans.key_of(folder, ModelOptions())
+        kept_plans.key_of(folder, ModelOptions())
 
 
 def test_names() -> None:
     assert str(ORT) == "onnxruntime, 2 threads"
     assert str(PADDLE) == "paddle + oneDNN, 1 thread"
-    assert plans.cpu_name()
+    assert kept_plans.cpu_name()
 
 
 def test_unmeasured() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_serving_app import graph
 from paddle_serving_app.choosing import samples
 from paddle_serving_app.choosing.samples import STYLES, Style
+from paddle_serving_app.program import reader
 from tests.app.programs import paddle_model
 
 WHOLE = (-(2**63), 2**63 - 1)
@@ -49,7 +49,7 @@ def test_integers() -> None:
 
 
 def limits(folder: Path) -> samples.Limits:
-    return samples.limits_of(graph.read(folder))
+    return samples.limits_of(reader.find(folder))
 
 
 @pytest.mark.parametrize("form", ["pdmodel", "json"])

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.choosing import plan as plans
+from paddle_serving_app.choosing import kept_plans
 from paddle_serving_app.choosing.plan import Candidate, Engines, Measurement, Plan
 from paddle_serving_client import Client
 from tests import models
@@ -183,7 +183,7 @@ def test_a_plan_says_how_many_engines_and_the_next_version_follows_it(uci_folder
         why="measured",
         table=(Measurement(candidate, 1, 0.1),),
     )
-    assert plans.write(folder, plans.key_of(folder, ModelOptions()), measured)
+    assert kept_plans.write(folder, kept_plans.key_of(folder, ModelOptions()), measured)
     with serve(tmp_path, "--model", str(folder), "--name", "uci") as server:
         expected = {"backend": "openvino", "threads": 1, "max_rows": 16, "instances": 2, "why": "measured"}
         assert {key: plan(server)[key] for key in expected} == expected

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_serving_app.ops import video
-from paddle_serving_app.ops.video import Image2Array, Normalization, Scale, TenCrop, VideoDecoder
+from paddle_serving_app.ops import video_decoder
+from paddle_serving_app.ops.video import Image2Array, Normalization, Scale, TenCrop
+from paddle_serving_app.ops.video_decoder import VideoDecoder
 from paddle_serving_app.ops.video_sampling import Sampler
 from paddle_serving_client.errors import BadConfig, BadInput, TooLarge, UnsupportedMedia
 from tests.app.ops.record_vision import COUNTS, MEAN, RULES, SCALES, STD
@@ -134,7 +135,7 @@ def test_only_files_that_are_videos_are_opened(tmp_path: Path, clip: Path) -> No
 
 
 def test_a_long_video_ends_before_the_memory(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video, "MAX_VIDEO_BYTES", 20_000)
+    monkeypatch.setattr(video_decoder, "MAX_VIDEO_BYTES", 20_000)
     with pytest.raises(TooLarge, match="20,000 bytes"):
         VideoDecoder()({"filename": clip})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_serving_app.choosing import operators
+from paddle_serving_app.program import reader
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
 from tests.compare.operators import feeds, verdicts
@@ -133,7 +133,7 @@ def _why(reply: dict[str, Any]) -> str | None:
 def _operators(folder: Path) -> list[dict[str, Any]]:
     """The operators of a program that is not made of constants alone, with their types."""
     try:
-        graph = operators.read_file(next(path for path in programs_in(folder) if path.exists()))
+        graph = reader.read_file(next(path for path in programs_in(folder) if path.exists()))
     except BadModel:
         return []
     return [

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from paddle_serving_app.choosing.program import Operator, Program, Value
+from paddle_serving_app.program.operators import Operator, Program, Value
 from paddle_serving_client import dtype
 from paddle_serving_client.io.formats.onnx import CODES
 from paddle_serving_client.wire.proto import onnx_pb2 as pb
@@ -30,7 +30,8 @@ _LIKE_INPUT = {
 }
 """The input whose type the first result has, where that is not the first."""
 _SECOND_IS_INT64 = ("TopK", "MaxPool", "Unique")
-_OPAQUE = ("Loop", "If", "Scan", "SequenceAt", "OptionalGetElement")
+_WITH_BODIES = ("Loop", "If", "Scan")
+"""What gives what the graphs in its attributes give; a loop's say first whether it goes on."""
 _LARGEST_CONSTANT = 1 << 20
 """In bytes; a larger one is a parameter."""
 
@@ -41,7 +42,8 @@ def read(content: bytes) -> Program:
     held = {tensor.name for tensor in graph.initializer}
     found = _Types()
     operators = tuple(found.operators(graph))
-    return Program("onnx", tuple(_text(i.name) for i in graph.input if i.name not in held), operators)
+    feeds = {_text(info.name): _declared(info) for info in graph.input if info.name not in held}
+    return Program("onnx", feeds, operators)
 
 
 class _Types:
@@ -71,7 +73,8 @@ class _Types:
                 continue
             value = self._known.get(name)
             if value is None or value.elem_type == dtype.UNKNOWN:
-                code = _code(kind, number, given, attributes, tensors)
+                is_inside = kind in _WITH_BODIES
+                code = self._inside(node, number) if is_inside else _code(kind, number, given, attributes, tensors)
                 value = Value(_text(name), code, None if value is None else value.shape)
             if b"value" in tensors and kind in ("Constant", "ConstantOfShape"):
                 value = _constant(name, tensors[b"value"], is_parameter=False)
@@ -82,6 +85,15 @@ class _Types:
             self._known[name] = value
         inputs = tuple(value for value in given if value.name)
         return Operator(kind, inputs, tuple(self._known[name] for name in node.output if name), attributes)
+
+    def _inside(self, node: pb.NodeProto, number: int) -> int:
+        """The element type of a result of a loop or a branch, whose graphs were read before it."""
+        place = number + (node.op_type == b"Loop")
+        for body in (attribute.g for attribute in node.attribute):
+            value = self._known.get(body.output[place].name) if place < len(body.output) else None
+            if value is not None and value.elem_type != dtype.UNKNOWN:
+                return value.elem_type
+        return dtype.UNKNOWN
 
 
 def _code(
@@ -100,7 +112,7 @@ def _code(
         tensor = tensors.get(b"value")
         return dtype.code_of("float32") if tensor is None else CODES.get(tensor.data_type, dtype.UNKNOWN)
     place = _LIKE_INPUT.get(kind, 0)
-    return given[place].elem_type if place < len(given) and kind not in _OPAQUE else dtype.UNKNOWN
+    return given[place].elem_type if place < len(given) else dtype.UNKNOWN
 
 
 def _declared(info: pb.ValueInfoProto) -> Value:
