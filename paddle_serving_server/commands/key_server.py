@@ -37,6 +37,7 @@ from paddle_serving_server.supervisor.runtime import EXIT_PORT_IN_USE, Superviso
 
 logger = logging.getLogger(__name__)
 
+_LOOK_UP_S = 0.5
 _MAX_BODY_BYTES = 4096
 _MAX_CALLERS = 16
 _SILENCE_S = 10.0
@@ -183,10 +184,10 @@ def run(config: ServerConfig) -> int:
     thread.start()
     try:
         while True:
-            process_info.record([config.port], str([m.folder for m in config.models] or list(config.services)))
-            logger.info("waiting for the key on %s port %d", config.key_host, config.port)
             with _signals_to(holder.brought):
-                key = holder.brought.get()
+                process_info.record([config.port], str([m.folder for m in config.models] or list(config.services)))
+                logger.info("waiting for the key on %s port %d", config.key_host, config.port)
+                key = _next(holder.brought)
             if key is None:
                 return 0
             if (status := _serve(config, key, holder)) is not None:
@@ -195,6 +196,13 @@ def run(config: ServerConfig) -> int:
         process_info.forget()
         server.shutdown()
         server.server_close()
+
+
+def _next(items: "queue.SimpleQueue[bytes | None]") -> bytes | None:
+    """The next item. A signal that comes just before the wait begins is noticed when that is begun anew."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return items.get(timeout=_LOOK_UP_S)
 
 
 def _serve(config: ServerConfig, key: bytes, holder: KeyHolder) -> int | None:
