@@ -24,6 +24,7 @@ from paddle_serving_server.counting import recording
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.pace import Pace
+from paddle_serving_server.process.alarm import Alarm
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Channel:
         """Requests that were inside when an engine died, tried again one at a time: one of them may be the cause."""
         self._outbox: deque[tuple[bytes, int | None]] = deque()
         self._flush_is_due = False
-        self._next_alarm = math.inf
+        self._alarm = Alarm(self._end_late)
         self._pace = Pace()
         self._attached: set[int] = set()
         self._known_forgotten = pool.forgotten
@@ -146,8 +147,7 @@ class Channel:
         self._waiting += calls
         if self._ready.is_set():
             self._submit(number, pending)
-        if deadline < self._next_alarm:
-            self._set_alarm(deadline)
+        self._alarm.by(deadline)
         return number, pending
 
     def _check_time(self, deadline: float) -> None:
@@ -357,22 +357,12 @@ class Channel:
         if not pending.future.done():
             pending.future.set_exception(error)
 
-    def _set_alarm(self, deadline: float) -> None:
-        """Look for late requests at that time; mostly one alarm serves thousands of them."""
-        self._next_alarm = deadline
-        self._loop.call_later(max(0.0, deadline - time.monotonic()), self._on_alarm, deadline)
-
-    def _on_alarm(self, deadline: float) -> None:
-        if deadline != self._next_alarm:
-            return  # an earlier one took its place
-        now = time.monotonic()
+    def _end_late(self, now: float) -> float:
         waiting = [(number, p) for number, p in self._pending.items() if not p.future.done()]
         for number, pending in waiting:
             if pending.deadline <= now:
                 self._late(number, pending)
-        self._next_alarm = math.inf
-        if (following := min((p.deadline for _, p in waiting if p.deadline > now), default=math.inf)) != math.inf:
-            self._set_alarm(following)
+        return min((p.deadline for _, p in waiting if p.deadline > now), default=math.inf)
 
     def _late(self, number: int, pending: _Pending) -> None:
         self._fail(pending, DeadlineExceeded("the model did not answer within the time given"))

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from paddle_serving_client.errors import DeadlineExceeded
+from paddle_serving_server.process.alarm import Alarm
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Threads:
         self._fresh: deque[_Work] = deque()
         self._out: set[_Work] = set()
         """Calls that have not returned, and whose deadline has not passed; of the event loop alone."""
-        self._next_alarm = math.inf
+        self._alarm = Alarm(self._end_late)
         self._asked = self._taken = 0
         self._asked_s = self._taken_s = 0.0
         """Calls that were asked for, which the event loop counts, and those of them that wait no longer."""
@@ -120,8 +121,7 @@ class Threads:
         future: asyncio.Future[_Result] = self._loop.create_future()
         work = _Work(future, call, deadline, cost_s, title, took)
         self._out.add(work)
-        if deadline < self._next_alarm:
-            self._set_alarm(deadline)
+        self._alarm.by(deadline)
         self._asked += 1
         self._asked_s += cost_s
         (self._begun if is_begun else self._fresh).append(work)
@@ -162,22 +162,11 @@ class Threads:
         self._made += 1
         self._alive += 1
 
-    def _set_alarm(self, deadline: float) -> None:
-        """Look for late calls at that time; mostly one alarm serves thousands of them."""
-        self._next_alarm = deadline
-        self._loop.call_later(max(0.0, deadline - time.monotonic()), self._on_alarm, deadline)
-
-    def _on_alarm(self, deadline: float) -> None:
-        if deadline != self._next_alarm:
-            return  # an earlier one took its place
-        now = time.monotonic()
+    def _end_late(self, now: float) -> float:
         for work in [work for work in self._out if work.deadline <= now]:
             self._out.discard(work)
             self._on_deadline(work)
-        self._next_alarm = math.inf
-        following = min((work.deadline for work in self._out), default=math.inf)
-        if following != math.inf:
-            self._set_alarm(following)
+        return min((work.deadline for work in self._out), default=math.inf)
 
     def _on_deadline(self, work: _Work) -> None:
         with self._lock:
