@@ -15,13 +15,14 @@ logger = logging.getLogger(__name__)
 FOLDER: Final = "PipelineServingLogs"
 _MAX_BYTES: Final = 512_000_000
 _FORMAT: Final = "%(levelname)s %(asctime)s [%(filename)s:%(lineno)d] %(message)s"
-_TRACER: Final = "paddle_serving_server.graph.pipeline.tracer"
+TRACER: Final = "paddle_serving_server.graph.pipeline.tracer"
+"""The logger whose lines have a file of their own."""
 
 
 def open_files(has_tracer: bool) -> None:
     """Write the log of this process to files too, if that is wanted and they are not open yet."""
     path = os.environ.get("SERVING_LOG_PATH", "")
-    if not (path or has_tracer) or logging.getLogger(_TRACER).handlers:
+    if not (path or has_tracer) or logging.getLogger(TRACER).handlers:
         return
     folder = Path(path) / FOLDER
     try:
@@ -34,8 +35,8 @@ def open_files(has_tracer: bool) -> None:
         return
     for handler in (everything, warnings):
         logging.getLogger().addHandler(handler)
-    logging.getLogger(_TRACER).addHandler(tracer)
-    logging.getLogger(_TRACER).propagate = False
+    logging.getLogger(TRACER).addHandler(tracer)
+    logging.getLogger(TRACER).propagate = False
 
 
 def _file(path: Path, backups: int, level: int, form: str) -> logging.Handler:

@@ -26,11 +26,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from paddle_serving_server.graph.pipeline import log_files
 from paddle_serving_server.graph.pipeline.graph import Graph
 from paddle_serving_server.graph.pipeline.step import Outcome
 from paddle_serving_server.graph.pipeline.workers import Workers
 
-logger = logging.getLogger("paddle_serving_server.graph.pipeline.tracer")
+logger = logging.getLogger(log_files.TRACER)
 
 _PERCENTILES: Final = (50, 60, 70, 80, 90, 95, 99)
 _MOST_ERRORS: Final = 20

@@ -19,9 +19,10 @@ from paddle_serving_server.services.catalogue import Catalogue
 logger = logging.getLogger(__name__)
 
 _PREFIX = "services"
-_SENT_BY_BROWSERS = ("origin", "sec-fetch-site")
-_SENT_BY_OTHERS = (*_SENT_BY_BROWSERS, "forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""Headers of browsers and of proxies."""
+_SENT_BY_PROXIES = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""Headers."""
+_SENT_BY_OTHERS = ("origin", "sec-fetch-site", *_SENT_BY_PROXIES)
+"""Those of browsers, and of proxies."""
 
 
 def is_asked_for(parts: Sequence[str]) -> bool:
@@ -50,19 +51,12 @@ def refused(catalogue: Catalogue, request: HttpRequest) -> HttpResponse | None:
     if request.method != "POST":
         text = f"{request.method} is not answered here, POST is"
         return _said(405, {"err_no": int(ErrNo.NOT_IMPLEMENTED), "err_msg": text}, {"Allow": "POST"})
-    if (reason := _refusal(request, catalogue.config.manage_from)) is not None:
-        logger.warning("refused %s %s from %s: %s", request.method, request.path, request.peer, reason)
-        return _said(403, {"err_no": int(ErrNo.CONFIG), "err_msg": reason})
-    return None
+    return _forbidden(catalogue, request, _SENT_BY_OTHERS)
 
 
 def refused_to_look(catalogue: Catalogue, request: HttpRequest) -> HttpResponse | None:
     """The answer to who may not see what is not for everybody; None where he may."""
-    shown = request._replace(headers={n: v for n, v in request.headers.items() if n not in _SENT_BY_BROWSERS})
-    if (reason := _refusal(shown, catalogue.config.manage_from)) is not None:
-        logger.warning("refused %s %s from %s: %s", request.method, request.path, request.peer, reason)
-        return _said(403, {"err_no": int(ErrNo.CONFIG), "err_msg": reason})
-    return None
+    return _forbidden(catalogue, request, _SENT_BY_PROXIES)
 
 
 async def _reload(catalogue: Catalogue, request: HttpRequest, name: str) -> HttpResponse:
@@ -84,9 +78,16 @@ _ACTIONS: dict[str, Callable[[Catalogue, HttpRequest, str], Awaitable[HttpRespon
 }
 
 
-def _refusal(request: HttpRequest, networks: Sequence[str]) -> str | None:
-    """Why this caller may not ask; None where he may."""
-    if sent := next((header for header in _SENT_BY_OTHERS if header in request.headers), None):
+def _forbidden(catalogue: Catalogue, request: HttpRequest, headers: Sequence[str]) -> HttpResponse | None:
+    """The answer to a caller who may not ask, or whose request has one of these headers; None where he may."""
+    if (reason := _refusal(request, catalogue.config.manage_from, headers)) is None:
+        return None
+    logger.warning("refused %s %s from %s: %s", request.method, request.path, request.peer, reason)
+    return _said(403, {"err_no": int(ErrNo.CONFIG), "err_msg": reason})
+
+
+def _refusal(request: HttpRequest, networks: Sequence[str], headers: Sequence[str]) -> str | None:
+    if sent := next((header for header in headers if header in request.headers), None):
         return f"not to be asked by a browser or through a proxy (header {sent!r})"
     try:
         address = ipaddress.ip_address(request.peer)

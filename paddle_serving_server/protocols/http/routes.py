@@ -57,7 +57,7 @@ class Routes:
         parts = request.path.strip("/").split("/")
         is_general_model = len(parts) == 2 and parts[0] in (SERVICE, FULL_SERVICE)
         try:
-            if request.path in self._pages and not (self._catalogue.start.is_going and request.path == "/services"):
+            if request.path in self._pages:
                 return _only(request, ("GET", "HEAD")) or self._pages[request.path]()
             if self._catalogue.start.is_going:
                 raise self._catalogue.start.refusal()
@@ -161,6 +161,8 @@ class Routes:
         return HttpResponse(200, b"OK", "text/plain")
 
     def _services(self) -> HttpResponse:
+        if self._catalogue.start.is_going:
+            raise self._catalogue.start.refusal()
         return HttpResponse(200, orjson.dumps(self._catalogue.describe(), option=orjson.OPT_SERIALIZE_NUMPY))
 
     def _version(self) -> HttpResponse:
