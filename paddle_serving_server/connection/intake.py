@@ -11,7 +11,7 @@ import gc
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,11 @@ PATIENCE_S: Final = 2.0
 FAST_BYTES_PER_S: Final = 1 << 20
 """Whoever sends faster than this is never cut off for others."""
 LONGEST_WAIT_S: Final = 10.0
-"""Who has waited for room for so long is refused."""
+"""Who has waited for room for so long is refused ..."""
+NO_ROOM: Final = "no memory is free for a message of this size now; try again later"
+"""... with these words ..."""
+TOO_SLOW: Final = "the message came too slowly while others waited for the memory that it takes"
+"""... and who is cut off, with these."""
 
 
 class Claim:
@@ -54,6 +58,14 @@ class Claim:
         """How many bytes of the message came; whoever receives them counts them here."""
         self.since = time.monotonic()
         """When it was asked for; when there is memory: when it was given."""
+
+    def fill(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """Put what came of the message until now where the rest will come."""
+        assert self.memory is not None
+        self.came = 0
+        for piece in pieces:
+            self.memory[self.came : self.came + len(piece)] = piece
+            self.came += len(piece)
 
     def whole(self) -> memoryview:
         """The message is there: its memory, which counts until nobody holds it."""

@@ -12,7 +12,7 @@ from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import Compression, RpcError
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow, write_due, write_soon
-from paddle_serving_server.connection.intake import Claim
+from paddle_serving_server.connection.intake import NO_ROOM, Claim
 from paddle_serving_server.connection.pace import HALF_S, Pace
 from paddle_serving_server.counting import recording
 from paddle_serving_server.engine.interface import Reply
@@ -163,7 +163,7 @@ class BrpcStream:
     def _on_no_room(self) -> None:
         number = self._reader.awaited()
         if number is not None:
-            self._send_error(number, Busy("no memory is free for a message of this size now; try again later"))
+            self._send_error(number, Busy(NO_ROOM))
         self._refuse_the_rest()
 
     def _drop_claim(self) -> None:

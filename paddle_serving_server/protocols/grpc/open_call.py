@@ -79,11 +79,8 @@ class OpenCall:
 
     def move_in(self) -> None:
         """There is memory for the whole message: what came goes there, and from now on the peer is waited for."""
-        memory, start = self._memory, 0
-        assert memory is not None
-        for piece in self._pieces:
-            memory[start : start + len(piece)] = piece
-            start += len(piece)
+        assert self.claim is not None
+        self.claim.fill(self._pieces)
         self._pieces.clear()
         self._since = time.monotonic()
         self.deadline = self._since + self._limits.head_s

@@ -22,6 +22,7 @@ from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import Status
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
+from paddle_serving_server.connection.intake import NO_ROOM, TOO_SLOW
 from paddle_serving_server.connection.pace import HALF_S
 from paddle_serving_server.protocols.grpc import headers
 from paddle_serving_server.protocols.grpc.connection import FREE_BYTES, LARGEST_WINDOW, goodbye, server_connection
@@ -273,12 +274,11 @@ class GrpcStream:
             self._flush()
 
         def on_refused() -> None:
-            self._end(call, refusal(Busy("no memory is free for a message of this size now; try again later")))
+            self._end(call, refusal(Busy(NO_ROOM)))
             self._flush()
 
         def on_cut() -> None:
-            late = "the message came too slowly while others waited for the memory that it takes"
-            self._end(call, refusal(DeadlineExceeded(late)))
+            self._end(call, refusal(DeadlineExceeded(TOO_SLOW)))
             self._flush()
 
         call.hold()

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import httptools
 import orjson
@@ -18,10 +18,11 @@ import orjson
 from paddle_serving_client.errors import ErrNo
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow, write_due, write_soon
-from paddle_serving_server.connection.intake import SMALL_BYTES, Claim
+from paddle_serving_server.connection.intake import NO_ROOM, TOO_SLOW
 from paddle_serving_server.connection.pace import HALF_S, Pace
 from paddle_serving_server.protocols.http import heads
 from paddle_serving_server.protocols.http.head import MAX_HEAD_BYTES, Head, Refused
+from paddle_serving_server.protocols.http.incoming import IncomingBody
 from paddle_serving_server.protocols.http.message import REASONS, Body, HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
@@ -36,11 +37,8 @@ LONGEST_LINGER_S = 30.0
 LONGEST_LINGER_BYTES = 256 << 10
 """... and how much, if it was a head without end."""
 _PIPELINE = "pipeline"
-_ROOM = "room"
 _JOINED_BYTES = 64 << 10
 """Answers below this leave with others of their turn."""
-_GROWTH_BYTES = 1 << 20
-"""What a body of unknown size gets at first, once it is large."""
 Answer = Callable[[HttpRequest], Awaitable[HttpResponse]]
 Take = Callable[[HttpRequest, Callable[[HttpResponse | None], None]], bool]
 """Has a request answered without a task, if it can: by a call; of None if `Answer` is to answer it after all."""
@@ -79,10 +77,7 @@ class HttpStream:
         """What came last, if it is small and a request begins with it."""
         self._pace = Pace(limits.stall_s)
         """Of the body that comes."""
-        self._claim: Claim | None = None
-        """The memory of a large body that is still coming."""
-        self._wanted: Claim | None = None
-        """Memory that it waits for: nothing is read meanwhile."""
+        self._body = IncomingBody(flow, limits.max_body_bytes, self._on_room, self._on_no_room, self._on_cut)
         self._expect_head()
 
     @property
@@ -137,7 +132,7 @@ class HttpStream:
                 self._refuse(400, f"not HTTP/1.1: {exc}")
 
     def _parse(self, data: bytes) -> None:
-        before = self._head, self._chunks, self._body_bytes
+        before = self._head, self._chunks, self._body.size
         unread: Body = data
         offer_ends = self._feed(unread)
         while offer_ends is not None and not self._deaf:  # where it is deaf it was CONNECT, which is refused
@@ -146,7 +141,7 @@ class HttpStream:
             offer_ends = self._feed(unread) if unread else None
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             raise Refused(431, f"the head of a request is at most {MAX_HEAD_BYTES} bytes")
-        if self._in_head or before != (self._head, self._chunks, self._body_bytes):
+        if self._in_head or before != (self._head, self._chunks, self._body.size):
             self._between_bytes = 0
             return
         self._between_bytes += len(data)
@@ -173,15 +168,13 @@ class HttpStream:
 
     def room(self) -> memoryview | None:
         """Where the rest of a large body is to be received: past the parser, which would copy it."""
-        if self._deaf or self._memory is None or self._head.is_chunked:
-            return None
-        return self._memory[self._body_bytes :]
+        return None if self._deaf else self._body.room()
 
     def filled(self, count: int) -> None:
         """So many bytes were received into `room`."""
+        is_whole = self._body.received(count)
         self._progress(count)
-        assert self._memory is not None
-        if self._body_bytes == len(self._memory):
+        if is_whole:
             self.on_message_complete()
             self._parser = httptools.HttpRequestParser(self)
 
@@ -235,10 +228,7 @@ class HttpStream:
         self._between_bytes = 0
         """What came since the body went on."""
         self._chunks: int = 0
-        self._body: list[bytes] = []
-        """What came of the body, as long as there is no other memory for it."""
-        self._body_bytes: int = 0
-        self._drop_claims()
+        self._body.drop()
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -260,17 +250,17 @@ class HttpStream:
         if head.announced > self._limits.max_body_bytes:
             raise Refused(413, self._too_large())
         self._pace.start()
-        self.deadline = self._pace.deadline
         self._owes_leave = head.waits_for_leave
-        if head.announced >= SMALL_BYTES and not head.is_chunked:
-            self._want_room(head.announced)
+        if not head.is_chunked:
+            self._body.expect(head.announced)
+        self._progress(0)
         self._give_leave()
 
     def _give_leave(self) -> None:
         """Let the peer send the body if he waits for that: there is room, and it is nobody's answer that he reads."""
-        if self._owes_leave and self.is_idle and self._wanted is None:
+        if self._owes_leave and self.is_idle and not self._body.is_waiting:
             self._owes_leave = False
-            if not self._body_bytes:
+            if not self._body.size:
                 write_soon(self.transport, CONTINUE)
 
     def on_chunk_header(self) -> None:
@@ -281,88 +271,34 @@ class HttpStream:
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        if self._body_bytes + len(body) > self._limits.max_body_bytes:
+        if self._body.size + len(body) > self._limits.max_body_bytes:
             raise Refused(413, self._too_large())
-        memory = self._memory
-        if memory is not None and not self._body and self._body_bytes + len(body) <= len(memory):
-            memory[self._body_bytes : self._body_bytes + len(body)] = body
-        else:
-            self._body.append(body)
+        self._body.add(body)
         self._progress(len(body))
-        if self._head.is_chunked and self._body and self._body_bytes >= SMALL_BYTES and self._wanted is None:
-            self._want_room(min(max(2 * self._body_bytes, _GROWTH_BYTES), self._limits.max_body_bytes))
 
     def _progress(self, count: int) -> None:
-        self._body_bytes += count
-        if self._claim is not None:
-            self._claim.came = self._body_bytes
-        if self._wanted is not None:
-            return
+        """The body went on; while it waits for memory, it is not the peer who is waited for."""
         self._pace.came(count)
-        self.deadline = self._pace.deadline if not self._draining else min(self.deadline, self._pace.deadline)
-
-    # -- room for the body
-
-    @property
-    def _memory(self) -> memoryview | None:
-        return None if self._claim is None else self._claim.memory
-
-    def _want_room(self, size: int) -> None:
-        """Ask for memory for a body; until there is some, nothing more is read."""
-        intake = self._flow.intake
-        wanted = intake.ask(self._flow.peer, size, self._on_room, self._on_no_room, self._on_cut)
-        if wanted.memory is None:
-            self._wanted = wanted
-            self.deadline = float("inf")
-            self._flow.hold(_ROOM)
-        else:
-            self._move_to(wanted)
-
-    def _move_to(self, claim: Claim) -> None:
-        """What came of the body goes where there is room for all of it."""
-        assert claim.memory is not None
-        start = 0
-        for piece in self._pieces():
-            claim.memory[start : start + len(piece)] = piece
-            start += len(piece)
-        claim.came = start
-        self._drop_claims()
-        self._body.clear()
-        self._claim = claim
-
-    def _pieces(self) -> Iterator[Body]:
-        if self._memory is not None:
-            yield self._memory[: self._body_bytes - sum(map(len, self._body))]
-        yield from self._body
-
-    def _drop_claims(self) -> None:
-        for claim in (self._claim, self._wanted):
-            if claim is not None:
-                claim.drop()
-        self._claim = self._wanted = None
+        until = float("inf") if self._body.is_waiting else self._pace.deadline
+        self.deadline = min(self.deadline, until) if self._draining else until
 
     def _on_room(self) -> None:
-        wanted, self._wanted = self._wanted, None
-        assert wanted is not None
-        self._move_to(wanted)
         self._pace.start()
         self.deadline = self._pace.deadline
         self._give_leave()
-        self._flow.release(_ROOM)
 
     def _on_no_room(self) -> None:
-        self._flow.release(_ROOM)
-        self._refuse(503, "no memory is free for a body of this size now; try again later")
+        self._refuse(503, NO_ROOM)
 
     def _on_cut(self) -> None:
-        self._refuse(408, "the body came too slowly while others waited for the memory that it takes")
+        self._refuse(408, TOO_SLOW)
 
     def on_message_complete(self) -> None:
         """A whole request: answer it, or let it wait for those before it."""
         if self._offers_upgrade:
             return
         path, query = self._head.resource()
-        body = self._whole_body()
+        body = self._body.whole()
         method = self._parser.get_method().decode()
         request = HttpRequest(method, path, query, self._head.headers, body, self._flow.peer)
         keep_alive = self._parser.should_keep_alive() and method != "CONNECT"
@@ -370,14 +306,6 @@ class HttpStream:
             heads.remember(self._chunk, request, keep_alive, self._is_http_11)
         self._expect_head()
         self._accept(request, keep_alive)
-
-    def _whole_body(self) -> Body:
-        if self._claim is not None and not self._body:
-            memory, self._claim = self._claim.whole(), None
-            return memory[: self._body_bytes].toreadonly()
-        if self._wanted is not None:  # its last bytes came with those that made it too large for what it had
-            self._flow.release(_ROOM)
-        return self._body[0] if len(self._body) == 1 else b"".join(self._pieces())
 
     def _accept(self, request: HttpRequest, keep_alive: bool) -> None:
         self.deadline = float("inf")
@@ -482,8 +410,7 @@ class HttpStream:
         self._deaf = True
         self._lingers = status != 408  # who was too slow is not waited for
         self._lingers_for = LONGEST_LINGER_BYTES if status == 431 else float("inf")
-        self._drop_claims()
-        self._flow.release(_ROOM)
+        self._body.drop()
         if not self._is_busy:
             self._close()
 
