@@ -18,7 +18,7 @@ from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
 from paddle_serving_server.engine.local import LocalEngine
-from paddle_serving_server.front.listener import Stream
+from paddle_serving_server.front.accepted import Stream
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.web_service import WebService
 from paddle_serving_server.user_code.threads import Threads
