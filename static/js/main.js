@@ -100,16 +100,24 @@ function render(again) {
   (kind === "image" ? picture : numbers).open(service);
 }
 
+/** Which notice there is, if any. @param {State} of */
+function noticeOf({ state, services }) {
+  if (state === "down") return "down";
+  if (services.length) return null;
+  return state === "ready" ? "none" : state;
+}
+
 /** What the visitor should know before trying anything. @param {State} of */
 function notice(of) {
-  const kind = of.state !== "ready" && (of.state === "down" || !of.services.length) ? of.state : of.services.length ? null : "none";
+  const kind = noticeOf(of);
   $("notice").hidden = kind === null;
+  $("notice").classList.toggle("calm", kind === "starting");
   if (!kind) return;
   $("notice-title").textContent = t(`${kind}.title`);
   $("notice-text").textContent = t(`${kind}.text`, { server });
   const command = `python -m paddle_serving_server.serve --model serving_model/uci_housing --name uci --port ${new URL(server).port || 80}`;
   $("notice-code").replaceChildren(
-    kind === "starting" ? h("p", { class: "doing" }, of.doing ?? "") : codeBlock(t("down.start"), command),
+    kind === "starting" ? h("p", {}, of.doing ?? "") : codeBlock(t("down.start"), command),
   );
 }
 
