@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 
-from paddle_serving_app.backend import ModelOptions
 from paddle_serving_server.config.values import Limits
-from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.front.listener import Listener
-from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.web_service import WebService
-from paddle_serving_server.user_code.threads import Threads
 from tests.data import frames
+from tests.server.catalogues import catalogue_of
 
 SHORT = Limits(head_s=0.5, stall_s=0.7, idle_s=1.0, max_connections=20)
 SHORT_BUT_PATIENT = Limits(head_s=0.5, stall_s=20.0, idle_s=20.0, max_connections=20)
@@ -27,13 +24,7 @@ PRPC = frames.read("req_uci_batch.bin")
 
 @contextlib.asynccontextmanager
 async def listening(folder: Path, limits: Limits = SHORT) -> AsyncIterator[tuple[Listener, int]]:
-    service = WebService("uci")
-    service.load_model_config(folder)
-    engine = LocalEngine.load(folder, ModelOptions(threads=1))
-    with contextlib.closing(Threads(1, "test")) as threads:
-        service.bind({"": engine}, threads)
-        catalogue = Catalogue([service])
-        catalogue.is_ready = True
+    async with catalogue_of(folder, WebService("uci")) as catalogue:
         sock = socket.create_server(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         listener = Listener([sock], catalogue, limits)
@@ -42,7 +33,6 @@ async def listening(folder: Path, limits: Limits = SHORT) -> AsyncIterator[tuple
             yield listener, port
         finally:
             await listener.drain(0.0)
-            await engine.close()
 
 
 def play(folder: Path, scene: Callable[[int], Awaitable[Any]], limits: Limits = SHORT) -> Any:

@@ -11,17 +11,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client import plugins
 from paddle_serving_server import protocols
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
-from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.front.accepted import Stream
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.web_service import WebService
-from paddle_serving_server.user_code.threads import Threads
+from tests.server.catalogues import catalogue_of
 
 _ANSWERED_S = 20.0
 _RECEIVE_BYTES = 256 << 10
@@ -157,17 +155,6 @@ class Ask:
 def serving(folder: Path, *services: WebService) -> Iterator[Ask]:
     """Services over one model, which runs in this process."""
     with asyncio.Runner() as runner:
-
-        async def open_all() -> tuple[LocalEngine, Threads]:
-            engine, threads = LocalEngine.load(folder, ModelOptions(threads=1)), Threads(1, "test")
-            for service in services:
-                service.load_model_config(folder)
-                service.bind({"": engine}, threads)
-            return engine, threads
-
-        engine, threads = runner.run(open_all())
-        with contextlib.closing(threads):
-            catalogue = Catalogue(services)
-            catalogue.is_ready = True
-            yield Ask(runner, catalogue)
-            runner.run(engine.close())
+        opened = catalogue_of(folder, *services)
+        yield Ask(runner, runner.run(opened.__aenter__()))
+        runner.run(opened.__aexit__(None, None, None))
