@@ -8,8 +8,8 @@ import asyncio
 import logging
 import socket
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from paddle_serving_client import plugins
@@ -26,6 +26,10 @@ _TICK_S = 0.5
 _LONGEST_CLAIM = 8
 """First bytes after which somebody must have claimed a connection."""
 _RECEIVE_BYTES = 256 << 10
+_ACCEPTED_AT_ONCE = 64
+_SEEN_AT_ONCE = 32
+_OPENED_AT_ONCE = 8
+"""Who is connected already is served between these: a thousand that come together take a tenth of a second."""
 _COURTESY_S = 0.0001
 """How long a front with one connection leaves the next to its siblings; with more connections it waits longer ..."""
 _LONGEST_COURTESY_S = 0.001
@@ -48,7 +52,7 @@ class _ProtocolModule(Protocol):
 
     def claims(self, head: bytes) -> bool | None: ...
 
-    def open_stream(self, transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> Stream: ...
+    def streams(self, catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], Stream]: ...
 
 
 class Listener:
@@ -62,7 +66,8 @@ class Listener:
         self._has_siblings = has_siblings
         self._catalogue = catalogue
         self._limits = limits
-        self._modules: list[_ProtocolModule] = [plugins.load(protocols, n) for n in plugins.names(protocols)]
+        modules: list[_ProtocolModule] = [plugins.load(protocols, name) for name in plugins.names(protocols)]
+        self._protocols = [(module, module.streams(catalogue, limits)) for module in modules]
         self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self.intake = Intake(limits.max_body_bytes)
         self._accepted: set[Accepted] = set()
@@ -70,6 +75,9 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.create_task(self._keep_time())
         self._accepting = False
+        self._entering: deque[socket.socket] = deque()
+        """Accepted in this order, and not opened yet."""
+        self._opens_newest = False
         self._opening: set[asyncio.Task[object]] = set()
         self._silenced: set[Accepted] = set()
         """Those that send nothing more, and wait for answers or are gone."""
@@ -91,6 +99,9 @@ class Listener:
         for sock in self._sockets:
             while self._accept_one(sock):
                 pass
+        while self._entering:
+            self._open_one()
+        for sock in self._sockets:
             self._loop.remove_reader(sock.fileno())
             sock.close()
         self._accepting = False
@@ -111,7 +122,7 @@ class Listener:
     def _accept(self, listening: socket.socket) -> None:
         """Take what has connected; with siblings one at a time, and the later the more there are here already."""
         if not self._has_siblings:
-            self._accept_up_to(64, listening)
+            self._accept_up_to(_ACCEPTED_AT_ONCE, listening)
         elif self._count == 0:
             self._accept_up_to(1, listening)
         else:
@@ -138,7 +149,7 @@ class Listener:
     @property
     def _count(self) -> int:
         """Connections of this process."""
-        return len(self._accepted) + len(self._opening)
+        return len(self._accepted) + len(self._opening) + len(self._entering)
 
     @property
     def _streams(self) -> list[Stream]:
@@ -153,12 +164,26 @@ class Listener:
             logger.warning("cannot accept a connection: %s", exc)
             self._pause_accepting(_TICK_S)
             return False
+        if not self._entering:
+            self._loop.call_soon(self._open_some)
+        self._entering.append(sock)
+        return True
+
+    def _open_some(self) -> None:
+        for _ in range(min(_OPENED_AT_ONCE, len(self._entering))):
+            self._open_one()
+        if self._entering:
+            self._loop.call_soon(self._open_some)
+
+    def _open_one(self) -> None:
+        """Open the oldest and the newest in turns: behind a thousand who came at once nobody waits for all of them."""
+        self._opens_newest = not self._opens_newest
+        sock = self._entering.pop() if self._opens_newest else self._entering.popleft()
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Accepted(self), sock))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
-        return True
 
     def _pause_accepting(self, pause_s: float = _PAUSE_S) -> None:
         """Stop accepting for a moment; connections wait in the kernel's queue."""
@@ -199,11 +224,10 @@ class Listener:
     def claim(self, connection: Accepted, head: bytes) -> None:
         """Find out who speaks, and hand the connection over."""
         undecided = False
-        for module in self._modules:
+        for module, open_stream in self._protocols:
             verdict = module.claims(head)
             if verdict:
-                stream = module.open_stream(connection.transport, connection.flow, self._catalogue, self._limits)
-                connection.stream = stream
+                connection.stream = stream = open_stream(connection.transport, connection.flow)
                 connection.speaks, connection.since = module.__name__.rpartition(".")[2], time.monotonic()
                 stream.data_received(head)
                 return
@@ -241,8 +265,11 @@ class Listener:
             now = time.monotonic()
             self.intake.keep_time(now)
             self._listen_for_echoes()
-            for connection in list(self._accepted):
-                connection.keep_time(now, self._stall_s)
+            for k, connection in enumerate(list(self._accepted), 1):
+                if connection in self._accepted:
+                    connection.keep_time(now, self._stall_s)
+                if k % _SEEN_AT_ONCE == 0:  # a thousand that end together keep nobody else waiting
+                    await asyncio.sleep(0)
             self._catalogue.meter.connections(len(self._accepted))
 
     def _connections(self) -> list[Connection]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
@@ -308,6 +308,6 @@ class _LaneCall:
         self._stream.start(self._frame)
 
 
-def open_stream(transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> BrpcStream:
-    """Serve baidu_std on a connection."""
-    return BrpcStream(transport, flow, catalogue, limits)
+def streams(catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], BrpcStream]:
+    """What serves baidu_std on a connection."""
+    return lambda transport, flow: BrpcStream(transport, flow, catalogue, limits)

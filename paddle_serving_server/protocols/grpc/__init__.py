@@ -1,6 +1,7 @@
 """gRPC over plain HTTP/2: unary calls of the services in `services/`."""
 
 import asyncio
+from collections.abc import Callable
 
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
@@ -19,6 +20,7 @@ def claims(head: bytes) -> bool | None:
     return head.startswith(_PREFACE)
 
 
-def open_stream(transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> GrpcStream:
-    """Serve gRPC on a connection."""
-    return GrpcStream(transport, flow, Methods(catalogue, limits).answer, limits)
+def streams(catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], GrpcStream]:
+    """What serves gRPC on a connection."""
+    methods = Methods(catalogue, limits)
+    return lambda transport, flow: GrpcStream(transport, flow, methods.answer, limits)

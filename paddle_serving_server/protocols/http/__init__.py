@@ -1,6 +1,7 @@
 """HTTP/1.1: `POST /NAME/prediction`, GeneralModelService as JSON and protobuf, and the pages of a server."""
 
 import asyncio
+from collections.abc import Callable
 
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
@@ -23,6 +24,7 @@ def claims(head: bytes) -> bool | None:
     return None if any(method.startswith(head) for method in _METHODS) else False
 
 
-def open_stream(transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> HttpStream:
-    """Serve HTTP on a connection."""
-    return HttpStream(transport, flow, Routes(catalogue, limits).answer, Predictions(catalogue, limits).take, limits)
+def streams(catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], HttpStream]:
+    """What serves HTTP on a connection."""
+    routes, predictions = Routes(catalogue, limits), Predictions(catalogue, limits)
+    return lambda transport, flow: HttpStream(transport, flow, routes.answer, predictions.take, limits)

@@ -11,6 +11,8 @@ from paddle_serving_server.connection.intake import SMALL_BYTES, Claim
 from paddle_serving_server.protocols.http.message import Body
 
 _ROOM: Final = "room"
+_BEGUN_BYTES: Final = 16 << 10
+"""So much of a large body comes before it gets memory: who only announces one takes none."""
 _GROWTH_BYTES: Final = 1 << 20
 """What a body of unknown size gets at first, once it is large."""
 
@@ -44,7 +46,8 @@ class IncomingBody:
         """Bytes that came."""
         self._pieces: list[bytes] = []
         """What came, as long as there is no other memory for it."""
-        self._is_announced = False
+        self._announced = 0
+        """The size of a large body, as far as it is known before."""
         self._claim: Claim | None = None
         """The memory of a large body."""
         self._wanted: Claim | None = None
@@ -55,15 +58,16 @@ class IncomingBody:
         """Whether it waits for memory."""
         return self._wanted is not None
 
-    def expect(self, size: int) -> None:
-        """A body of this size is going to come."""
+    def expect(self, size: int, is_held_back: bool = False) -> None:
+        """A body of this size is going to come; `is_held_back`: not before there is memory for it."""
         if size >= SMALL_BYTES:
-            self._is_announced = True
-            self._want(size)
+            self._announced = size
+            if is_held_back:
+                self._want(size)
 
     def room(self) -> memoryview | None:
         """Where the rest of a large body is to be received; None: it is to be given to `add`."""
-        return self._memory[self.size :] if self._is_announced and self._memory is not None else None
+        return self._memory[self.size :] if self._announced and self._memory is not None else None
 
     def received(self, count: int) -> bool:
         """So many bytes were received into `room`; whether the body is whole."""
@@ -78,8 +82,11 @@ class IncomingBody:
         else:
             self._pieces.append(piece)
         self._came(len(piece))
-        has_outgrown = self._pieces and self.size >= SMALL_BYTES
-        if has_outgrown and not self._is_announced and not self.is_waiting:
+        if not self._pieces or self.is_waiting:
+            return
+        if self._announced and self.size >= _BEGUN_BYTES:
+            self._want(self._announced)
+        elif not self._announced and self.size >= SMALL_BYTES:
             self._want(min(max(2 * self.size, _GROWTH_BYTES), self._largest))
 
     def whole(self) -> Body:
@@ -93,7 +100,7 @@ class IncomingBody:
 
     def drop(self) -> None:
         """Begin anew."""
-        self.size, self._is_announced = 0, False
+        self.size = self._announced = 0
         self._pieces = []
         self._drop_claims()
         self._flow.release(_ROOM)

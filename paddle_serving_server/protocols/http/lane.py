@@ -28,6 +28,7 @@ from paddle_serving_server.services.catalogue import Catalogue
 Respond = Callable[[HttpResponse | None], None]
 """Takes the answer; None: answer in the ordinary way."""
 _MAX_FETCHES: Final = 256
+_PATH: Final = "/prediction"
 _TIMING = "read;dur=%.3f, preprocess;dur=%.3f, queue;dur=%.3f, %s, postprocess;dur=%.3f, write;dur=%.3f"
 """As `timing.text` writes it; what all calls of a run have in common is written once."""
 
@@ -97,12 +98,10 @@ class Predictions:
     """Those of one server."""
 
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self._catalogue = catalogue
         self._request_s = limits.request_s
-        self._services = {
-            f"/{name}/prediction": _Service(name, service.lane, catalogue.meter)
-            for name, service in ((name, catalogue[name]) for name in catalogue.names)
-            if service.lane is not None and service.takes_tensors
-        }
+        self._services: dict[str, _Service] = {}
+        """By path: those that were asked."""
 
     def take(self, request: HttpRequest, respond: Respond) -> bool:
         """Have a request answered, if it is of this sort.
@@ -111,7 +110,7 @@ class Predictions:
             request: any request.
             respond: called later, once, if this returns True.
         """
-        service = self._services.get(request.path)
+        service = self._services.get(request.path) or self._found(request.path)
         if service is None or request.method != "POST" or len(request.body) > lane.MAX_BYTES:
             return False
         if request.query_string or recording.now is not None or not _is_ordinary(request.headers):
@@ -134,6 +133,17 @@ class Predictions:
         call = _Call(service, request, respond, outputs.aliases, (began, read, time.monotonic()))
         outputs.kind.submit(call, values, began + self._request_s)
         return True
+
+    def _found(self, path: str) -> _Service | None:
+        """The service of that path, if there is one and small calls of it may be joined."""
+        name = path[1:].removesuffix(_PATH)
+        if not path.endswith(_PATH) or name not in self._catalogue.names:
+            return None
+        service = self._catalogue[name]
+        if service.lane is None or not service.takes_tensors:
+            return None
+        found = self._services[path] = _Service(name, service.lane, self._catalogue.meter)
+        return found
 
 
 class _Call:

@@ -252,7 +252,7 @@ class HttpStream:
         self._pace.start()
         self._owes_leave = head.waits_for_leave
         if not head.is_chunked:
-            self._body.expect(head.announced)
+            self._body.expect(head.announced, is_held_back=head.waits_for_leave)
         self._progress(0)
         self._give_leave()
 

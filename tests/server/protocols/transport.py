@@ -102,7 +102,7 @@ class Wire:
     def _claim(self) -> bytes:
         for module in (plugins.load(protocols, name) for name in plugins.names(protocols)):
             if module.claims(self._head):
-                self.stream = module.open_stream(self.transport, self._flow, self._catalogue, self._limits)
+                self.stream = module.streams(self._catalogue, self._limits)(self.transport, self._flow)
                 return self._head
         return b""
 
