@@ -57,7 +57,7 @@ _GRACE_WITHOUT_SUPERVISOR_S = 1.0
 _QUICK_START_S = 1.0
 """How long callers are left to wait before they are told that the server is starting: a front that takes the place of
 another finds its engines loaded."""
-_LONGEST_TURN_S = 0.0005
+_LONGEST_TURN_S = 0.00025
 """How long user code in a thread may keep the interpreter while the event loop waits for it; Python's own is 5 ms."""
 
 

@@ -10,12 +10,14 @@ import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from paddle_serving_client.errors import DeadlineExceeded, ServingError
+from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError
 
 logger = logging.getLogger(__name__)
 
 _LATE_S: Final = 0.05
 """So much later than a deadline it is looked after here: whoever else keeps it says more of what was late."""
+_BUSY_S: Final = 1.0
+"""How often the log says that calls are refused because there are too many: a line costs more than a refusal."""
 _Result = TypeVar("_Result")
 
 
@@ -29,6 +31,9 @@ def as_error(raised: BaseException, what: str) -> ServingError:
     Raises:
         BaseException: `raised` again, where the task at hand was called off: nobody waits.
     """
+    if isinstance(raised, Busy):
+        _too_much.note(what, raised)
+        return raised
     if isinstance(raised, ServingError):
         logger.info("refused %s: %s", what, raised)
         return raised
@@ -53,6 +58,27 @@ async def in_time(call: Awaitable[_Result], deadline: float) -> _Result:
         if isinstance(exc, ServingError):
             raise
         raise DeadlineExceeded("no answer within the time given") from exc
+
+
+class _TooMuch:
+    """What the log says of calls that are refused because there are too many."""
+
+    def __init__(self) -> None:
+        self._said_at = -math.inf
+        self._unsaid = 0
+
+    def note(self, what: str, raised: Busy) -> None:
+        """One more is refused."""
+        now = time.monotonic()
+        if now - self._said_at < _BUSY_S:
+            self._unsaid += 1
+            return
+        more = f", and {self._unsaid} more since this was said last" if self._unsaid else ""
+        logger.info("refused %s: %s%s", what, raised, more)
+        self._said_at, self._unsaid = now, 0
+
+
+_too_much: Final = _TooMuch()
 
 
 def _is_called_off() -> bool:

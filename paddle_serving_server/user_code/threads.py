@@ -19,8 +19,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from paddle_serving_app import processors
 from paddle_serving_client.errors import DeadlineExceeded
 from paddle_serving_server.process.alarm import Alarm
+from paddle_serving_server.user_code.crowding import Crowding
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,8 @@ class _Work:
 class Threads:
     """A number of threads that wait for calls; made and used on one event loop."""
 
-    def __init__(self, count: int, name: str, stuck_s: float = STUCK_S) -> None:
+    def __init__(self, count: int, name: str, stuck_s: float = STUCK_S, crowding: Crowding | None = None) -> None:
+        """`crowding` says how many calls run at once, at most `count`; None: as many as do some good here."""
         self.count = count
         """Threads that are wanted beside those that hang."""
         self.most_hanging = max(_LEAST_SPARE, count)
@@ -96,6 +99,9 @@ class Threads:
         self._noted = 0
         self._made = 0
         self._returned_at = time.monotonic()
+        self._crowding = crowding or Crowding(count, max(2, processors.available()))
+        self._turn = threading.Condition(self._lock)
+        """Notified when one more call may run."""
         for _ in range(count):
             self._start_thread()
 
@@ -142,7 +148,7 @@ class Threads:
     @property
     def wait_s(self) -> float:
         """How long a call would wait now, by what those before it are expected to take; inf: there is no thread."""
-        usable = self._alive - self._hanging
+        usable = min(self._alive - self._hanging, self._crowding.most)
         if usable <= 0:
             return math.inf
         # Of those that run, half is left on average.
@@ -199,7 +205,10 @@ class Threads:
         else:
             self.on_stuck()
 
-    def _tell(self, work: _Work, result: object, error: BaseException | None) -> None:
+    def _tell(self, work: _Work, result: object, error: BaseException | None, ended: float) -> None:
+        if self._crowding.heard(time.monotonic() - ended):
+            with self._turn:
+                self._turn.notify()
         self._out.discard(work)
         if work.hangs:
             self.note_return()
@@ -217,6 +226,8 @@ class Threads:
         me, is_needed = threading.get_ident(), True
         while is_needed and self._tokens.get():
             with self._lock:
+                while self._running >= self._crowding.most:
+                    self._turn.wait()
                 work = (self._begun or self._fresh).popleft()
                 call, work.call = work.call, None
                 if call is None:
@@ -252,13 +263,14 @@ class Threads:
                     self._alive -= 1
                     is_needed = False
             try:
-                self._loop.call_soon_threadsafe(self._tell, work, result, error)
+                self._loop.call_soon_threadsafe(self._tell, work, result, error, now)
             except RuntimeError:  # the loop has ended
                 return
             del work, call, result, error  # nothing is kept until the next call
 
     def _stop_running(self, work: _Work) -> None:
         self._running -= 1
+        self._turn.notify()
         self._running_s = self._running_s - work.cost_s if self._running else 0.0
 
 

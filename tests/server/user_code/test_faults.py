@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from paddle_serving_client.brpc_connection import Address, Connection
+from paddle_serving_client.errors import BadInput, Busy
 from paddle_serving_client.wire import general_model
 from paddle_serving_client.wire.general_model import WireRequest, WireTensor
 from paddle_serving_client.wire.pipeline import METHOD, SERVICE
 from paddle_serving_client.wire.proto import pipeline_service_pb2 as pb2
+from paddle_serving_server.user_code import faults
 from tests.serving import Server, serve
 
 KINDS = ("value", "bad_input", "cancelled", "generator_exit", "exit", "interrupt", "base", "mute", "stop", "stop_async",
@@ -139,3 +141,20 @@ def test_those_that_hang_are_counted(server: Server) -> None:
     assert "postprocess of service 'steps' does not return" in server.log
     assert "(rise), called from" in server.log
     assert f"{hanging + 1} now" in exchange(server, "/status", None)[1].decode()
+
+
+def test_the_log_says_now_and_then_that_too_many_come_and_each_time_that_one_is_wrong(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic() + 1e6
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with caplog.at_level("INFO"):
+        for _ in range(1000):
+            faults.as_error(Busy("full"), "POST /a")
+        now += 2
+        faults.as_error(Busy("full"), "POST /a")
+        faults.as_error(BadInput("odd"), "POST /b")
+        faults.as_error(BadInput("odd"), "POST /b")
+    lines = [record.getMessage() for record in caplog.records]
+    wrong = ["refused POST /b: odd"] * 2
+    assert lines == ["refused POST /a: full", "refused POST /a: full, and 999 more since this was said last", *wrong]
