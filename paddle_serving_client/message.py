@@ -44,6 +44,10 @@ class Request:
     fetch: tuple[str, ...] = ()
     """Aliases of the outputs wanted; empty means all."""
     log_id: int = 0
+    variant: str = ""
+    """The variant of the model that is asked for; empty: whichever the weights give."""
+    variant_key: str = ""
+    """Requests with the same key get the same variant."""
     body_bytes: int = 0
     """Size of the message it came in, where it was large enough to matter; 0: unknown."""
     deadline: float = math.inf
@@ -61,6 +65,8 @@ class Response:
     stages: tuple[Stage, ...] = ()
     inside: tuple[Stage, ...] = ()
     """Stages of models that the service's own steps asked: they are inside the stages of those steps."""
+    variant: str = ""
+    """Which variant of the model has answered; empty where there is but one."""
 
 
 def describe(array: Array) -> str:

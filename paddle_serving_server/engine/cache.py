@@ -19,6 +19,7 @@ from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError
 from paddle_serving_client.message import Array
 from paddle_serving_server.counting.counters import GAUGE, Counters
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 
@@ -74,22 +75,22 @@ class CachedEngine(Wrapper):
         self._name = name
         self._under_way: dict[bytes, asyncio.Future[Reply]] = {}
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
         started = time.monotonic()
         version = self.inner.version
         if sum(array.nbytes for array in arranged.arrays) > MAX_INPUT_BYTES:
-            return await self.inner.run(arranged, outputs, deadline)
+            return await self.inner.run(arranged, outputs, context)
         key = digest(self._name, version, arranged, outputs)
         if (known := self._cache.get(key)) is not None:
             self._cache.hits.add()
             return _handed_out(known, started)
         if key not in self._under_way:
             self._cache.misses.add()
-            return await self._run_for_all(key, version, arranged, outputs, deadline)
+            return await self._run_for_all(key, version, arranged, outputs, context)
         self._cache.shared.add()
         while (running := self._under_way.get(key)) is not None:
-            await asyncio.wait([running], timeout=None if deadline == math.inf else max(0.0, deadline - started))
+            await asyncio.wait([running], timeout=None if context.deadline == math.inf else max(0.0, context.deadline - started))
             if not running.done():
                 raise DeadlineExceeded("the model did not answer within the time given")
             if not running.cancelled():
@@ -97,17 +98,17 @@ class CachedEngine(Wrapper):
         # Whoever ran it was called off or had less time than we have: now it is our turn.
         if self.inner.version != version:
             raise Busy("the model was exchanged while this request waited for an equal one; try again")
-        return await self._run_for_all(key, version, arranged, outputs, deadline)
+        return await self._run_for_all(key, version, arranged, outputs, context)
 
     async def _run_for_all(
-        self, key: bytes, version: str, arranged: Arranged, outputs: Sequence[int], deadline: float
+        self, key: bytes, version: str, arranged: Arranged, outputs: Sequence[int], context: Context
     ) -> Reply:
         """Run, and give the answer, or what went wrong, to everybody who asks the same meanwhile."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
         self._under_way[key] = future
         try:
-            reply = await self.inner.run(arranged, outputs, deadline)
+            reply = await self.inner.run(arranged, outputs, context)
             kept = replace(reply, arrays=_copies(reply.arrays))
             if self.inner.version == version:
                 self._cache.put(key, kept)

@@ -5,7 +5,7 @@ name or alias of an output; else by position, where there are as many of both. T
 on the way is checked in full, as one that came from a caller is.
 """
 
-import math
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput
 from paddle_serving_client.message import Array, Lod
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
-from paddle_serving_server.engine.live import one_version
 
 
 class Chain:
@@ -34,7 +34,7 @@ class Chain:
         self._engines = list(engines.values())
         self._signatures: list[Signature] = []
         self._wirings: list[tuple[int, ...]] = []
-        self._settle()
+        self._settled([engine.signature for engine in self._engines])
 
     @property
     def signature(self) -> Signature:
@@ -56,39 +56,41 @@ class Chain:
         """The versions of all."""
         return "/".join(engine.version for engine in self._engines)
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        with one_version():
-            self._settle()  # reads every signature: from here to the end no model changes
-            return await self._run(arranged, outputs, deadline)
-
-    async def _run(self, arranged: Arranged, outputs: Sequence[int], deadline: float) -> Reply:
+        engines = [engine.held(context) for engine in self._engines]
+        wirings = self._settled([engine.signature for engine in engines])
         spent = Reply((), {})
-        wirings = self._wirings
-        for k, engine in enumerate(self._engines[:-1]):
+        for k, engine in enumerate(engines[:-1]):
             wanted = tuple(dict.fromkeys(wirings[k]))
-            reply = await engine.run(arranged, wanted, deadline)
+            reply = await engine.run(arranged, wanted, context)
             spent = _after(spent, reply)
-            taker = self._engines[k + 1].signature
+            taker = engines[k + 1].signature
             feed, lods = _fed(taker, [wanted.index(giver) for giver in wirings[k]], reply)
             if any(array.ndim and array.shape[0] == 0 for array in feed.values()):
-                return replace(spent, arrays=_nothing(self.signature, outputs))
+                return replace(spent, arrays=_nothing(engines[-1].signature, outputs))
             try:
                 arranged = taker.arrange(feed, lods)
             except BadInput as exc:
                 names = f"{self._names[k]} gave what {self._names[k + 1]} cannot take"
                 raise BackendFailed(f"{names}: {exc}") from exc
-        reply = await self._engines[-1].run(arranged, outputs, deadline)
+        reply = await engines[-1].run(arranged, outputs, context)
         return replace(_after(spent, reply), arrays=reply.arrays, lods=reply.lods)
 
-    def _settle(self) -> None:
+    def held(self, context: Context) -> Engine:
+        """See `interface.Engine.held`."""
+        held = copy.copy(self)
+        held._engines = [engine.held(context) for engine in self._engines]
+        return held
+
+    def _settled(self, now: list[Signature]) -> Sequence[tuple[int, ...]]:
         """How the models feed each other; looked at again when one of them has changed."""
-        now = [engine.signature for engine in self._engines]
         if now == self._signatures:  # the same objects, mostly: lists look at that first
-            return
+            return self._wirings
         where = [f"{a} -> {b}" for a, b in zip(self._names, self._names[1:], strict=False)]
         self._wirings = [wiring(a, b, names) for a, b, names in zip(now, now[1:], where, strict=False)]
         self._signatures = now
+        return self._wirings
 
     async def close(self) -> None:
         """Let go of all models."""

@@ -22,6 +22,7 @@ from paddle_serving_client.errors import (
 )
 from paddle_serving_server.counting import recording
 from paddle_serving_server.engine import messages, segments
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.pace import Pace
 from paddle_serving_server.process.alarm import Alarm
@@ -115,9 +116,9 @@ class Channel:
         """Wait until the engine has loaded its model and said what it takes."""
         await self._ready.wait()
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        number, pending = self._begin(arranged, outputs, deadline, 1)
+        number, pending = self._begin(arranged, outputs, context.deadline, 1)
         try:
             return await pending.future
         except asyncio.CancelledError:

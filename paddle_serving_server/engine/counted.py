@@ -1,6 +1,5 @@
 """Counts what an engine does: how long calls take, wait and run, how many rows share a batch, how many are inside."""
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import ServingError
 from paddle_serving_server.counting.counters import Counters
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 
@@ -26,12 +26,12 @@ class CountedEngine(Wrapper):
         self._counters = counters
         self._series = counters.series(MODEL, **self._labels)
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
         started = time.monotonic()
         self.count_entered()
         try:
-            reply = await self.inner.run(arranged, outputs, deadline)
+            reply = await self.inner.run(arranged, outputs, context)
         except ServingError as exc:
             self.count_left()
             self.count_failure(exc)

@@ -1,6 +1,5 @@
 """What a service sees of an engine, wherever the model runs."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Protocol
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.message import Array, Lod, Request, Response, Stage
+from paddle_serving_server.engine.context import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Engine(Protocol):
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs. From reading it to calling `run` there must be no `await`, or see `live.one_version`."""
+        """Inputs and outputs. From reading it to calling `run` there must be no `await`, unless it is held."""
 
     @property
     def backend_name(self) -> str:
@@ -51,15 +51,15 @@ class Engine(Protocol):
 
     @property
     def version(self) -> str:
-        """Differs whenever other weights may answer; the same for the whole of a request under `live.one_version`."""
+        """Differs whenever other weights may answer; always the same where it is held."""
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """Run the model on one feed.
 
         Args:
             arranged: a feed that passed `signature.arrange`.
             outputs: indices of the wanted outputs, from `signature.select`.
-            deadline: on the clock of `time.monotonic`, in seconds.
+            context: of the request that this is a run of.
 
         Raises:
             DeadlineExceeded: no answer by then.
@@ -67,23 +67,32 @@ class Engine(Protocol):
             Busy: too many requests wait.
         """
 
+    def held(self, context: Context) -> "Engine":
+        """The same engine for one request, which asks it more than once: one version of the model until it is over.
+
+        Raises:
+            BadInput: the request wants a variant that is not there.
+            Stopping: there is no model any more.
+        """
+
     async def close(self) -> None:
         """Let go of the model."""
 
 
-async def answer(engine: Engine, request: Request) -> Response:
+async def answer(engine: Engine, request: Request, context: Context) -> Response:
     """Answer a request that carries tensors: check it in full, run it, and name the outputs by alias."""
     signature = engine.signature
     arranged = signature.arrange(request.tensors or {}, request.lods)
     outputs = signature.select(request.fetch)
     asked = time.monotonic()
-    reply = await engine.run(arranged, outputs, request.deadline)
+    reply = await engine.run(arranged, outputs, context)
     came = time.monotonic()
     aliases = [signature.outputs[k].alias for k in outputs]
     return Response(
         tensors=dict(zip(aliases, reply.arrays, strict=True)),
         lods={aliases[k]: lod for k, lod in reply.lods.items() if signature.outputs[outputs[k]].is_lod},
         stages=stages_of(reply, asked, came),
+        variant=context.answered_by,
     )
 
 

@@ -1,7 +1,6 @@
 """A model inside the serving process: for debugging, and for hosts that bring their own processes."""
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,8 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import DeadlineExceeded
-from paddle_serving_server.engine.interface import Reply
+from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.interface import Engine, Reply
 
 
 class LocalEngine:
@@ -32,11 +32,11 @@ class LocalEngine:
         """Load a model folder; as `Model.load`."""
         return cls(Model.load(Path(folder), options, tune_s, key))
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
         arrived = time.monotonic()
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._run, arranged, outputs, deadline, arrived
+            self._thread, self._run, arranged, outputs, context.deadline, arrived
         )
 
     def _run(self, arranged: Arranged, outputs: Sequence[int], deadline: float, arrived: float) -> Reply:
@@ -47,6 +47,10 @@ class LocalEngine:
         lods = {at: given.lods[k] for at, k in enumerate(outputs) if k in given.lods}
         arrays = tuple(given.arrays[k] for k in outputs)
         return Reply(arrays, lods, (started - arrived) * 1000, (time.monotonic() - started) * 1000)
+
+    def held(self, context: Context) -> Engine:
+        """See `interface.Engine.held`: there is but one version."""
+        return self
 
     async def close(self) -> None:
         """Let go of the model."""

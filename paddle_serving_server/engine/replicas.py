@@ -1,11 +1,11 @@
 """Several instances of one model as one engine: each request goes to the instance with the fewest waiting."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_server.engine.channel import Channel
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
 
 
@@ -45,9 +45,9 @@ class Replicas:
         for channel in self._channels:
             await channel.ready()
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        return await self._idlest().run(arranged, outputs, deadline)
+        return await self._idlest().run(arranged, outputs, context)
 
     def begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> "asyncio.Future[Reply]":
         """See `Channel.begin`."""

@@ -12,7 +12,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextvars import Context
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +20,7 @@ from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Array, describe
 from paddle_serving_server.counting.counters import MOST, Counters
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 
@@ -101,12 +101,21 @@ class ShadowEngine(Wrapper):
             counters.count(kind, **labels) for kind in (EQUAL, DIFFERENT, FAILED, DROPPED)
         )
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        reply = await self.inner.run(arranged, outputs, deadline)
+        reply = await self.inner.run(arranged, outputs, context)
+        self.consider(arranged, outputs, reply)
+        return reply
+
+    def held(self, context: Context) -> Engine:
+        """See `interface.Engine.held`; the shadow is not held: what it says is nobody's answer."""
+        inner = self.inner.held(context)
+        return self if inner is self.inner else _HeldShadowEngine(inner, self)
+
+    def consider(self, arranged: Arranged, outputs: Sequence[int], reply: Reply) -> None:
+        """A request was answered: copy it, if it is one of those that are compared."""
         if random.random() * 100 < self.percent:
             self._copy(arranged, outputs, reply)
-        return reply
 
     async def stop(self) -> None:
         """Compare nothing more."""
@@ -131,8 +140,7 @@ class ShadowEngine(Wrapper):
         self._waiting.append(_Copy(feed, tuple(outputs), _kept(reply.arrays), size))
         self._waiting_bytes += size
         if self._worker is None:
-            # In a context of its own: what belongs to the request ends with it.
-            self._worker = asyncio.get_running_loop().create_task(self._compare_all(), context=Context())
+            self._worker = asyncio.get_running_loop().create_task(self._compare_all())
 
     async def _compare_all(self) -> None:
         try:
@@ -146,7 +154,7 @@ class ShadowEngine(Wrapper):
 
     async def _compare(self, copy: _Copy) -> None:
         try:
-            reply = await self.shadow.run(copy.arranged, copy.outputs, time.monotonic() + _RUN_S)
+            reply = await self.shadow.run(copy.arranged, copy.outputs, Context(time.monotonic() + _RUN_S))
             if copy.size > _IN_A_THREAD_BYTES:
                 apart = await asyncio.to_thread(_distances, reply.arrays, copy.expected)
             else:
@@ -174,6 +182,20 @@ class ShadowEngine(Wrapper):
         )
         inputs = tuple(map(describe, copy.arranged.arrays))
         self.examples.append(Example(time.time(), names, far, inputs))
+
+
+class _HeldShadowEngine(Wrapper):
+    """An engine with a shadow, as one request asks it."""
+
+    def __init__(self, engine: Engine, whole: ShadowEngine) -> None:
+        super().__init__(engine)
+        self._whole = whole
+
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
+        """See `interface.Engine.run`."""
+        reply = await self.inner.run(arranged, outputs, context)
+        self._whole.consider(arranged, outputs, reply)
+        return reply
 
 
 def _kept(arrays: Sequence[Array]) -> tuple[Array, ...]:

@@ -9,8 +9,8 @@ from itertools import accumulate
 
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.errors import BadConfig, BadInput
-from paddle_serving_server.engine import choice
 from paddle_serving_server.engine.compatible import objection
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
 
@@ -81,35 +81,37 @@ class VariantsEngine(Wrapper):
             raise BadConfig("the weights of all variants are 0; at least one must be more")
         return found
 
-    def choose(self, wanted: choice.Choice | None) -> str:
+    def choose(self, context: Context) -> str:
         """The tag of the variant for a request.
 
         Raises:
             BadInput: it asks for one that is not there.
         """
-        if wanted is None:
-            return self._by_weight()
-        if wanted.answered in self._engines:
-            return wanted.answered
-        if wanted.tag:
-            if wanted.tag not in self._engines:
-                raise BadInput(f"no variant {wanted.tag[:64]!r}; there are {', '.join(map(repr, self._engines))}")
-            return wanted.tag
-        key = wanted.key or (str(wanted.log_id) if self._by_log_id and wanted.log_id else "")
+        if context.answered_by in self._engines:
+            return context.answered_by
+        if wanted := context.variant:
+            if wanted not in self._engines:
+                raise BadInput(f"no variant {wanted[:64]!r}; there are {', '.join(map(repr, self._engines))}")
+            return wanted
+        key = context.variant_key or (str(context.log_id) if self._by_log_id and context.log_id else "")
         return by_key(key, self._weights) if key else self._by_weight()
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        wanted = choice.current.get()
-        tag = self.choose(wanted)
-        if wanted is not None:
-            wanted.answered = tag
-        return await self._engines[tag].run(arranged, outputs, deadline)
+        return await self._chosen(context).run(arranged, outputs, context)
+
+    def held(self, context: Context) -> Engine:
+        """See `interface.Engine.held`: one variant."""
+        return self._chosen(context).held(context)
 
     async def close(self) -> None:
         """See `interface.Engine.close`."""
         for engine in self._engines.values():
             await engine.close()
+
+    def _chosen(self, context: Context) -> Engine:
+        context.answered_by = tag = self.choose(context)
+        return self._engines[tag]
 
     def _by_weight(self) -> str:
         return self._tags[bisect_right(self._sums, random.random() * self._sums[-1])]

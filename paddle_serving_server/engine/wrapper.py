@@ -1,9 +1,10 @@
 """An engine around another one: what all of them share. A subclass overrides `run`."""
 
-import math
+import copy
 from collections.abc import Mapping, Sequence
 
 from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 
 
@@ -33,9 +34,18 @@ class Wrapper:
         """See `interface.Engine`."""
         return self.inner.version
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        return await self.inner.run(arranged, outputs, deadline)
+        return await self.inner.run(arranged, outputs, context)
+
+    def held(self, context: Context) -> Engine:
+        """See `interface.Engine.held`: the same around what is held."""
+        inner = self.inner.held(context)
+        if inner is self.inner:
+            return self
+        held = copy.copy(self)
+        held.inner = inner
+        return held
 
     async def close(self) -> None:
         """See `interface.Engine.close`."""

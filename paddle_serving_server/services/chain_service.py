@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from paddle_serving_client import dtype, plugins
 from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server.engine.chain import Chain
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import named_inputs, outputs_of, stacked
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.graph import general_ops
@@ -77,7 +79,7 @@ class ChainService(WebService):
             return await super().infer(request)
         instances = list(request.instances)
         tensors = _tensors_of(signature, instances)
-        parts = await self.infer_models(Request(tensors=tensors, fetch=request.fetch, deadline=request.deadline))
+        parts = await self.infer_models(replace(request, tensors=tensors, instances=()))
         results = {end: self.postprocess(instances, [], outputs_of(said)) for end, (_, said) in parts.items()}
         return Response(result=results[next(iter(results))] if has_one_end else results, stages=_stages(parts))
 
@@ -86,8 +88,9 @@ class ChainService(WebService):
         if len(self._ends) == 1:
             (end,) = self._ends
             return {end: (self.signature, await super().infer(request))}
-        calls = (answer(engine, self._part_for(engine, request)) for engine in self._ends.values())
-        said = await asyncio.gather(*calls)
+        with Context.of(request) as context:
+            calls = (answer(engine, self._part_for(engine, request), context) for engine in self._ends.values())
+            said = await asyncio.gather(*calls)
         return {end: (self._ends[end].signature, part) for end, part in zip(self._ends, said, strict=True)}
 
     def _path_to(self, end: str, threads: Threads) -> Engine:
@@ -112,12 +115,10 @@ class ChainService(WebService):
         everybody = _input_names(self._ends.values())
         own = _input_names([engine])
         wanted = {name for name in request.tensors or {} if name in own or name not in everybody}
-        return Request(
+        return replace(
+            request,
             tensors={name: array for name, array in (request.tensors or {}).items() if name in wanted},
             lods={name: lod for name, lod in request.lods.items() if name in wanted},
-            fetch=request.fetch,
-            log_id=request.log_id,
-            deadline=request.deadline,
         )
 
     def _inputs(self) -> Signature:

@@ -9,8 +9,7 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
@@ -20,13 +19,15 @@ from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server.config.values import Limits
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, as_tensors, named_inputs, outputs_of, stacked, unpacked
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
-from paddle_serving_server.engine.live import one_version
 from paddle_serving_server.graph.pipeline.op import Op as Op
 from paddle_serving_server.graph.pipeline.process import Origin
 from paddle_serving_server.graph.pipeline.service import PipelineService
+from paddle_serving_server.services import passage as passages
+from paddle_serving_server.services.passage import Passage
 from paddle_serving_server.user_code import hosting
 from paddle_serving_server.user_code.admission import Admission, Room
 from paddle_serving_server.user_code.steps import Steps
@@ -39,33 +40,6 @@ _STEPS: Final = ("preprocess", "postprocess")
 _WAYS: Final = ("infer", "infer_models")
 ENGINE_NAME: Final = "GeneralInferOp_0"
 """What Paddle Serving calls the one inference step of a chain."""
-
-
-@dataclass(slots=True)
-class _Clock:
-    """The steps of one request as they end; each without the steps inside it, so that they add up."""
-
-    stages: list[Stage] = field(default_factory=list)
-    inside_ms: float = 0.0
-    """What the steps inside the one that runs now have taken."""
-    asked: list[Stage] = field(default_factory=list)
-    """Of models that user code asked."""
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        before, self.inside_ms = self.inside_ms, 0.0
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            ended = time.monotonic()
-            ms = (ended - started) * 1000
-            self.stages.append(Stage(name, ms - self.inside_ms, started, ended))
-            self.inside_ms = before + ms
-
-
-_clock: ContextVar[_Clock | None] = ContextVar("clock", default=None)
-_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,17 +247,19 @@ class WebService(PipelineService):
             Outputs by alias.
         """
         assert self._loop is not None
-        call = self._predict(self._engine(model), feed, fetch, batch, _deadline.get())
+        passage = passages.in_this_thread()
+        context = Context() if passage is None else passage.context
+        call = self._predict(self._engine(model), feed, fetch, batch, context)
         outputs, stages = asyncio.run_coroutine_threadsafe(call, self._loop).result()
-        if (clock := _clock.get()) is not None:
-            clock.asked += stages
+        if passage is not None:
+            passage.inside += stages
         return outputs
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a step; the caller sees it in the `Server-Timing` header, without the steps inside it."""
-        clock = _clock.get()
-        with clock.step(name) if clock else contextlib.nullcontext():
+        passage = passages.in_this_thread()
+        with passage.stage(name) if passage else contextlib.nullcontext():
             yield
 
     # -- what a server calls
@@ -363,16 +339,16 @@ class WebService(PipelineService):
         Raises:
             ServingError: whatever is wrong, in the caller's terms.
         """
-        if self.pipeline is None and (request.tensors is not None or self._has_default_steps):
-            if request.tensors is not None:
-                return await answer(self._engine(), request)
-            return await self._infer_with_default_steps(request)
-        assert self._admission is not None
-        # One version, whatever the steps ask and however long they take.
-        with self._admission.enter(request.deadline, request.body_bytes), one_version():
-            if self.pipeline is not None:
-                return await self.pipeline.infer(request)
-            return await self._infer_with_steps(request)
+        with Context.of(request) as context:
+            if self.pipeline is None and (request.tensors is not None or self._has_default_steps):
+                if request.tensors is not None:
+                    return await answer(self._engine(), request, context)
+                return await self._infer_with_default_steps(request, context)
+            assert self._admission is not None
+            with self._admission.enter(request.deadline, request.body_bytes):
+                if self.pipeline is not None:
+                    return await self.pipeline.infer(request)
+                return await self._infer_with_steps(request, Passage(context, self._engines))
 
     async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
         """Answer a request that carries tensors: each model whose outputs are the answer, by the name of its op."""
@@ -385,36 +361,37 @@ class WebService(PipelineService):
 
     # -- details
 
-    async def _infer_with_steps(self, request: Request) -> Response:
-        clock = _Clock()
-        _clock.set(clock)
-        _deadline.set(request.deadline)
+    async def _infer_with_steps(self, request: Request, passage: Passage) -> Response:
         instances, wanted = list(request.instances), list(request.fetch)
-        prepared = await self._user_code("preprocess", lambda: self.preprocess(instances, wanted), request.deadline)
+        prepared = await self._user_code("preprocess", lambda: self.preprocess(instances, wanted), passage)
         feed, fetch, has_batch = unpacked(prepared)
         fetch_map: Mapping[str, Any] = feed
         if self._engines:
-            fetch_map, model_stages = await self._predict(self._engine(), feed, fetch, has_batch, request.deadline)
-            clock.stages += model_stages
-        result = await self._user_code(
-            "postprocess", lambda: self.postprocess(instances, fetch, fetch_map), request.deadline
+            main = next(iter(passage.engines.values()))
+            fetch_map, model_stages = await self._predict(main, feed, fetch, has_batch, passage.context)
+            passage.stages += model_stages
+        result = await self._user_code("postprocess", lambda: self.postprocess(instances, fetch, fetch_map), passage)
+        return Response(
+            result=result,
+            stages=tuple(passage.stages),
+            inside=tuple(passage.inside),
+            variant=passage.context.answered_by,
         )
-        return Response(result=result, stages=tuple(clock.stages), inside=tuple(clock.asked))
 
-    async def _infer_with_default_steps(self, request: Request) -> Response:
+    async def _infer_with_default_steps(self, request: Request, context: Context) -> Response:
         """The same as with a user's steps, without the threads and contexts that these need: for small requests."""
         engine = self._engine()
         began = time.monotonic()
         instances = list(request.instances)
         tensors = {i.alias: stacked(i, instances) for i in named_inputs(engine.signature, instances)}
         stacked_at = time.monotonic()
-        response = await answer(engine, Request(tensors=tensors, fetch=request.fetch, deadline=request.deadline))
+        response = await answer(engine, Request(tensors=tensors, fetch=request.fetch), context)
         came = time.monotonic()
         result = as_json(outputs_of(response))
         ended = time.monotonic()
         before = Stage("preprocess", (stacked_at - began) * 1000, began, stacked_at)
         stages = (before, *response.stages, Stage("postprocess", (ended - came) * 1000, came, ended))
-        return Response(tensors=response.tensors, result=result, stages=stages)
+        return replace(response, result=result, stages=stages)
 
     def _admitting(self, threads: int, expected_s: Callable[[], tuple[float, float]]) -> Admission:
         limits = self.limits
@@ -424,24 +401,26 @@ class WebService(PipelineService):
         return all(getattr(type(self), name) is getattr(WebService, name) for name in methods)
 
     def _engine(self, name: str | None = None) -> Engine:
-        if name is None and not self._engines:
+        passage = passages.in_this_thread()
+        engines = self._engines if passage is None else passage.engines
+        if name is None and not engines:
             raise NoMethod(f"service {self.name!r} has no model that takes tensors; POST /{self.name}/prediction")
         if name is None:
-            return next(iter(self._engines.values()))
-        if name not in self._engines:
-            has = ", ".join(map(repr, self._engines))
+            return next(iter(engines.values()))
+        if name not in engines:
+            has = ", ".join(map(repr, engines))
             raise BadConfig(f"service {self.name!r} has no model {name!r}; it has {has}")
-        return self._engines[name]
+        return engines[name]
 
     async def _predict(
-        self, engine: Engine, feed: Mapping[str, object], fetch: Sequence[str], has_batch: bool, deadline: float
+        self, engine: Engine, feed: Mapping[str, object], fetch: Sequence[str], has_batch: bool, context: Context
     ) -> tuple[dict[str, Array], Sequence[Stage]]:
         tensors, lods = as_tensors(engine.signature, feed, has_batch)
-        response = await answer(engine, Request(tensors=tensors, lods=lods, fetch=tuple(fetch), deadline=deadline))
+        response = await answer(engine, Request(tensors=tensors, lods=lods, fetch=tuple(fetch)), context)
         return outputs_of(response), response.stages
 
-    async def _user_code(self, step: str, call: Callable[[], _Result], deadline: float) -> _Result:
+    async def _user_code(self, step: str, call: Callable[[], _Result], passage: Passage) -> _Result:
         """Run a user's step in a thread."""
         assert self._steps is not None
-        with self.stage(step):
-            return await self._steps.run(step, partial(copy_context().run, call), deadline)
+        with passage.stage(step):
+            return await self._steps.run(step, partial(passage.run, call), passage.context.deadline)

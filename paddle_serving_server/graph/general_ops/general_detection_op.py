@@ -8,6 +8,7 @@ Source: PaddlePaddle/Serving, core/general-server/op/general_detection_op: the s
 lines in the order in which they were found, from below.
 """
 
+import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadConfig, TooLarge
 from paddle_serving_client.message import Array
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.user_code.threads import Threads
 
@@ -111,18 +113,24 @@ class TextLines:
         """The detector's."""
         return self._engine.version
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
         started = time.monotonic()
         text = arranged.arrays[0].tobytes()
-        picture, x = await self._threads.run(partial(self._opened, text), deadline)
-        detector = self._engine.signature
+        picture, x = await self._threads.run(partial(self._opened, text), context.deadline)
+        detector = self._engine.signature  # no `await` from here to `run`
         feed = detector.arrange({detector.inputs[0].alias: x})
-        reply = await self._engine.run(feed, (0,), deadline)
-        lines = await self._threads.run(partial(self._lines_of, picture, reply.arrays[0]), deadline, is_begun=True)
+        reply = await self._engine.run(feed, (0,), context)
+        lines = await self._threads.run(partial(self._lines_of, picture, reply.arrays[0]), context.deadline, is_begun=True)
         # Reading the picture and cutting out the lines count as running the model.
         run_ms = (time.monotonic() - started) * 1000 - reply.queue_ms
         return Reply(tuple(lines for _ in outputs), {}, reply.queue_ms, run_ms, batch_ms=reply.batch_ms, sent=started)
+
+    def held(self, context: Context) -> Engine:
+        """See `interface.Engine.held`."""
+        held = copy.copy(self)
+        held._engine = self._engine.held(context)
+        return held
 
     async def close(self) -> None:
         """Let go of the model."""

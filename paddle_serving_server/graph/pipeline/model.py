@@ -12,6 +12,7 @@ from paddle_serving_client.errors import DeadlineExceeded
 from paddle_serving_client.httpclient import HttpClient
 from paddle_serving_client.message import Request
 from paddle_serving_client.pipeline_client import PipelineClient
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_tensors, outputs_of
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.graph.pipeline.config import RemoteModel
@@ -49,7 +50,8 @@ class EngineModel:
     async def _answer(self, feed: Mapping[str, Any], log_id: int, deadline: float) -> Mapping[str, Any]:
         tensors, lods = as_tensors(self._engine.signature, feed, True)
         request = Request(tensors=tensors, lods=lods, fetch=self._fetch, log_id=log_id, deadline=deadline)
-        return outputs_of(await answer(self._engine, request))
+        with Context.of(request) as context:
+            return outputs_of(await answer(self._engine, request, context))
 
 
 class ClientModel:

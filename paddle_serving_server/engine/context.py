@@ -1,0 +1,43 @@
+"""What the runs of one request have in common, handed from the service to its engines."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from paddle_serving_client.message import Request
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """One request's. As a context manager it lets go, at its end, of the versions that were held for the request."""
+
+    deadline: float = math.inf
+    """On the clock of `time.monotonic`, in seconds."""
+    variant: str = ""
+    """The variant asked for; empty: whichever the weights give."""
+    variant_key: str = ""
+    """Requests with the same key get the same variant."""
+    log_id: int = 0
+    answered_by: str = ""
+    """The variant that was chosen; once it is, all runs of the request stay with it."""
+    _held: list[Callable[[], None]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, request: Request) -> "Context":
+        """Of a request that begins."""
+        return cls(request.deadline, request.variant, request.variant_key, request.log_id)
+
+    def on_end(self, release: Callable[[], None]) -> None:
+        """Call this when the request is over."""
+        self._held.append(release)
+
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for release in self._held:
+            release()
+        self._held.clear()
