@@ -49,6 +49,11 @@ class ServingError(Exception):
 
     err_no: ClassVar[ErrNo] = ErrNo.UNKNOWN
 
+    @property
+    def number(self) -> int:
+        """What callers get and counts have; a pipeline's op may give its callers numbers of its own."""
+        return int(self.err_no)
+
     def __str__(self) -> str:
         try:
             return super().__str__().encode("utf-8", "backslashreplace").decode()

@@ -35,6 +35,8 @@ class Stage(NamedTuple):
 class Request:
     """One call of a service: tensors that are ready for the model, or instances that preprocessing turns into them."""
 
+    model: str = ""
+    """The name of the service."""
     tensors: Tensors | None = None
     """By alias or real name, with the batch axis; None when the request carries instances."""
     lods: Mapping[str, Lod] = field(default_factory=dict)

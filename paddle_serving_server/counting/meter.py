@@ -3,9 +3,9 @@
 import time
 from typing import Final
 
-from paddle_serving_client.errors import ServingError
 from paddle_serving_server.counting import recording
 from paddle_serving_server.counting.counters import GAUGE, Counted, Counters, Series
+from paddle_serving_server.counting.timing import NO_STAGES, Stages
 
 REQUEST: Final = "request"
 """Series by service and protocol."""
@@ -30,7 +30,15 @@ class Meter:
         self._connections = counters.count(CONNECTIONS)
         self._hanging, self._hangs = counters.count(HANGING), counters.count(HANGS)
 
-    def answered(self, service: str, protocol: str, started: float, bytes_in: int = 0, bytes_out: int = 0) -> None:
+    def answered(
+        self,
+        service: str,
+        protocol: str,
+        started: float,
+        bytes_in: int = 0,
+        bytes_out: int = 0,
+        stages: Stages = NO_STAGES,
+    ) -> None:
         """Count a call that was answered.
 
         Args:
@@ -38,6 +46,7 @@ class Meter:
             protocol: "http", "brpc" or "grpc".
             started: when the whole request was there, on the clock of `time.monotonic`.
             bytes_in, bytes_out: sizes of the bodies as they travelled.
+            stages: of the call, and those of models inside them.
         """
         now = time.monotonic()
         series = self._series.get((service, protocol))
@@ -45,23 +54,22 @@ class Meter:
             series = self._make(service, protocol)
         series.add(int((now - started) * 1e6), now, bytes_in, bytes_out)
         if recording.now is not None:
-            recording.now.answered(service, protocol, started, now)
+            recording.now.answered(service, protocol, started, now, stages)
 
-    def failed(self, service: str, protocol: str, error: ServingError | int, bytes_in: int = 0) -> None:
+    def failed(self, service: str, protocol: str, number: int, bytes_in: int = 0) -> None:
         """Count a call that was refused or failed.
 
         Args:
             service: a name that is served, or `UNKNOWN_SERVICE`.
             protocol: "http", "brpc" or "grpc".
-            error: what was wrong, or its number.
+            number: of the error.
             bytes_in: size of the body.
         """
-        number = str(error if isinstance(error, int) else int(error.err_no))
         series = self._series.get((service, protocol)) or self._make(service, protocol)
         series.add_failure(time.monotonic(), bytes_in)
-        self.counters.count(FAILURE, service=service, protocol=protocol, err_no=number).add()
+        self.counters.count(FAILURE, service=service, protocol=protocol, err_no=str(number)).add()
         if recording.now is not None:
-            recording.now.failed(service, protocol, number)
+            recording.now.failed(service, protocol, str(number))
 
     def connections(self, n: int) -> None:
         """Say how many connections are open."""

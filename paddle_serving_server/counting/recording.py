@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from paddle_serving_client.message import Stage
-from paddle_serving_server.counting import timing
+from paddle_serving_server.counting.timing import Stages
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +42,9 @@ class Recording:
         self._spans = 0
         self._dropped = 0
 
-    def answered(self, service: str, protocol: str, started: float, ended: float) -> None:
-        """A call was answered; its stages are those that were noted in this task."""
-        stages, inside = timing.noted()
+    def answered(self, service: str, protocol: str, started: float, ended: float, of_call: Stages) -> None:
+        """A call was answered."""
+        stages, inside = of_call
         if started >= self.began and self._has_room(1 + len(stages)):
             self._requests.append((service, protocol, started, ended, _tuples(stages), _tuples(inside)))
 

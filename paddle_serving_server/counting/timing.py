@@ -1,10 +1,9 @@
-"""The stages of the request at hand: noted by who answers it, read by who tells the caller or records it."""
+"""The stages of a call, as its caller is told of them."""
 
 import functools
 import re
 from collections.abc import Sequence
-from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeAlias
 
 from paddle_serving_client.message import Stage
 
@@ -12,17 +11,9 @@ ASK: Final = "x-profile"
 """The header of a caller who wants to know, where the answer does not say it anyway: `x-profile: 1`."""
 HEADER: Final = "Server-Timing"
 
-_noted: ContextVar[tuple[Sequence[Stage], Sequence[Stage]]] = ContextVar("stages", default=((), ()))
-
-
-def note(stages: Sequence[Stage], inside: Sequence[Stage] = ()) -> None:
-    """Keep the stages of the request that this task answers, and those of models inside them."""
-    _noted.set((stages, inside))
-
-
-def noted() -> tuple[Sequence[Stage], Sequence[Stage]]:
-    """What was noted last in this task."""
-    return _noted.get()
+Stages: TypeAlias = tuple[Sequence[Stage], Sequence[Stage]]
+"""Of a call, and of models inside these."""
+NO_STAGES: Final[Stages] = ((), ())
 
 
 def text(stages: Sequence[Stage]) -> str:

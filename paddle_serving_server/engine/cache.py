@@ -90,7 +90,9 @@ class CachedEngine(Wrapper):
             return await self._run_for_all(key, version, arranged, outputs, context)
         self._cache.shared.add()
         while (running := self._under_way.get(key)) is not None:
-            await asyncio.wait([running], timeout=None if context.deadline == math.inf else max(0.0, context.deadline - started))
+            await asyncio.wait(
+                [running], timeout=None if context.deadline == math.inf else max(0.0, context.deadline - started)
+            )
             if not running.done():
                 raise DeadlineExceeded("the model did not answer within the time given")
             if not running.cancelled():

@@ -17,6 +17,7 @@ from paddle_serving_server import protocols
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
+from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.front.accepted import Accepted, Stream
 from paddle_serving_server.services.catalogue import Catalogue, Connection
 
@@ -52,7 +53,7 @@ class _ProtocolModule(Protocol):
 
     def claims(self, head: bytes) -> bool | None: ...
 
-    def streams(self, catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], Stream]: ...
+    def streams(self, plane: DataPlane) -> Callable[[asyncio.Transport, Flow], Stream]: ...
 
 
 class Listener:
@@ -66,8 +67,9 @@ class Listener:
         self._has_siblings = has_siblings
         self._catalogue = catalogue
         self._limits = limits
+        plane = DataPlane(catalogue, limits)
         modules: list[_ProtocolModule] = [plugins.load(protocols, name) for name in plugins.names(protocols)]
-        self._protocols = [(module, module.streams(catalogue, limits)) for module in modules]
+        self._protocols = [(module, module.streams(plane)) for module in modules]
         self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self.intake = Intake(limits.max_body_bytes)
         self._accepted: set[Accepted] = set()

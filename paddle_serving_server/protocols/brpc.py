@@ -10,18 +10,17 @@ from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import Compression, RpcError
-from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow, write_due, write_soon
 from paddle_serving_server.connection.intake import NO_ROOM, Claim
 from paddle_serving_server.connection.pace import HALF_S, Pace
-from paddle_serving_server.counting import recording
+from paddle_serving_server.dataplane import general_model
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.general_model import check_names
+from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.dataplane.quick import QuickCall
+from paddle_serving_server.dataplane.recalled_calls import RecalledCall, RecalledCalls
 from paddle_serving_server.engine.interface import Reply
-from paddle_serving_server.services import general_model
-from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.compression import gzipped
-from paddle_serving_server.services.general_model import check_names
-from paddle_serving_server.services.recalled_calls import RecalledCall
-from paddle_serving_server.user_code import faults
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +54,13 @@ def claims(head: bytes) -> bool | None:
 class BrpcStream:
     """One connection."""
 
-    def __init__(self, transport: asyncio.Transport, flow: Flow, catalogue: Catalogue, limits: Limits) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: Flow, plane: DataPlane, recalled: RecalledCalls) -> None:
         self.transport = transport
+        self._limits = limits = plane.limits
         self.deadline = time.monotonic() + limits.head_s
         self._flow = flow
-        self._catalogue = catalogue
-        self._limits = limits
+        self._plane = plane
+        self._recalled = recalled
         self._reader = brpc.FrameReader(limits.max_body_bytes, memory=self._ask_for_memory)
         self._claim: Claim | None = None
         """The memory of a large frame that is coming, or that waits for memory."""
@@ -181,17 +181,27 @@ class BrpcStream:
 
     def _take_lane(self, frame: brpc.Frame) -> bool:
         """Have a small call that is like an earlier one answered without a task; whether it is one."""
-        if frame.meta.compress_type or recording.now is not None or not self._flow.is_writable:
+        if frame.meta.compress_type or not self._flow.is_writable:
             return False
-        if self._catalogue.start.is_going:
+        service = self._service_name
+        if (lane := self._plane.try_now(service)) is None:
             return False
-        request, call = frame.meta.request, self._catalogue.recalled_calls.find(frame.payload)
+        request, call = frame.meta.request, self._recalled.find(frame.payload, lane)
         if call is None or (request.service_name, request.method_name) not in general_model.CALLS:
             return False
         self._in_lane += 1
         now = time.monotonic()
-        call.submit(frame.payload, _LaneCall(self, frame, call, now), now + self._limits.request_s)
+        call.submit(frame.payload, _SmallCall(self, frame, call, service, now), now + self._limits.request_s)
         return True
+
+    @property
+    def plane(self) -> DataPlane:
+        """Who answers."""
+        return self._plane
+
+    @property
+    def _service_name(self) -> str:
+        return self._plane.catalogue.tensor_service.name
 
     def leave_lane(self) -> None:
         """A call is not in its lane any more."""
@@ -204,32 +214,32 @@ class BrpcStream:
         task.add_done_callback(self._answered)
 
     async def _answer(self, frame: brpc.Frame) -> None:
-        meta = frame.meta
-        started = time.monotonic()
-        await self._flow.writable()
+        call = self._plane.call("brpc", f"log_id={frame.meta.request.log_id}", time.monotonic(), len(frame.payload))
+        call.service = self._service_name
         try:
-            check_names(meta.request.service_name, meta.request.method_name)
-            payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
-            answer = await general_model.answer(self._catalogue, payload, started + self._limits.request_s)
-            compression = Compression.NONE
-            # The original always compressed; that costs more than it saves unless a caller shows that bytes are dear.
-            if meta.compress_type and (packed := await gzipped(answer)) is not None:
-                answer, compression = packed, Compression.GZIP
-            self.write(frame, answer, started, compression)
-        except BaseException as exc:
+            answer, compression = await self._plane.answer(call, self._answer_to(frame, call), _size)
+            self.write(frame, answer, compression)
+        except ServingError as exc:
             self.refuse(frame, exc)
 
-    def refuse(self, frame: brpc.Frame, raised: BaseException) -> None:
+    async def _answer_to(self, frame: brpc.Frame, call: Call) -> tuple[bytes, Compression]:
+        await self._flow.writable()
+        meta = frame.meta
+        check_names(meta.request.service_name, meta.request.method_name)
+        payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
+        answer = await general_model.answer(self._plane, call, payload)
+        # The original always compressed; that costs more than it saves unless a caller shows that bytes are dear.
+        if meta.compress_type and (packed := await gzipped(answer)) is not None:
+            return packed, Compression.GZIP
+        return answer, Compression.NONE
+
+    def refuse(self, frame: brpc.Frame, error: ServingError) -> None:
         """Answer a call with an error."""
-        error = faults.as_error(raised, f"log_id={frame.meta.request.log_id}")
-        self._catalogue.meter.failed(self._catalogue.tensor_service.name, "brpc", error, len(frame.payload))
         self._send_error(frame.meta.correlation_id, error)
 
-    def write(self, frame: brpc.Frame, answer: bytes, started: float, compression: int = Compression.NONE) -> None:
-        """Answer a call; `started` is when it was there, on the clock of `time.monotonic`."""
-        meter, service = self._catalogue.meter, self._catalogue.tensor_service.name
+    def write(self, frame: brpc.Frame, answer: bytes, compression: int = Compression.NONE) -> None:
+        """Answer a call."""
         head = brpc.response_head(frame.meta.correlation_id, len(answer), compression)
-        meter.answered(service, "brpc", started, len(frame.payload), len(answer))
         if self.transport.is_closing():
             return
         if len(answer) <= _JOINED_BYTES:
@@ -281,24 +291,25 @@ class BrpcStream:
             self.transport.close()
 
 
-class _LaneCall:
-    """A call in a lane: see `lane.Caller`."""
+class _SmallCall(QuickCall):
+    """One that is like an earlier one."""
 
-    __slots__ = ("_call", "_frame", "_started", "_stream")
+    __slots__ = ("_call", "_frame", "_stream")
 
-    def __init__(self, stream: BrpcStream, frame: brpc.Frame, call: RecalledCall, started: float) -> None:
+    def __init__(self, stream: BrpcStream, frame: brpc.Frame, call: RecalledCall, service: str, arrived: float) -> None:
+        super().__init__(stream.plane, service, "brpc", arrived, len(frame.payload))
         self._stream = stream
         self._frame = frame
         self._call = call
-        self._started = started
 
     def answered(self, outputs: Sequence[Array], reply: Reply) -> None:
         response = self._call.response(outputs, reply)
         self._stream.leave_lane()
-        self._stream.write(self._frame, response, self._started)
+        self.count(len(response))
+        self._stream.write(self._frame, response)
         self._stream.move_on()
 
-    def failed(self, error: ServingError) -> None:
+    def refuse(self, error: ServingError) -> None:
         self._stream.leave_lane()
         self._stream.refuse(self._frame, error)
         self._stream.move_on()
@@ -308,6 +319,11 @@ class _LaneCall:
         self._stream.start(self._frame)
 
 
-def streams(catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], BrpcStream]:
+def _size(answer: tuple[bytes, Compression]) -> int:
+    return len(answer[0])
+
+
+def streams(plane: DataPlane) -> Callable[[asyncio.Transport, Flow], BrpcStream]:
     """What serves baidu_std on a connection."""
-    return lambda transport, flow: BrpcStream(transport, flow, catalogue, limits)
+    recalled = RecalledCalls()
+    return lambda transport, flow: BrpcStream(transport, flow, plane, recalled)

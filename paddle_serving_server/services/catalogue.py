@@ -13,7 +13,6 @@ from paddle_serving_server.counting.meter import Meter
 from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.engine.shadow import ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
-from paddle_serving_server.services.recalled_calls import RecalledCalls
 from paddle_serving_server.services.starting import Start
 from paddle_serving_server.services.web_service import WebService
 
@@ -96,11 +95,6 @@ class Catalogue:
         """Who answers calls of GeneralModelService, which name no service: the first that takes tensors."""
         services = [service for service in self._services.values() if not service.is_pipeline]
         return next((service for service in services if service.plans), next(iter(services or self._services.values())))
-
-    @functools.cached_property
-    def recalled_calls(self) -> RecalledCalls:
-        """Those calls of GeneralModelService that are like earlier ones."""
-        return RecalledCalls(self.tensor_service)
 
     def describe(self) -> Mapping[str, object]:
         """What is served, for `GET /services`."""

@@ -121,7 +121,9 @@ class TextLines:
         detector = self._engine.signature  # no `await` from here to `run`
         feed = detector.arrange({detector.inputs[0].alias: x})
         reply = await self._engine.run(feed, (0,), context)
-        lines = await self._threads.run(partial(self._lines_of, picture, reply.arrays[0]), context.deadline, is_begun=True)
+        lines = await self._threads.run(
+            partial(self._lines_of, picture, reply.arrays[0]), context.deadline, is_begun=True
+        )
         # Reading the picture and cutting out the lines count as running the model.
         run_ms = (time.monotonic() - started) * 1000 - reply.queue_ms
         return Reply(tuple(lines for _ in outputs), {}, reply.queue_ms, run_ms, batch_ms=reply.batch_ms, sent=started)

@@ -45,7 +45,12 @@ class OpFailed(BackendFailed):
 
     def __init__(self, number: int, reason: str) -> None:
         super().__init__(reason)
-        self.number = int(number)
+        self._number = int(number)
+
+    @property
+    def number(self) -> int:
+        """See `ServingError.number`."""
+        return self._number
 
 
 def raised(log_id: int, message: object, class_name: str, function: str) -> str:

@@ -180,7 +180,7 @@ class Pipeline:
             answer = await self._answered(call, data_id, request.deadline, stages)
             error = answer.err_no
         except ServingError as exc:
-            error = getattr(exc, "number", int(exc.err_no))
+            error = exc.number
             raise
         finally:
             if self._tracer is not None:

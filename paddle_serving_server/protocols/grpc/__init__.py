@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
+from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.grpc.methods import Methods
 from paddle_serving_server.protocols.grpc.stream import GrpcStream
-from paddle_serving_server.services.catalogue import Catalogue
 
 _PREFACE = b"PRI * HT"
 """The first bytes of HTTP/2's preface; the rest of it is compared by the one who reads the frames."""
@@ -20,7 +19,7 @@ def claims(head: bytes) -> bool | None:
     return head.startswith(_PREFACE)
 
 
-def streams(catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], GrpcStream]:
+def streams(plane: DataPlane) -> Callable[[asyncio.Transport, Flow], GrpcStream]:
     """What serves gRPC on a connection."""
-    methods = Methods(catalogue, limits)
-    return lambda transport, flow: GrpcStream(transport, flow, methods.answer, limits)
+    methods = Methods(plane)
+    return lambda transport, flow: GrpcStream(transport, flow, methods.answer, plane.limits)

@@ -1,8 +1,7 @@
 """Which method is found under which path, and what an error looks like in gRPC."""
 
-import asyncio
 import functools
-import time
+import math
 from dataclasses import dataclass, replace
 
 from paddle_serving_client import errors
@@ -10,15 +9,12 @@ from paddle_serving_client.errors import NoMethod, ServingError
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_client.wire.grpc import Status, UnknownEncoding
-from paddle_serving_server.config.values import Limits
 from paddle_serving_server.counting import timing
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.grpc import services
-from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.compression import gzipped
-from paddle_serving_server.user_code import faults
 
-_COUNTED = "GeneralModelService"
-"""Is in the paths of services whose calls are counted here."""
 _STATUS: tuple[tuple[type[ServingError], Status, RpcError], ...] = (
     (UnknownEncoding, Status.UNIMPLEMENTED, RpcError.BAD_REQUEST),
     (errors.NoService, Status.NOT_FOUND, RpcError.NO_SERVICE),
@@ -35,7 +31,7 @@ _STATUS: tuple[tuple[type[ServingError], Status, RpcError], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class GrpcCall:
     """A whole call."""
 
     path: str
@@ -81,60 +77,46 @@ def refusal(error: ServingError) -> Reply:
 class Methods:
     """Answers whole calls. The one place in this protocol where errors become statuses."""
 
-    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
-        self._catalogue = catalogue
-        self._limits = limits
+    def __init__(self, plane: DataPlane) -> None:
+        self._plane = plane
         self._methods = _methods()
 
-    async def answer(self, call: Call) -> Reply:
+    async def answer(self, call: GrpcCall) -> Reply:
         """Answer any call."""
-        is_counted = _COUNTED in call.path  # pipelines count their calls by name
-        meter, started = self._catalogue.meter, time.monotonic()
-        reply = await self._reply_to(call)
-        if call.wants_timing and reply.status is Status.OK:
-            stages, _ = timing.noted()
-            reply = replace(reply, timing=timing.text(stages))
-        if is_counted:
-            service, size = self._catalogue.tensor_service.name, len(call.message)
-            if reply.status is Status.OK:
-                meter.answered(service, "grpc", started, size, len(reply.message))
-            else:
-                meter.failed(service, "grpc", reply.err_no, size)
+        try:
+            timeout_s = grpc.timeout_s(call.timeout) if call.timeout else math.inf
+        except ServingError as exc:
+            return refusal(exc)
+        whole = self._plane.call("grpc", call.path, call.arrived, len(call.message), timeout_s, call.began)
+        service, answer = self._methods.get(call.path, (None, None))
+        try:
+            reply = await self._plane.answer(whole, self._reply_to(call, whole, answer), _size)
+        except ServingError as exc:
+            in_its_words = getattr(service, "refusal", None) if whole.service else None
+            return refusal(exc) if in_its_words is None else Reply(grpc.framed(in_its_words(exc)))
+        if call.wants_timing:
+            reply = replace(reply, timing=timing.text(whole.stages))
         return reply
 
-    async def _reply_to(self, call: Call) -> Reply:
-        try:
-            deadline = call.arrived + self._limits.request_s
-            if not call.timeout:
-                return await self._answer(call, deadline)
-            deadline = min(deadline, call.began + grpc.timeout_s(call.timeout))
-            try:
-                # Steps before and after a model do not look at the deadline themselves.
-                async with asyncio.timeout(deadline - time.monotonic()):
-                    return await self._answer(call, deadline)
-            except TimeoutError as exc:
-                if isinstance(exc, ServingError):
-                    raise
-                raise errors.DeadlineExceeded(f"no answer within the {call.timeout} of grpc-timeout") from exc
-        except BaseException as exc:
-            return refusal(faults.as_error(exc, call.path))
-
-    async def _answer(self, call: Call, deadline: float) -> Reply:
-        method = self._methods.get(call.path)
-        if method is None:
+    async def _reply_to(self, call: GrpcCall, whole: Call, answer: services.Method | None) -> Reply:
+        if answer is None:
             raise NoMethod(f"Fail to find method={call.path[:256]!r}; there are: {', '.join(self._methods)}")
-        message = grpc.unpacked(call.message, call.compressed, call.encoding, self._limits.max_body_bytes)
-        answer = await method(self._catalogue, message, deadline)
-        if call.takes_gzip and (packed := await gzipped(answer)) is not None:
+        message = grpc.unpacked(call.message, call.compressed, call.encoding, self._plane.limits.max_body_bytes)
+        said = await answer(self._plane, whole, message)
+        if call.takes_gzip and (packed := await gzipped(said)) is not None:
             return Reply(grpc.framed(packed, compressed=True), is_gzip=True)
-        return Reply(grpc.framed(answer))
+        return Reply(grpc.framed(said))
+
+
+def _size(reply: Reply) -> int:
+    return len(reply.message)
 
 
 @functools.cache
-def _methods() -> dict[str, services.Method]:
-    """By path."""
+def _methods() -> dict[str, tuple[services.Service, services.Method]]:
+    """By path: the service, and its method."""
     return {
-        f"/{name}/{method}": answer
+        f"/{name}/{method}": (service, answer)
         for service in services.every()
         for name in service.NAMES
         for method, answer in service.METHODS.items()

@@ -10,7 +10,7 @@ from paddle_serving_client.wire.grpc import PREFIX_BYTES, Prefix
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.intake import Claim
 from paddle_serving_server.counting import timing
-from paddle_serving_server.protocols.grpc.methods import Call
+from paddle_serving_server.protocols.grpc.methods import GrpcCall
 
 MIN_BYTES_PER_S: Final = 1 << 10
 """Slowest message that is waited for, after the first seconds."""
@@ -110,7 +110,7 @@ class OpenCall:
             self.claim.drop()
             self.claim = None
 
-    def as_call(self) -> Call:
+    def as_call(self) -> GrpcCall:
         """The whole call; its bytes are not kept here any longer."""
         said, prefix = self._headers, self.prefix
         assert prefix is not None
@@ -119,7 +119,7 @@ class OpenCall:
             data = self.claim.whole()
         self.drop()
         accepted = [word.strip() for word in said.get(b"grpc-accept-encoding", b"").split(b",")]
-        return Call(
+        return GrpcCall(
             path=said.get(b":path", b"").decode("latin-1"),
             message=memoryview(data)[PREFIX_BYTES:],
             compressed=prefix.compressed,

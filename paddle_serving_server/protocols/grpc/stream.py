@@ -26,7 +26,7 @@ from paddle_serving_server.connection.intake import NO_ROOM, TOO_SLOW
 from paddle_serving_server.connection.pace import HALF_S
 from paddle_serving_server.protocols.grpc import headers
 from paddle_serving_server.protocols.grpc.connection import FREE_BYTES, LARGEST_WINDOW, goodbye, server_connection
-from paddle_serving_server.protocols.grpc.methods import Call, Reply, refusal
+from paddle_serving_server.protocols.grpc.methods import GrpcCall, Reply, refusal
 from paddle_serving_server.protocols.grpc.open_call import OpenCall
 from paddle_serving_server.protocols.grpc.patience import Impatient, Patience
 from paddle_serving_server.user_code import faults
@@ -46,7 +46,7 @@ _CHECK_S: Final = 1.0
 """How often open calls are looked at."""
 _GOODBYE: Final = b"draining"
 _SOUND: Final = b"sounding"
-Answer = Callable[[Call], Awaitable[Reply]]
+Answer = Callable[[GrpcCall], Awaitable[Reply]]
 
 _OK_HEADERS: Final = (
     (b":status", b"200"),

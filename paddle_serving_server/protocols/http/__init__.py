@@ -1,14 +1,13 @@
-"""HTTP/1.1: `POST /NAME/prediction`, GeneralModelService as JSON and protobuf, and the pages of a server."""
+"""HTTP/1.1: what is found under which path is in `apis`."""
 
 import asyncio
 from collections.abc import Callable
 
-from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
-from paddle_serving_server.protocols.http.lane import Predictions
-from paddle_serving_server.protocols.http.routes import Routes
+from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.protocols.http.router import Router
+from paddle_serving_server.protocols.http.small_predictions import SmallPredictions
 from paddle_serving_server.protocols.http.stream import HttpStream
-from paddle_serving_server.services.catalogue import Catalogue
 
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
 
@@ -24,7 +23,7 @@ def claims(head: bytes) -> bool | None:
     return None if any(method.startswith(head) for method in _METHODS) else False
 
 
-def streams(catalogue: Catalogue, limits: Limits) -> Callable[[asyncio.Transport, Flow], HttpStream]:
+def streams(plane: DataPlane) -> Callable[[asyncio.Transport, Flow], HttpStream]:
     """What serves HTTP on a connection."""
-    routes, predictions = Routes(catalogue, limits), Predictions(catalogue, limits)
-    return lambda transport, flow: HttpStream(transport, flow, routes.answer, predictions.take, limits)
+    router, small = Router(plane), SmallPredictions(plane)
+    return lambda transport, flow: HttpStream(transport, flow, router.answer, small.take, plane.limits)

@@ -292,8 +292,7 @@ def test_what_is_too_much_is_counted_and_left_out(monkeypatch: pytest.MonkeyPatc
     begun = time.monotonic()
     stages = Stage("infer", 1.0, begun, begun + 0.001, 1), Stage("write", 1.0, begun + 0.001, begun + 0.002)
     for _ in range(5):
-        timing.note(stages)
-        kept.answered("uci", "http", begun, begun + 0.002)
+        kept.answered("uci", "http", begun, begun + 0.002, (stages, ()))
     said = json.loads(kept.as_json())
     assert (len(said["requests"]), said["dropped"]) == (2, 9)
     assert [e["name"] for e in chrome_trace.events([said]) if e["ph"] == "X"] == ["uci", "infer", "write"] * 2

@@ -1,7 +1,6 @@
 """Engines for tests of what is put around them: the uci model in this process, and one that waits to be let through."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Arranged
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.engine.wrapper import Wrapper
@@ -39,8 +39,8 @@ class Gate(Wrapper):
         """What a reload would change."""
         return self.named
 
-    async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """Count, wait, run."""
         self.runs += 1
         await self.open.wait()
-        return await self.inner.run(arranged, outputs, deadline)
+        return await self.inner.run(arranged, outputs, context)

@@ -13,6 +13,7 @@ from paddle_serving_app.signature import Input, Output, Signature
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.engine.chain import Chain, wiring
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import answer
 from paddle_serving_server.engine.local import LocalEngine
 from tests import models
@@ -63,7 +64,7 @@ def asked(request: Request, *folders: Path) -> Response:
     async def ask() -> Response:
         chain = Chain({folder.name: LocalEngine.load(folder, ModelOptions(backend="paddle")) for folder in folders})
         try:
-            return await answer(chain, request)
+            return await answer(chain, request, Context())
         finally:
             await chain.close()
 
@@ -102,7 +103,7 @@ def test_no_rows_are_answered_without_asking_a_library(tmp_path: Path) -> None:
             chain = Chain({"det": general_detection_op.make(empty, reader, threads), "rec": reader})
             text = np.frombuffer(encoded(np.zeros((64, 64, 3), np.uint8)), np.uint8)
             try:
-                return await answer(chain, Request(tensors={"x": text}))
+                return await answer(chain, Request(tensors={"x": text}), Context())
             finally:
                 await chain.close()
 

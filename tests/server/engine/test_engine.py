@@ -19,6 +19,7 @@ from paddle_serving_client.errors import BackendFailed, BadInput, Busy, Deadline
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine import segments
 from paddle_serving_server.engine.channel import Channel
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
 from tests import models
 from tests.server.engine.mortal_worker import DEADLY, FAILING, ODD, SLEEPY
@@ -34,7 +35,7 @@ def against(engine: EngineProcess, scene: Callable[[Channel, list[bool]], Awaita
 
 
 async def price(channel: Channel, x: Array, deadline_s: float = 60.0) -> Reply:
-    return await channel.run(channel.signature.arrange({"x": x}), (0,), time.monotonic() + deadline_s)
+    return await channel.run(channel.signature.arrange({"x": x}), (0,), Context(time.monotonic() + deadline_s))
 
 
 CALLS = st.lists(
@@ -228,7 +229,7 @@ def test_different_numbers_of_rows_are_refused_by_a_model_that_takes_them_one_by
         def call(f: int, i64: int, i32: int) -> Awaitable[Reply]:
             feed: dict[str, Array] = {"f": np.ones((f, 3), np.float32), "i64": np.ones((i64, 2), np.int64)}
             feed["i32"] = np.ones((i32, 2), np.int32)
-            return channel.run(channel.signature.arrange(feed), (0, 1, 2))
+            return channel.run(channel.signature.arrange(feed), (0, 1, 2), Context())
 
         with pytest.raises(BadInput, match="rows: 'f' has 2, 'i64' has 3, 'i32' has 2; this model takes one row"):
             await call(2, 3, 2)
@@ -245,7 +246,7 @@ def test_a_request_that_cannot_be_put_in_words_leaves_nothing_behind(engine: Eng
     async def scene(channel: Channel, hung: list[bool]) -> None:
         odd = Arranged((np.zeros((1, 13), np.uint16),), {})
         with pytest.raises(BackendFailed, match="uint16"):
-            await channel.run(odd, (0,), time.monotonic() + 5)
+            await channel.run(odd, (0,), Context(time.monotonic() + 5))
         assert channel.waiting == 0
 
     against(engine, scene)

@@ -1,10 +1,10 @@
 """Two real engine processes as one engine: who is busy or dead is left alone."""
 
 import asyncio
-import math
 from pathlib import Path
 
 from paddle_serving_server.engine.channel import Channel
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.replicas import Replicas
 from paddle_serving_server.engine.segments import SegmentPool
@@ -23,7 +23,7 @@ def test_a_request_goes_where_the_fewest_wait_and_never_to_the_dead(tmp_path: Pa
 
         async def price(seed: int, first: float | None = None) -> Reply:
             x = rows(1, seed, first)
-            reply = await replicas.run(replicas.signature.arrange({"x": x}), (0,), math.inf)
+            reply = await replicas.run(replicas.signature.arrange({"x": x}), (0,), Context())
             assert_own(reply, x)
             return reply
 

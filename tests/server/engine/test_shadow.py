@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_server.counting.counters import Counters
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.engine.shadow import DIFFERENT, DROPPED, EQUAL, FAILED, LARGEST, ShadowEngine
@@ -47,7 +48,7 @@ def test_equal_and_different_answers_are_told_apart(pair: tuple[LocalEngine, Loc
         same, differs = Shadowed(live, engines.uci(tmp_path / "same")), Shadowed(live, other)
         for shadowed in (same, differs):
             for k in range(3):
-                await shadowed.engine.run(house(live, k), (0,))
+                await shadowed.engine.run(house(live, k), (0,), Context())
             await shadowed.until(3)
         assert same.counts() == (3, 0, 0, 0)
         assert differs.counts() == (1, 2, 0, 0), "a house of zeros has the same price"
@@ -68,7 +69,7 @@ def test_a_slow_shadow_delays_nobody_and_what_it_cannot_take_is_dropped(pair: tu
         shadowed = Shadowed(live, gate)
         async with asyncio.timeout(5):
             for _ in range(40):
-                await shadowed.engine.run(house(live), (0,))
+                await shadowed.engine.run(house(live), (0,), Context())
         assert shadowed.counts() == (0, 0, 0, 40 - 16)
         gate.open.set()
         await shadowed.until(16)
@@ -84,7 +85,7 @@ def test_a_shadow_that_fails_is_counted_and_nothing_else(pair: tuple[LocalEngine
         closed = engines.uci(tmp_path / "closed")
         await closed.close()
         shadowed = Shadowed(live, closed)
-        reply = await shadowed.engine.run(house(live), (0,))
+        reply = await shadowed.engine.run(house(live), (0,), Context())
         assert reply.arrays[0].shape == (1, 1)
         await shadowed.until(1)
         assert shadowed.counts() == (0, 0, 1, 0)
@@ -100,10 +101,10 @@ def test_only_the_part_that_was_asked_for_is_copied(pair: tuple[LocalEngine, Loc
         gate.open.set()
         none, some = Shadowed(live, gate, percent=0.0), Shadowed(live, gate, percent=50.0)
         for _ in range(100):
-            await none.engine.run(house(live), (0,))
+            await none.engine.run(house(live), (0,), Context())
         assert sum(none.counts()) == 0
         for _ in range(100):
-            await some.engine.run(house(live), (0,))
+            await some.engine.run(house(live), (0,), Context())
         await some.until(1)
         assert 20 < sum(some.counts()) + len(some.engine._waiting) < 80
 
@@ -119,7 +120,7 @@ def test_the_shadow_sees_what_was_asked_even_when_a_caller_writes_over_it(
         gate = Gate(engines.uci(tmp_path / "same"))
         shadowed = Shadowed(live, gate)
         feed = house(live)
-        reply = await shadowed.engine.run(feed, (0,))
+        reply = await shadowed.engine.run(feed, (0,), Context())
         feed.arrays[0][:] = 7
         reply.arrays[0][:] = 7
         gate.open.set()

@@ -7,8 +7,7 @@ import pytest
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client.errors import BadConfig, BadInput
-from paddle_serving_server.engine import choice
-from paddle_serving_server.engine.choice import Choice
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.engine.variants import VariantsEngine, by_key
 from tests import models
@@ -26,11 +25,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LocalEngine]:
 
 def test_requests_are_spread_as_the_weights_say(pair: dict[str, LocalEngine]) -> None:
     variants = VariantsEngine(pair, {"main": 80.0, "b": 20.0})
-    chosen = [variants.choose(None) for _ in range(4000)]
+    chosen = [variants.choose(Context()) for _ in range(4000)]
     assert 0.15 < chosen.count("b") / len(chosen) < 0.25
     variants.set_weights({"b": 0})
-    assert {variants.choose(None) for _ in range(200)} == {"main"}
-    assert variants.choose(Choice(tag="b")) == "b", "who asks for it by name gets it"
+    assert {variants.choose(Context()) for _ in range(200)} == {"main"}
+    assert variants.choose(Context(variant="b")) == "b", "who asks for it by name gets it"
 
 
 def test_a_key_stays_and_few_keys_move_when_weights_change() -> None:
@@ -48,11 +47,11 @@ def test_one_request_stays_with_one_variant_and_is_told_which(pair: dict[str, Lo
     async def run() -> None:
         variants = VariantsEngine(pair, {"main": 50, "b": 50})
         for _ in range(8):
-            wanted = choice.begin("", "")
-            prices = {float((await variants.run(house(variants), (0,))).arrays[0].item()) for _ in range(8)}
+            context = Context()
+            prices = {float((await variants.run(house(variants), (0,), context)).arrays[0].item()) for _ in range(8)}
             assert len(prices) == 1
-            assert wanted.answered in pair
-            assert (wanted.answered == "main") is (abs(prices.pop() - models.UCI_PRICE) < 1e-3)
+            assert context.answered_by in pair
+            assert (context.answered_by == "main") is (abs(prices.pop() - models.UCI_PRICE) < 1e-3)
 
     asyncio.run(run())
 
@@ -60,9 +59,9 @@ def test_one_request_stays_with_one_variant_and_is_told_which(pair: dict[str, Lo
 def test_the_log_id_is_a_key_only_where_that_was_asked_for(pair: dict[str, LocalEngine]) -> None:
     sticky = VariantsEngine(pair, {"main": 50, "b": 50}, by_log_id=True)
     plain = VariantsEngine(pair, {"main": 50, "b": 50})
-    assert len({sticky.choose(Choice(log_id=7)) for _ in range(64)}) == 1
-    assert len({plain.choose(Choice(log_id=7)) for _ in range(64)}) == 2
-    assert len({sticky.choose(Choice(log_id=0)) for _ in range(64)}) == 2, "0 is no log_id"
+    assert len({sticky.choose(Context(log_id=7)) for _ in range(64)}) == 1
+    assert len({plain.choose(Context(log_id=7)) for _ in range(64)}) == 2
+    assert len({sticky.choose(Context(log_id=0)) for _ in range(64)}) == 2, "0 is no log_id"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_impossible_weights_change_nothing(pair: dict[str, LocalEngine], weights
 
 def test_an_unknown_variant_is_the_callers_error(pair: dict[str, LocalEngine]) -> None:
     with pytest.raises(BadInput, match="no variant 'c'; there are 'main', 'b'"):
-        VariantsEngine(pair, {"main": 80, "b": 20}).choose(Choice(tag="c"))
+        VariantsEngine(pair, {"main": 80, "b": 20}).choose(Context(variant="c"))
 
 
 def test_a_model_with_other_inputs_cannot_stand_in(pair: dict[str, LocalEngine], tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_gzip_both_ways(uci_server: Server) -> None:
 
 
 def test_unknown_places_say_what_there_is(uci_server: Server) -> None:
-    for path in ("/", "/nope/prediction", "/uci", "/uci/prediction/x", "/GeneralModelService/nope"):
+    for path in ("/nope/prediction", "/uci", "/uci/prediction/x", "/GeneralModelService/nope"):
         status, _, body = post(uci_server, path, GOOD)
         assert status == 404, (path, body)
     _, _, body = post(uci_server, "/nope/prediction", GOOD)

@@ -16,6 +16,7 @@ from paddle_serving_server import protocols
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
+from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.front.accepted import Stream
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.web_service import WebService
@@ -68,9 +69,8 @@ class Wire:
         self.transport = MemoryTransport()
         self.stream: Stream | None = None
         """Once the first bytes have told the protocol."""
-        self._catalogue = catalogue
-        self._limits = limits or Limits()
-        self._flow = Flow(self.transport, Intake(self._limits.max_body_bytes))
+        self._plane = DataPlane(catalogue, limits or Limits())
+        self._flow = Flow(self.transport, Intake(self._plane.limits.max_body_bytes))
         self._head = b""
 
     @property
@@ -102,7 +102,7 @@ class Wire:
     def _claim(self) -> bytes:
         for module in (plugins.load(protocols, name) for name in plugins.names(protocols)):
             if module.claims(self._head):
-                self.stream = module.streams(self._catalogue, self._limits)(self.transport, self._flow)
+                self.stream = module.streams(self._plane)(self.transport, self._flow)
                 return self._head
         return b""
 

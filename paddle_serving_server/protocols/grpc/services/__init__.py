@@ -1,7 +1,9 @@
 """The gRPC services there are: one module each, found by being here.
 
 A module says `NAMES`, the full names its service answers to, and `METHODS`: by name, an asynchronous function from
-(catalogue, message, deadline) to the reply's message, which raises a `ServingError` for what cannot be answered.
+(plane, call, message) to the reply's message, which raises a `ServingError` for what cannot be answered. It sets the
+call's `service` where the call is one of those that are counted. A module whose callers find errors in the reply itself
+says `refusal`, from the error to such a reply.
 """
 
 import sys
@@ -9,10 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias, cast
 
 from paddle_serving_client import plugins
-from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
 
-Method: TypeAlias = Callable[[Catalogue, bytes | memoryview, float], Awaitable[bytes]]
-"""Answers the message of a call; the deadline is on the clock of `time.monotonic`."""
+Method: TypeAlias = Callable[[DataPlane, Call, bytes | memoryview], Awaitable[bytes]]
+"""Answers the message of a call."""
 
 
 class Service(Protocol):

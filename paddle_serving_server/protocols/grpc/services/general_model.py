@@ -1,6 +1,9 @@
 """GeneralModelService: tensors for the server's first service, as brpc answered it over gRPC."""
 
-from paddle_serving_server.services import general_model
+from collections.abc import Mapping
+
+from paddle_serving_server.dataplane import general_model
+from paddle_serving_server.protocols.grpc.services import Method
 
 NAMES = (general_model.FULL_SERVICE, general_model.SERVICE)
-METHODS = dict.fromkeys(general_model.METHODS, general_model.answer)
+METHODS: Mapping[str, Method] = dict.fromkeys(general_model.METHODS, general_model.answer)

@@ -6,13 +6,14 @@
 from paddle_serving_client.errors import NoService
 from paddle_serving_client.wire import health
 from paddle_serving_client.wire.health import Health
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.grpc import services
-from paddle_serving_server.services.catalogue import Catalogue
 
 
-async def _check(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:
+async def _check(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     """Answer for the whole server, for a service by its name here, or for a gRPC service by its full name."""
-    del deadline  # nothing is waited for
+    catalogue = plane.catalogue
     name = health.decode_request(message)
     known = {"", *catalogue.names, *(name for service in services.every() for name in service.NAMES)}
     if name not in known:

@@ -3,27 +3,26 @@
 from paddle_serving_client import model_config
 from paddle_serving_client.model_config import ModelSpec, Variable
 from paddle_serving_client.wire import multi_lang
-from paddle_serving_server.services import general_model
-from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.dataplane import general_model
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
 
 
-async def _inference(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:
+async def _inference(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     request = multi_lang.decode_request(message)
-    call = request.as_wire(catalogue.tensor_service.signature.inputs)
-    return multi_lang.encode_response(await general_model.infer(catalogue, call, deadline), request)
+    wire = request.as_wire(plane.catalogue.tensor_service.signature.inputs)
+    return multi_lang.encode_response(await general_model.infer(plane, call, wire), request)
 
 
-async def _set_timeout(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:
+async def _set_timeout(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     """Agree: clients send the time of each call along with it. The original changed it for all callers at once."""
-    del catalogue, deadline
     multi_lang.decode_timeout_ms(message)
     return multi_lang.encode_simple_response()
 
 
-async def _get_client_config(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:
+async def _get_client_config(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     """What the model takes and gives, as the text that clients read from serving_client_conf.prototxt elsewhere."""
-    del message, deadline
-    signature = catalogue.tensor_service.signature
+    signature = plane.catalogue.tensor_service.signature
     feeds = tuple(
         Variable(i.name, i.alias, i.elem_type, i.shape if i.is_lod else i.shape[1:], i.is_lod) for i in signature.inputs
     )

@@ -1,13 +1,19 @@
 """PipelineService: texts and arrays for a pipeline. Its errors are in the reply, as its callers expect them."""
 
+from paddle_serving_client.errors import ServingError
 from paddle_serving_client.wire import pipeline
-from paddle_serving_server.services import pipeline_service
-from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.dataplane import pipeline_calls
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
 
 
-async def _inference(catalogue: Catalogue, message: bytes | memoryview, deadline: float) -> bytes:
-    call = pipeline.decode_request(message)
-    return pipeline.encode_response(await pipeline_service.infer(catalogue, call, deadline, "grpc"))
+async def _inference(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    return pipeline.encode_response(await pipeline_calls.infer(plane, call, pipeline.decode_request(message)))
+
+
+def refusal(error: ServingError) -> bytes:
+    """The reply to who cannot be answered."""
+    return pipeline.encode_response(pipeline_calls.refusal(error))
 
 
 NAMES = (pipeline.SERVICE,)

@@ -12,6 +12,7 @@ from paddle_serving_app.ops.ocr import ctc_decode, read_characters
 from paddle_serving_client.errors import BadConfig, BadInput, ServingError, UnsupportedMedia
 from paddle_serving_client.message import Array, Request
 from paddle_serving_server.engine.chain import Chain
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import answer
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.graph.general_ops import general_detection_op
@@ -33,7 +34,7 @@ def read(text: bytes, detector: Path, reader: Path | None) -> Array:
             op = general_detection_op.make(engine, following, threads)
             whole = Chain({"det": op, "rec": following}) if following else op
             try:
-                said = await answer(whole, Request(tensors={"x": np.frombuffer(text, np.uint8)}))
+                said = await answer(whole, Request(tensors={"x": np.frombuffer(text, np.uint8)}), Context())
             finally:
                 await whole.close()
         (array,) = said.tensors.values()

@@ -1,6 +1,6 @@
 """Small predictions in JSON: from the body to the lane, from rows to the answer, without a task of their own.
 
-Only what is in order goes this way. Whatever is wrong or unusual is left to `routes`, which knows what to say.
+Only what is in order goes this way. Whatever is wrong or unusual is left to `apis.prediction`, which knows what to say.
 """
 
 import asyncio
@@ -14,16 +14,15 @@ import orjson
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Array, Instance
-from paddle_serving_server.config.values import Limits
-from paddle_serving_server.counting import recording, timing
-from paddle_serving_server.counting.meter import Meter
+from paddle_serving_server.counting import timing
+from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.dataplane.quick import QuickCall
 from paddle_serving_server.engine import lane
 from paddle_serving_server.engine.feed import OneRow, as_json, named_inputs, stacked
 from paddle_serving_server.engine.interface import Reply, stages_of
 from paddle_serving_server.engine.lane import Kind, Lane
 from paddle_serving_server.protocols.http import body, encoding, refusal, tensor_body
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
-from paddle_serving_server.services.catalogue import Catalogue
 
 Respond = Callable[[HttpResponse | None], None]
 """Takes the answer; None: answer in the ordinary way."""
@@ -52,10 +51,9 @@ class _Run(NamedTuple):
 class _Service:
     """One service whose instances go to the model as they are."""
 
-    def __init__(self, name: str, way: Lane, meter: Meter) -> None:
+    def __init__(self, name: str, way: Lane) -> None:
         self.name = name
         self.way = way
-        self.meter = meter
         self._version: object = None
         self._signature = Signature((), ())
         self._one_row = OneRow(self._signature)
@@ -94,14 +92,14 @@ class _Service:
         return None if kind is None else _Outputs(kind, [self._signature.outputs[k].alias for k in kind.outputs])
 
 
-class Predictions:
-    """Those of one server."""
+class SmallPredictions:
+    """Those of one server. What is remembered of its services lives as long as it."""
 
-    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
-        self._catalogue = catalogue
-        self._request_s = limits.request_s
+    def __init__(self, plane: DataPlane) -> None:
+        self._plane = plane
+        self._request_s = plane.limits.request_s
         self._services: dict[str, _Service] = {}
-        """By path: those that were asked."""
+        """By name: those that were asked."""
 
     def take(self, request: HttpRequest, respond: Respond) -> bool:
         """Have a request answered, if it is of this sort.
@@ -110,14 +108,15 @@ class Predictions:
             request: any request.
             respond: called later, once, if this returns True.
         """
-        service = self._services.get(request.path) or self._found(request.path)
-        if service is None or request.method != "POST" or len(request.body) > lane.MAX_BYTES:
+        if request.method != "POST" or len(request.body) > lane.MAX_BYTES or not request.path.endswith(_PATH):
             return False
-        if request.query_string or recording.now is not None or not _is_ordinary(request.headers):
+        if request.query_string or not _is_ordinary(request.headers):
+            return False
+        name = request.path[1 : -len(_PATH)]
+        way = self._plane.try_now(name)
+        if way is None or (service := self._service(name, way)) is None:
             return False
         began = time.monotonic()
-        if not service.way.is_open:
-            return False
         try:
             text = request.body
             if b"true" in text or b"false" in text:  # `stacked` tells them from numbers
@@ -130,36 +129,38 @@ class Predictions:
         if prepared is None:
             return False
         outputs, values = prepared
-        call = _Call(service, request, respond, outputs.aliases, (began, read, time.monotonic()))
+        moments = began, read, time.monotonic()
+        call = _SmallCall(self._plane, service, request, respond, outputs.aliases, moments)
         outputs.kind.submit(call, values, began + self._request_s)
         return True
 
-    def _found(self, path: str) -> _Service | None:
-        """The service of that path, if there is one and small calls of it may be joined."""
-        name = path[1:].removesuffix(_PATH)
-        if not path.endswith(_PATH) or name not in self._catalogue.names:
+    def _service(self, name: str, way: Lane) -> _Service | None:
+        """What is known of a service, if its instances go to the model as they are."""
+        found = self._services.get(name)
+        if found is not None and found.way is way:
+            return found
+        if not self._plane.catalogue[name].takes_tensors:
             return None
-        service = self._catalogue[name]
-        if service.lane is None or not service.takes_tensors:
-            return None
-        found = self._services[path] = _Service(name, service.lane, self._catalogue.meter)
+        found = self._services[name] = _Service(name, way)
         return found
 
 
-class _Call:
-    """A request in a lane: see `lane.Caller`."""
+class _SmallCall(QuickCall):
+    """A request in a lane."""
 
-    __slots__ = ("_aliases", "_moments", "_request", "_respond", "_service")
+    __slots__ = ("_aliases", "_moments", "_of", "_request", "_respond")
 
     def __init__(
         self,
+        plane: DataPlane,
         service: _Service,
         request: HttpRequest,
         respond: Respond,
         aliases: Sequence[str],
         moments: tuple[float, float, float],
     ) -> None:
-        self._service = service
+        super().__init__(plane, service.name, "http", moments[0], len(request.body))
+        self._of = service
         self._request = request
         self._respond = respond
         self._aliases = aliases
@@ -167,7 +168,7 @@ class _Call:
         """When it was there, read, and ready for the model."""
 
     def answered(self, outputs: Sequence[Array], reply: Reply) -> None:
-        run = self._service.run_of(reply)
+        run = self._of.run_of(reply)
         result = as_json(dict(zip(self._aliases, outputs, strict=True)))
         made = time.monotonic()
         said = orjson.dumps({"result": result}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -181,21 +182,19 @@ class _Call:
         else:
             self._send(response)
 
-    def failed(self, error: ServingError) -> None:
-        self._service.meter.failed(self._service.name, "http", error, len(self._request.body))
+    def refuse(self, error: ServingError) -> None:
         self._respond(refusal.response(error))
 
     def again(self) -> None:
         self._respond(None)
 
     def _send(self, response: HttpResponse) -> None:
-        sizes = len(self._request.body), len(response.body)
-        self._service.meter.answered(self._service.name, "http", self._moments[0], *sizes)
+        self.count(len(response.body))
         self._respond(response)
 
 
 def _is_ordinary(headers: Mapping[str, str]) -> bool:
-    """Whether headers say JSON, and nothing that only `routes` knows."""
+    """Whether headers say JSON, and nothing that only `apis.prediction` knows."""
     if "content-encoding" in headers or "x-variant" in headers:
         return False
     return _is_json_for_json(headers.get("content-type", ""), headers.get("accept", ""))

@@ -16,8 +16,8 @@ from paddle_serving_client.wire import general_model, recall
 from paddle_serving_client.wire.general_model import ModelOutput, WireTensor
 from paddle_serving_client.wire.recall import Known
 from paddle_serving_server.engine.interface import Reply
-from paddle_serving_server.engine.lane import Caller, Kind
-from paddle_serving_server.services.web_service import ENGINE_NAME, WebService
+from paddle_serving_server.engine.lane import Caller, Kind, Lane
+from paddle_serving_server.services.web_service import ENGINE_NAME
 
 _MAX_CALLS: Final = 256
 
@@ -67,15 +67,13 @@ class RecalledCall:
 class RecalledCalls:
     """Those of one service."""
 
-    def __init__(self, service: WebService) -> None:
-        self._service = service
+    def __init__(self) -> None:
         self._version: object = None
         self._calls: dict[Known, RecalledCall | None] = {}
 
-    def find(self, message: memoryview) -> RecalledCall | None:
-        """What a message is, if it is like an earlier one that may take the lane."""
-        lane = self._service.lane
-        if lane is None or not lane.is_open or len(message) > recall.MAX_BYTES:
+    def find(self, message: memoryview, lane: Lane) -> RecalledCall | None:
+        """What a message is, if it is like an earlier one that may take the service's lane, which is open."""
+        if len(message) > recall.MAX_BYTES:
             return None
         if lane.version is not self._version or len(self._calls) > _MAX_CALLS:
             self._calls.clear()
@@ -83,13 +81,13 @@ class RecalledCalls:
         if (known := recall.match(message)) is None:
             return None
         if known not in self._calls:
-            self._calls[known] = self._make(known)
+            self._calls[known] = self._make(known, lane)
         return self._calls[known]
 
-    def _make(self, known: Known) -> RecalledCall | None:
-        lane, request = self._service.lane, known.request
+    def _make(self, known: Known, lane: Lane) -> RecalledCall | None:
+        request = known.request
         (tensor,) = request.tensors
-        if lane is None or request.profile_server or tensor.lod:
+        if request.profile_server or tensor.lod:
             return None
         signature = lane.signature
         empty = np.zeros(known.shape, known.type)

@@ -1,8 +1,8 @@
 """A call of GeneralModelService, whatever carried it: baidu_std, HTTP with protobuf, or HTTP with JSON."""
 
-import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from paddle_serving_app.signature import Signature
@@ -10,10 +10,8 @@ from paddle_serving_client.errors import NoMethod, NoService
 from paddle_serving_client.message import Response, Stage
 from paddle_serving_client.wire import brpc, general_model, general_model_06
 from paddle_serving_client.wire.general_model import ModelOutput, WireRequest, WireResponse, WireTensor
-from paddle_serving_server.counting import timing
-from paddle_serving_server.engine import choice
-from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.user_code import faults
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
 
 FULL_SERVICE: Final = brpc.SERVICE
 SERVICE: Final = FULL_SERVICE.rpartition(".")[2]
@@ -34,35 +32,41 @@ def check_names(service: str, method: str) -> None:
         raise NoMethod(f"Fail to find method={method[:128]!r}")
 
 
-async def answer(catalogue: Catalogue, message: bytes | bytearray | memoryview, deadline: float) -> bytes:
-    """Answer a call that came as protobuf, one of 0.6 in the form of 0.6.
+async def answer(
+    plane: DataPlane, call: Call, message: bytes | bytearray | memoryview, variant: tuple[str, str] = ("", "")
+) -> bytes:
+    """Answer a call that came as protobuf, one of 0.6 in the form of 0.6; see `infer`.
 
     Raises:
         ServingError: the message cannot be read, or not be answered.
     """
-    await catalogue.start.over(deadline)
+    await plane.catalogue.start.over(call.deadline)
     if general_model_06.claims(message):
         request = general_model_06.decode_request(message)
-        call = request.as_wire(catalogue.tensor_service.signature.inputs)
-        return general_model_06.encode_response(await infer(catalogue, call, deadline), request)
-    return general_model.encode_response(await infer(catalogue, general_model.decode_request(message), deadline))
+        wire = request.as_wire(plane.catalogue.tensor_service.signature.inputs)
+        return general_model_06.encode_response(await infer(plane, call, wire, variant), request)
+    return general_model.encode_response(await infer(plane, call, general_model.decode_request(message), variant))
 
 
-async def infer(catalogue: Catalogue, call: WireRequest, deadline: float) -> WireResponse:
-    """Answer a call: the tensors go to the server's tensor service, its outputs come back under both names."""
-    await catalogue.start.over(deadline)
+async def infer(plane: DataPlane, call: Call, wire: WireRequest, variant: tuple[str, str] = ("", "")) -> WireResponse:
+    """Answer a call: the tensors go to the server's tensor service, its outputs come back under both names.
+
+    Args:
+        plane: of this front.
+        call: is counted as one of that service.
+        wire: its message.
+        variant: the one that is asked for, and the key that settles it where none is.
+    """
+    await plane.catalogue.start.over(call.deadline)
+    call.service = plane.catalogue.tensor_service.name
     started, began = time.time_ns() // 1000, time.monotonic()
-    service = catalogue.tensor_service
-    if catalogue.config.variant_by_log_id:
-        choice.note_log_id(call.log_id)
-    request = call.as_request(deadline)
-    answered = await faults.in_time(service.infer_models(request), math.inf if service.keeps_time else deadline)
+    tag, key = variant
+    request = replace(wire.as_request(call.deadline), model=call.service, variant=tag, variant_key=key)
+    answered = await plane.infer_ends(call, request)
     outputs = tuple(_output(name, signature, response) for name, (signature, response) in answered.items())
-    stages = tuple(stage for _, response in answered.values() for stage in response.stages)
-    timing.note(stages)
-    steps = _steps(stages, started, began) if call.profile_server else ()
+    steps = _steps(call.stages, started, began) if wire.profile_server else ()
     spans = (*steps, started, time.time_ns() // 1000)
-    return WireResponse(outputs=outputs, profile_time=spans, log_id=call.log_id)
+    return WireResponse(outputs=outputs, profile_time=spans, log_id=wire.log_id)
 
 
 def _steps(stages: Sequence[Stage], started: int, began: float) -> tuple[int, ...]:

@@ -1,0 +1,38 @@
+"""One call of a service, from the moment it was there to its answer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paddle_serving_client.message import Response, Stage
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """What a protocol says of a call, and what the data plane finds out about it."""
+
+    protocol: str
+    """"http", "brpc" or "grpc": calls are counted by it."""
+    what: str
+    """The call, for the log."""
+    arrived: float
+    """When the whole of it was there, on the clock of `time.monotonic`, in seconds."""
+    deadline: float
+    """When it must be answered, on the same clock."""
+    bytes_in: int = 0
+    """Size of its body as it travelled."""
+    timeout_s: float = math.inf
+    """The caller's own longest time, where he said one: everything that is done for him ends then."""
+    service: str = ""
+    """Whose call it is; empty: nobody's that are counted, such as a page."""
+    err_no: int = 0
+    """Of an answer that says by itself that it is an error."""
+    stages: Sequence[Stage] = ()
+    inside: Sequence[Stage] = ()
+    """Of models inside those stages."""
+    variant: str = ""
+    """Which variant has answered."""
+
+    def note(self, response: Response) -> None:
+        """Keep what a response says of how it was made."""
+        self.stages, self.inside, self.variant = response.stages, response.inside, response.variant

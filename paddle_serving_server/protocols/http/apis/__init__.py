@@ -1,0 +1,30 @@
+"""The HTTP APIs there are: one module each, found by being here.
+
+A module says `ROUTES`, its paths, and `refusal`, which gives an error as its callers expect it: from the `ServingError`
+and the call, whose `service` is empty where the call had not come to one. `not_found` is optional: what a server says
+of a path that nobody has, from the catalogue and the paths there are, or None if that is not for this API to say.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from paddle_serving_client import plugins
+from paddle_serving_client.errors import ServingError
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.route import Route
+
+
+class Api(Protocol):
+    """A module of this folder."""
+
+    ROUTES: Sequence[Route]
+
+    def refusal(self, error: ServingError, call: Call) -> HttpResponse: ...
+
+
+def every() -> list[Api]:
+    """All APIs."""
+    here = sys.modules[__name__]
+    return [cast(Api, plugins.load(here, name)) for name in plugins.names(here)]

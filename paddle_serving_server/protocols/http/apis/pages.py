@@ -1,0 +1,153 @@
+"""The pages of a server: text for scripts, HTML for browsers, from the same tables; and what is served, as JSON."""
+
+import fnmatch
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import orjson
+
+from paddle_serving_client import __version__
+from paddle_serving_client.errors import ServingError
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.protocols.http import drawing
+from paddle_serving_server.protocols.http import refusal as errors
+from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Role, Route
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.showing import metrics, status
+from paddle_serving_server.showing.status import Table
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_HTML: Final = "text/html; charset=utf-8"
+_VARS: Final = "/vars"
+_METRICS: Final = ("/metrics", "/brpc_metrics")
+_LIBRARIES: Final = ("paddlepaddle", "paddlepaddle-gpu", "onnxruntime", "onnxruntime-gpu", "openvino", "numpy")
+_ABOUT: Final = {
+    "/health": "OK, if every model is loaded",
+    "/status": "calls, latencies, errors, models, versions",
+    "/services": "what is served, as JSON",
+    "/vars": "every number; /vars/NAME for one, * and ? stand for any letters",
+    "/flags": "settings",
+    "/connections": "who is connected",
+    "/version": "versions, as JSON",
+    "/live": "OK, as long as the process answers",
+    "/ready": "as /health",
+    "/metrics": "for Prometheus",
+}
+"""What people may look at."""
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def _index(catalogue: Catalogue) -> Sequence[Table]:
+    services = [(f"/{name}/prediction", "POST") for name in catalogue.names]
+    return [Table("Pages", ("", ""), list(_pages(catalogue).items())), Table("Services", ("", ""), services)]
+
+
+def _pages(catalogue: Catalogue) -> dict[str, str]:
+    return {path: text for path, text in _ABOUT.items() if path not in _METRICS or _has_metrics(catalogue, {})}
+
+
+def _has_metrics(catalogue: Catalogue, names: Names) -> bool:
+    return catalogue.config.enable_prometheus
+
+
+def _variables(found: dict[str, str]) -> Table:
+    return Table("", ("", ""), list(found.items()))
+
+
+def _page(path: str, draw: Callable[[Catalogue], Sequence[Table]]) -> Handler:
+    async def answer(exchange: Exchange) -> HttpResponse:
+        return _drawn(exchange, path, draw(exchange.catalogue))
+
+    return answer
+
+
+def _drawn(exchange: Exchange, path: str, tables: Sequence[Table]) -> HttpResponse:
+    headers = {**_HEADERS, "Vary": "Accept"}
+    if "text/html" in exchange.request.headers.get("accept", "").lower():
+        page = drawing.as_html(path, tables, list(_pages(exchange.catalogue)))
+        return HttpResponse(200, page.encode(), _HTML, headers)
+    text = drawing.as_pairs(tables) if path == _VARS else drawing.as_text(tables)
+    return HttpResponse(200, text.encode(), _TEXT, headers)
+
+
+async def _some_variables(exchange: Exchange) -> HttpResponse:
+    pattern, every = exchange.names["pattern"], status.variables(exchange.catalogue)
+    found = {name: value for name, value in every.items() if fnmatch.fnmatchcase(name, pattern)}
+    if not found:
+        text = f"Fail to find variable {pattern[:128]!r}; /vars lists what there is\n"
+        return HttpResponse(404, text.encode(), _TEXT, _HEADERS)
+    return _drawn(exchange, _VARS, [_variables(found)])
+
+
+async def _metrics(exchange: Exchange) -> HttpResponse:
+    catalogue = exchange.catalogue
+    weights = {service: variants.weights for service, variants in catalogue.variants.items()}
+    collector = metrics.Collector(catalogue.meter.read(), weights, catalogue.is_ready)
+    return HttpResponse(200, metrics.exposition(collector), metrics.CONTENT_TYPE, _HEADERS)
+
+
+async def _services(exchange: Exchange) -> HttpResponse:
+    return HttpResponse(200, orjson.dumps(exchange.catalogue.describe(), option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+async def _version(exchange: Exchange) -> HttpResponse:
+    libraries = {}
+    for name in _LIBRARIES:
+        try:
+            libraries[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return HttpResponse(200, orjson.dumps({"paddle_serving_next": __version__, **libraries}))
+
+
+def refusal(error: ServingError, call: Call) -> HttpResponse:
+    """See the package."""
+    return errors.response(error)
+
+
+_FOR_ALL: Final = {
+    "/": _index,
+    "/index": _index,
+    "/status": status.status,
+    _VARS: lambda catalogue: [_variables(status.variables(catalogue))],
+}
+_FOR_SOME: Final[dict[str, Callable[[Catalogue], Sequence[Table]]]] = {
+    "/flags": lambda catalogue: [status.flags(catalogue.config)],
+    "/connections": lambda catalogue: [status.connections(catalogue)],
+}
+ROUTES = (
+    *(
+        Route(method="GET", template=path, answer=_page(path, draw), about=_ABOUT.get(path, "the pages there are"))
+        for path, draw in _FOR_ALL.items()
+    ),
+    *(
+        Route(method="GET", template=path, answer=_page(path, draw), about=_ABOUT[path], role=Role.MANAGEMENT)
+        for path, draw in _FOR_SOME.items()
+    ),
+    Route(method="GET", template="/vars/{pattern}", answer=_some_variables, about="the numbers of these names"),
+    *(
+        Route(
+            method="GET",
+            template=path,
+            answer=_metrics,
+            about=_ABOUT["/metrics"],
+            role=Role.METRICS,
+            exists=_has_metrics,
+        )
+        for path in _METRICS
+    ),
+    Route(method="GET", template="/services", answer=_services, about=_ABOUT["/services"]),
+    Route(
+        method="GET",
+        template="/version",
+        answer=_version,
+        about=_ABOUT["/version"],
+        while_starting=True,
+    ),
+)

@@ -1,0 +1,94 @@
+"""`POST /NAME/prediction`: instances or tensors for a service."""
+
+import time
+
+from paddle_serving_client import errors
+from paddle_serving_client.errors import ServingError
+from paddle_serving_client.message import Request, Response, Stage
+from paddle_serving_server.counting import timing
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.engine.feed import as_json, outputs_of
+from paddle_serving_server.protocols.http import body, encoding, tensor_body, variant_headers
+from paddle_serving_server.protocols.http import refusal as errors_in_http
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.protocols.http.route import Exchange, Names, Route
+from paddle_serving_server.services import json_result
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.web_service import WebService
+
+
+async def _answer(exchange: Exchange) -> HttpResponse:
+    plane, call, request, name = exchange.plane, exchange.call, exchange.request, exchange.names["name"]
+    service, began = plane.catalogue[name], time.monotonic()
+    service.check_room(call.deadline, len(request.body))
+    max_bytes = plane.limits.max_body_bytes
+    asked = await body.beside_the_loop(request, _read, request, service, call.deadline, max_bytes)
+    read = time.monotonic()
+    response = await plane.infer(call, asked)
+    answered = time.monotonic()
+    if service.takes_tensors and tensor_body.wants_npy(request):
+        said, media_type = tensor_body.to_npy(response.tensors), tensor_body.NPY
+    else:
+        said, media_type = _result(name, response), "application/json"
+    ended = time.monotonic()
+    call.stages = (
+        Stage("read", (read - began) * 1000, began, read),
+        *response.stages,
+        Stage("write", (ended - answered) * 1000, answered, ended),
+    )
+    headers = {timing.HEADER: timing.text(call.stages)} | variant_headers.answered(call)
+    answer = HttpResponse(200, said, media_type, headers)
+    return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
+
+
+def _read(request: HttpRequest, service: WebService, deadline: float, max_bytes: int) -> Request:
+    raw = body.plain(request, max_bytes)
+    tag, key = variant_headers.wanted(request)
+    if service.takes_tensors and tensor_body.is_tensor(request):
+        return Request(
+            model=service.name,
+            tensors=tensor_body.read(request, raw, service.signature),
+            fetch=tuple(body.fetched(request)),
+            deadline=deadline,
+            variant=tag,
+            variant_key=key,
+        )
+    feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
+    return Request(
+        model=service.name,
+        instances=feed,
+        fetch=tuple(fetch),
+        deadline=deadline,
+        variant=tag,
+        variant_key=key,
+        body_bytes=len(request.body),
+    )
+
+
+def _result(name: str, response: Response) -> bytes:
+    result = as_json(outputs_of(response)) if response.result is None and response.tensors else response.result
+    try:
+        return json_result.dumps(result)
+    except errors.BackendFailed as exc:
+        raise errors.BackendFailed(f"postprocess of service {name!r} returned what JSON cannot say: {exc}") from exc
+
+
+def refusal(error: ServingError, call: Call) -> HttpResponse:
+    """See the package."""
+    return errors_in_http.response(error)
+
+
+def _counted_for(catalogue: Catalogue, names: Names) -> str:
+    return names["name"]
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        template="/{name}/prediction",
+        answer=_answer,
+        about="a prediction of a service",
+        exists=lambda catalogue, names: not catalogue.is_pipeline(names["name"]),
+        counted_for=_counted_for,
+    ),
+)

@@ -1,0 +1,44 @@
+"""`POST /trace?seconds=N`: what all fronts see of their requests for N seconds, as a Chrome trace."""
+
+import math
+
+from paddle_serving_client.errors import BadInput, NoService, ServingError
+from paddle_serving_server.counting.recording import MAX_S
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.protocols.http import encoding
+from paddle_serving_server.protocols.http import refusal as errors
+from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.route import Exchange, Role, Route
+
+_DEFAULT_S = 5.0
+
+
+async def _answer(exchange: Exchange) -> HttpResponse:
+    """Record; the answer comes at the end."""
+    record = exchange.catalogue.record
+    if record is None:
+        raise NoService("this server does not record")
+    said = exchange.request.query.get("seconds", [str(_DEFAULT_S)])[-1]
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MAX_S:
+        raise BadInput(f"seconds must be a number above 0 and up to {MAX_S:g}, got {said[:32]!r}")
+    return await encoding.compressed(exchange.request, HttpResponse(200, await record(seconds)))
+
+
+def refusal(error: ServingError, call: Call) -> HttpResponse:
+    """See the package."""
+    return errors.response(error)
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        template="/trace",
+        answer=_answer,
+        about="record requests for ?seconds=N, as a Chrome trace",
+        role=Role.MANAGEMENT,
+    ),
+)

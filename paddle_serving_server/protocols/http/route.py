@@ -1,0 +1,70 @@
+"""What a path means: one `Route` for each, in the tables of the APIs."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.services.catalogue import Catalogue
+
+Names: TypeAlias = Mapping[str, str]
+"""What stood in the place of each `{name}` of a template, with its %-escapes resolved."""
+
+
+class Role(StrEnum):
+    """What a listener is for, and who may ask."""
+
+    INFERENCE = "inference"
+    METRICS = "metrics"
+    MANAGEMENT = "management"
+    """Changes the server, or shows what is not for everybody: answered to `--manage_from` only."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exchange:
+    """One request, and what is needed to answer it."""
+
+    plane: DataPlane
+    call: Call
+    request: HttpRequest
+    names: Names
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is served."""
+        return self.plane.catalogue
+
+
+Handler: TypeAlias = Callable[[Exchange], Awaitable[HttpResponse]]
+"""Answers a request, or raises a `ServingError`."""
+
+
+def _always(catalogue: Catalogue, names: Names) -> bool:
+    return True
+
+
+def _nobody(catalogue: Catalogue, names: Names) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path."""
+
+    method: str
+    """What GET answers, HEAD does too."""
+    template: str
+    """A path; `{name}` stands for one of its parts: /{name}/prediction."""
+    answer: Handler
+    about: str
+    """What it does, in one line."""
+    role: Role = Role.INFERENCE
+    exists: Callable[[Catalogue, Names], bool] = _always
+    """Whether a path that fits is one of this route now."""
+    counted_for: Callable[[Catalogue, Names], str] = _nobody
+    """The service whose calls these are; empty: they are not counted, or the handler says it."""
+    while_starting: bool = False
+    """Whether it is answered before the models are loaded."""

@@ -1,0 +1,81 @@
+"""From a request to the API that answers it. The one place in this protocol where errors become answers."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from paddle_serving_client.errors import ErrNo, NoService, ServingError
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.protocols.http import apis, permission, refusal
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.protocols.http.route import Exchange, Role
+from paddle_serving_server.protocols.http.table import Found, Table
+
+_TEXT: Final = "{method} is not answered here, {allowed} is"
+
+
+class Router:
+    """Answers whole requests."""
+
+    def __init__(self, plane: DataPlane) -> None:
+        self._plane = plane
+        self._apis = apis.every()
+        self.table = Table(self._apis)
+
+    async def answer(self, request: HttpRequest) -> HttpResponse:
+        """Answer any request."""
+        what = f"{request.method} {request.path}"
+        call = self._plane.call("http", what, request.arrived, len(request.body))
+        found = self.table.find(request.path, self._plane.catalogue)
+        # What its most literal template says, of those that have the method.
+        chosen = next((f for f in found if f.route.method == _asked(request.method)), None)
+        try:
+            return await self._plane.answer(call, self._answer_to(request, call, chosen, found), _size)
+        except ServingError as exc:
+            return chosen.api.refusal(exc, call) if chosen else refusal.response(exc)
+
+    async def _answer_to(
+        self, request: HttpRequest, call: Call, chosen: Found | None, found: Sequence[Found]
+    ) -> HttpResponse:
+        catalogue = self._plane.catalogue
+        if catalogue.start.is_going and not (found and (chosen or found[0]).route.while_starting):
+            raise catalogue.start.refusal()
+        if not found:
+            return self._not_found()
+        if chosen is None:
+            return _not_allowed(request, list(dict.fromkeys(f.route.method for f in found)))
+        route = chosen.route
+        if route.role is Role.MANAGEMENT and (said := permission.refused(catalogue.config, request)) is not None:
+            return said
+        call.service = route.counted_for(catalogue, chosen.names)
+        return await route.answer(Exchange(self._plane, call, request, chosen.names))
+
+    def _not_found(self) -> HttpResponse:
+        catalogue = self._plane.catalogue
+        paths = self.table.paths(catalogue)
+        for api in self._apis:
+            not_found = getattr(api, "not_found", None)
+            if not_found is not None and (said := not_found(catalogue, paths)) is not None:
+                page: HttpResponse = said
+                return page
+        raise NoService(f"nothing here; there are: {', '.join(paths)}")
+
+
+def _size(response: HttpResponse) -> int:
+    return len(response.body)
+
+
+def _asked(method: str) -> str:
+    return "GET" if method == "HEAD" else method
+
+
+def _not_allowed(request: HttpRequest, methods: Sequence[str]) -> HttpResponse:
+    """The answer to another method than those of a path; OPTIONS asks which these are."""
+    allowed = [said for method in methods for said in ((method, "HEAD") if method == "GET" else (method,))]
+    headers = {"Allow": ", ".join([*allowed, "OPTIONS"])}
+    if request.method == "OPTIONS":
+        return HttpResponse(204, headers=headers)
+    text = _TEXT.format(method=request.method, allowed=" and ".join(allowed))
+    return HttpResponse(405, orjson.dumps({"err_no": int(ErrNo.NOT_IMPLEMENTED), "err_msg": text}), headers=headers)
