@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from paddle_serving_client.client import Client
 from paddle_serving_server.config import command_line
-from paddle_serving_server.protocols.http import pages
+from paddle_serving_server.protocols.http import drawing
 from paddle_serving_server.showing import status
 from paddle_serving_server.showing.status import Table
 from tests import models
@@ -180,7 +180,7 @@ def test_pages_are_text_for_scripts_and_html_for_browsers(operated: Operated) ->
 
 
 def test_whatever_stands_in_a_page_is_text() -> None:
-    page = pages.as_html("/<i>", [Table("<b>", ("<u>",), [("<script>",)], "a & b")])
+    page = drawing.as_html("/<i>", [Table("<b>", ("<u>",), [("<script>",)], "a & b")], [])
     assert not re.search(r"<(i|b|u|script)>", page)
     assert "&lt;script&gt;" in page and "a &amp; b" in page
 
@@ -199,7 +199,7 @@ def test_status_says_how_calls_fare(operated: Operated) -> None:
 def test_settings_are_shown_without_what_service_files_are_told(tmp_path: Path) -> None:
     said = command_line.parse(["--model", str(tmp_path), "--thread", "7", "--", "--token", "my-secret"])[0].config
     said = replace(said, key="c2VjcmV0")
-    text = pages.as_text([status.flags(said)])
+    text = drawing.as_text([status.flags(said)])
     assert re.search(r"\* +threads +7", text)
     assert "secret" not in text and "c2VjcmV0" not in text
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
@@ -50,6 +50,10 @@ def _nobody(catalogue: Catalogue, names: Names) -> str:
     return ""
 
 
+def _nothing_more(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One method of one path."""
@@ -66,5 +70,7 @@ class Route:
     """Whether a path that fits is one of this route now."""
     counted_for: Callable[[Catalogue, Names], str] = _nobody
     """The service whose calls these are; empty: they are not counted, or the handler says it."""
+    describe: Callable[[Catalogue, Names], Mapping[str, Any]] = _nothing_more
+    """What OpenAPI says of it beside `about`: an Operation Object, in parts."""
     while_starting: bool = False
     """Whether it is answered before the models are loaded."""

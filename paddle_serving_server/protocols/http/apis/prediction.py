@@ -1,6 +1,8 @@
 """`POST /NAME/prediction`: instances or tensors for a service."""
 
 import time
+from collections.abc import Mapping
+from typing import Any, Final
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import ServingError
@@ -8,13 +10,15 @@ from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.engine.feed import as_json, outputs_of
-from paddle_serving_server.protocols.http import body, encoding, tensor_body, variant_headers
+from paddle_serving_server.protocols.http import body, encoding, openapi, tensor_body, variant_headers
 from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services import json_result
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.web_service import WebService
+
+_BINARY: Final = {"type": "string", "format": "binary"}
 
 
 async def _answer(exchange: Exchange) -> HttpResponse:
@@ -82,6 +86,36 @@ def _counted_for(catalogue: Catalogue, names: Names) -> str:
     return names["name"]
 
 
+def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
+    """The body, in each of its forms, and the answer."""
+    service = catalogue[names["name"]]
+    inputs, outputs = service.signature.inputs, service.signature.outputs
+    instance: Mapping[str, Any] = openapi.instance_schema(inputs) if service.takes_tensors else {"type": "object"}
+    example = service.example or (openapi.example_instance(inputs) if service.takes_tensors else None)
+    as_json: dict[str, Any] = {"schema": _feed_schema(instance)}
+    if example is not None:
+        as_json["example"] = {"feed": [example], "fetch": []}
+    content: dict[str, Any] = {"application/json": as_json}
+    if service.kind == "image":
+        file = {"type": "object", "properties": {service.file_input: _BINARY}, "required": [service.file_input]}
+        content = {"multipart/form-data": {"schema": file}, "image/*": {"schema": _BINARY}, **content}
+    elif service.takes_tensors and len(inputs) == 1:
+        content[tensor_body.NPY] = {"schema": _BINARY}
+    result = openapi.outputs_schema(outputs) if service.takes_tensors else {}
+    answer = {"type": "object", "properties": {"result": result}, "required": ["result"]}
+    return {
+        "summary": service.title or f"a prediction of {service.name}",
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": {"description": "the answer", "content": {"application/json": {"schema": answer}}}},
+    }
+
+
+def _feed_schema(instance: Mapping[str, Any]) -> Mapping[str, Any]:
+    feed = {"type": "array", "items": instance, "minItems": 1}
+    fetch = {"type": "array", "items": {"type": "string"}}
+    return {"type": "object", "properties": {"feed": feed, "fetch": fetch}, "required": ["feed"]}
+
+
 ROUTES = (
     Route(
         method="POST",
@@ -90,5 +124,6 @@ ROUTES = (
         about="a prediction of a service",
         exists=lambda catalogue, names: not catalogue.is_pipeline(names["name"]),
         counted_for=_counted_for,
+        describe=_described,
     ),
 )

@@ -1,0 +1,118 @@
+"""The table of routes as an OpenAPI 3.1 document, with the inputs and outputs of every live model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from paddle_serving_app.signature import Input, Output
+from paddle_serving_client import __version__, dtype
+from paddle_serving_server.protocols.http.route import Role, Route
+from paddle_serving_server.protocols.http.table import Table
+from paddle_serving_server.services.catalogue import Catalogue
+
+VERSION: Final = "3.1.0"
+_MOST_EXAMPLE_VALUES: Final = 256
+"""An example that is larger than this is nothing to read."""
+_KINDS: Final = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
+"""By numpy's kind of an element type."""
+_VALUES: Final = {"boolean": True, "integer": 1, "number": 0.5, "string": "text"}
+"""What models take that take anything: neither 0, whose logarithm is infinite, nor a mask that hides everything."""
+_MANAGEMENT: Final = "Answered to the addresses of --manage_from only, and no change that a browser asks for."
+ERROR: Final = {"$ref": "#/components/schemas/Error"}
+_ERROR_SCHEMA: Final = {
+    "type": "object",
+    "properties": {"err_no": {"type": "integer"}, "err_msg": {"type": "string"}},
+    "required": ["err_no", "err_msg"],
+}
+Json = Mapping[str, Any]
+
+
+def document(table: Table, catalogue: Catalogue) -> Json:
+    """All that can be asked of this server now."""
+    paths: dict[str, dict[str, Any]] = {}
+    for _, route in table.routes:
+        for path, names in _places(route, catalogue):
+            operation = {
+                "summary": route.about,
+                "operationId": _identifier(route.method, path),
+                "tags": [names["name"] if names and route.role is Role.INFERENCE else str(route.role)],
+                "responses": {"200": {"description": "the answer"}},
+                **route.describe(catalogue, names),
+            }
+            operation["responses"] = {**operation["responses"], "default": _error()}
+            if parameters := _parameters(path):
+                operation["parameters"] = [*parameters, *operation.get("parameters", ())]
+            if route.role is Role.MANAGEMENT:
+                operation["description"] = _MANAGEMENT
+            paths.setdefault(path, {})[route.method.lower()] = operation
+    return {
+        "openapi": VERSION,
+        "info": {"title": ", ".join(catalogue.names), "version": __version__},
+        "paths": paths,
+        "components": {"schemas": {"Error": _ERROR_SCHEMA}},
+    }
+
+
+def _places(route: Route, catalogue: Catalogue) -> list[tuple[str, Mapping[str, str]]]:
+    """The paths of a route: one for each service where a service is named in it."""
+    if "{name}" not in route.template:
+        return [(route.template, {})] if route.exists(catalogue, {}) else []
+    named = [(route.template.replace("{name}", name), {"name": name}) for name in catalogue.names]
+    return [(path, names) for path, names in named if route.exists(catalogue, names)]
+
+
+def _parameters(path: str) -> list[Json]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _identifier(method: str, path: str) -> str:
+    return "_".join([method.lower(), *("".join(c if c.isalnum() else "_" for c in path).strip("_").split("__"))])
+
+
+def _error() -> Json:
+    return {"description": "what is wrong", "content": {"application/json": {"schema": ERROR}}}
+
+
+# -- what models take and give
+
+
+def instance_schema(inputs: Sequence[Input]) -> Json:
+    """One item of a `feed`: a value for each input, without the batch axis."""
+    properties = {i.alias: {} if i.is_lod else _array(i.elem_type, i.shape[1:]) for i in inputs}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def outputs_schema(outputs: Sequence[Output]) -> Json:
+    """The values of all outputs; what varies in their shapes the config of a model need not say."""
+    return {"type": "object", "properties": {o.alias: {"type": "array"} for o in outputs}}
+
+
+def example_instance(inputs: Sequence[Input]) -> Mapping[str, object] | None:
+    """An item of a `feed` that has the right types and shapes; None where it would be too large to read."""
+    sizes = [_size(i.shape[1:]) for i in inputs]
+    if not inputs or any(i.is_lod for i in inputs) or sum(sizes) > _MOST_EXAMPLE_VALUES:
+        return None
+    return {i.alias: _filled(_VALUES[_kind(i.elem_type)], i.shape[1:]) for i in inputs}
+
+
+def _kind(elem_type: int) -> str:
+    found = None if elem_type == dtype.STRING else dtype.numpy_of(elem_type)
+    return "string" if found is None else _KINDS.get(found.kind, "number")
+
+
+def _array(elem_type: int, shape: Sequence[int]) -> Json:
+    if not shape:
+        return {"type": _kind(elem_type)}
+    length = {} if shape[0] < 0 else {"minItems": shape[0], "maxItems": shape[0]}
+    return {"type": "array", "items": _array(elem_type, shape[1:]), **length}
+
+
+def _size(shape: Sequence[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= max(1, length)
+    return size
+
+
+def _filled(value: object, shape: Sequence[int]) -> object:
+    return value if not shape else [_filled(value, shape[1:])] * max(1, shape[0])
