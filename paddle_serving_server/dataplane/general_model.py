@@ -40,6 +40,7 @@ async def answer(
     Raises:
         ServingError: the message cannot be read, or not be answered.
     """
+    call.service = plane.catalogue.tensor_service.name
     await plane.catalogue.start.over(call.deadline)
     if general_model_06.claims(message):
         request = general_model_06.decode_request(message)

@@ -43,24 +43,33 @@ class Router:
         if catalogue.start.is_going and not (found and (chosen or found[0]).route.while_starting):
             raise catalogue.start.refusal()
         if not found:
-            return self._not_found()
+            return self._not_found() or _nothing(self.table.paths(catalogue))
         if chosen is None:
-            return _not_allowed(request, list(dict.fromkeys(f.route.method for f in found)))
+            methods = list(dict.fromkeys(f.route.method for f in found))
+            in_its_words = getattr(found[0].api, "not_allowed", None)
+            if in_its_words is not None and request.method != "OPTIONS":
+                page: HttpResponse = in_its_words(methods)
+                return page
+            return self._not_found() or _not_allowed(request, methods)
         route = chosen.route
         if route.role is Role.MANAGEMENT and (said := permission.refused(catalogue.config, request)) is not None:
             return said
         call.service = route.counted_for(catalogue, chosen.names)
         return await route.answer(Exchange(self._plane, call, request, chosen.names))
 
-    def _not_found(self) -> HttpResponse:
+    def _not_found(self) -> HttpResponse | None:
+        """What an API says of all that is not there, if one does."""
         catalogue = self._plane.catalogue
-        paths = self.table.paths(catalogue)
         for api in self._apis:
             not_found = getattr(api, "not_found", None)
-            if not_found is not None and (said := not_found(catalogue, paths)) is not None:
+            if not_found is not None and (said := not_found(catalogue, self.table.paths(catalogue))) is not None:
                 page: HttpResponse = said
                 return page
-        raise NoService(f"nothing here; there are: {', '.join(paths)}")
+        return None
+
+
+def _nothing(paths: Sequence[str]) -> HttpResponse:
+    raise NoService(f"nothing here; there are: {', '.join(paths)}")
 
 
 def _size(response: HttpResponse) -> int:

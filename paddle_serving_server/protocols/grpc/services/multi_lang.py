@@ -9,6 +9,7 @@ from paddle_serving_server.dataplane.plane import DataPlane
 
 
 async def _inference(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    call.service = plane.catalogue.tensor_service.name
     request = multi_lang.decode_request(message)
     wire = request.as_wire(plane.catalogue.tensor_service.signature.inputs)
     return multi_lang.encode_response(await general_model.infer(plane, call, wire), request)

@@ -1,8 +1,9 @@
 """The HTTP APIs there are: one module each, found by being here.
 
 A module says `ROUTES`, its paths, and `refusal`, which gives an error as its callers expect it: from the `ServingError`
-and the call, whose `service` is empty where the call had not come to one. `not_found` is optional: what a server says
-of a path that nobody has, from the catalogue and the paths there are, or None if that is not for this API to say.
+and the call, whose `service` is empty where the call had not come to one. Two more are optional: `not_allowed` says
+that a path has other methods, which it is given; `not_found` says that nobody has a path, from the catalogue and the
+paths there are, or gives None if that is not for this API to say.
 """
 
 import sys

@@ -42,6 +42,11 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
     return HttpResponse(200, pipeline_json.response_to_json(pipeline_calls.refusal(error)), headers=_HEADERS)
 
 
+def not_allowed(methods: Sequence[str]) -> HttpResponse:
+    """See the package."""
+    return HttpResponse(405, b"Method Not Allowed\n", _TEXT, {"Allow": ", ".join(methods)})
+
+
 def not_found(catalogue: Catalogue, paths: Sequence[str]) -> HttpResponse | None:
     """See the package: where there are only pipelines."""
     if not catalogue.has_only_pipelines:

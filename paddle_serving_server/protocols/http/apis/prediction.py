@@ -82,6 +82,11 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
     return errors_in_http.response(error)
 
 
+def _is_service(catalogue: Catalogue, names: Names) -> bool:
+    """Pipelines have paths of their own."""
+    return not catalogue.is_pipeline(names["name"]) and not catalogue.has_only_pipelines
+
+
 def _counted_for(catalogue: Catalogue, names: Names) -> str:
     return names["name"]
 
@@ -122,7 +127,7 @@ ROUTES = (
         template="/{name}/prediction",
         answer=_answer,
         about="a prediction of a service",
-        exists=lambda catalogue, names: not catalogue.is_pipeline(names["name"]),
+        exists=_is_service,
         counted_for=_counted_for,
         describe=_described,
     ),
