@@ -6,13 +6,15 @@ Nothing in here knows flags, signals or sockets: a server hands it engines and a
 
 import asyncio
 import contextlib
+import inspect
+import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Never, TypeVar
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
@@ -27,6 +29,7 @@ from paddle_serving_server.graph.pipeline.op import Op as Op
 from paddle_serving_server.graph.pipeline.process import Origin
 from paddle_serving_server.graph.pipeline.service import PipelineService
 from paddle_serving_server.services import passage as passages
+from paddle_serving_server.services.parts import Generated, ServiceParts
 from paddle_serving_server.services.passage import Passage
 from paddle_serving_server.user_code import hosting
 from paddle_serving_server.user_code.admission import Admission, Room
@@ -227,6 +230,8 @@ class WebService(PipelineService):
             feed: the instances as they came.
             fetch: the names asked for.
             fetch_map: outputs by alias, with the batch axis; of a service without a model, what `preprocess` gave.
+
+        A generator answers in parts: who asks for a stream gets each when it is made, everybody else a list of them.
         """
         return {name: array.tolist() if self._engines else array for name, array in (fetch_map or {}).items()}
 
@@ -339,16 +344,42 @@ class WebService(PipelineService):
         Raises:
             ServingError: whatever is wrong, in the caller's terms.
         """
-        with Context.of(request) as context:
-            if self.pipeline is None and (request.tensors is not None or self._has_default_steps):
+        if self.pipeline is None and (request.tensors is not None or self._has_default_steps):
+            with Context.of(request) as context:
                 if request.tensors is not None:
                     return await answer(self._engine(), request, context)
                 return await self._infer_with_default_steps(request, context)
-            assert self._admission is not None
-            with self._admission.enter(request.deadline, request.body_bytes):
-                if self.pipeline is not None:
-                    return await self.pipeline.infer(request)
-                return await self._infer_with_steps(request, Passage(context, self._engines))
+        return await self._infer_admitted(request)
+
+    async def _infer_admitted(self, request: Request) -> Response:
+        """Where user code is asked: as many requests as there is room for; in parts, until the last one."""
+        assert self._admission is not None
+        with contextlib.ExitStack() as held:
+            context = held.enter_context(Context.of(request))
+            held.enter_context(self._admission.enter(request.deadline, request.body_bytes))
+            if self.pipeline is not None:
+                return await self.pipeline.infer(request)
+            passage = Passage(context, self._engines)
+            response = await self._infer_with_steps(request, passage)
+            if not inspect.isgenerator(response.result):
+                return response
+            return replace(response, result=None, parts=self._parts_of(response.result, passage, held.pop_all()))
+
+    def _parts_of(self, made: Generator[Any, Never, Any], passage: Passage, held: contextlib.ExitStack) -> ServiceParts:
+        """What a postprocess that is a generator gives; each part has as long as a whole answer otherwise."""
+        assert self._steps is not None
+        steps, generated, loop = self._steps, Generated(made), asyncio.get_running_loop()
+
+        async def next_part() -> object:
+            passage.context.deadline = time.monotonic() + self.limits.request_s
+            return await steps.run("postprocess", partial(passage.run, generated.next), passage.context.deadline)
+
+        def end() -> None:
+            held.close()
+            closing = loop.create_task(steps.run("postprocess", generated.close, math.inf))
+            closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+        return ServiceParts(next_part, end)
 
     async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
         """Answer a request that carries tensors: each model whose outputs are the answer, by the name of its op."""
