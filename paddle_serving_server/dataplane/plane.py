@@ -23,7 +23,7 @@ from paddle_serving_server.counting.meter import UNKNOWN_SERVICE
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code import faults
 
 _Answer = TypeVar("_Answer")
@@ -129,7 +129,7 @@ class DataPlane:
         call.variant = next((response.variant for _, response in answered.values()), "")
         return answered
 
-    def service_for(self, request: Request) -> WebService:
+    def service_for(self, request: Request) -> Service:
         """Who answers a request.
 
         Raises:
@@ -153,7 +153,7 @@ class DataPlane:
 
     # -- details
 
-    async def _until(self, call: Call, service: WebService, answering: Awaitable[_Answer]) -> _Answer:
+    async def _until(self, call: Call, service: Service, answering: Awaitable[_Answer]) -> _Answer:
         return await faults.in_time(answering, math.inf if service.keeps_time else call.deadline)
 
     def _count(self, call: Call, bytes_out: int) -> None:

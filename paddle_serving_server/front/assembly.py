@@ -20,7 +20,7 @@ from paddle_serving_server.engine.live import Live
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.engine.settings import EngineConfig
 from paddle_serving_server.front.wrappers import Wrappers
-from paddle_serving_server.services.web_service import ModelPlan, WebService
+from paddle_serving_server.services.service import ModelPlan, Service
 
 Connect = Callable[[EngineConfig], Awaitable[Live]]
 """Asks for the engines of a model; they may still be loading: `Live.ready` waits for them."""
@@ -36,11 +36,11 @@ class Assembly:
         self._lives: list[Live] = []
         self._lives_of: dict[str, list[Live]] = {}
 
-    async def engines_of(self, service: WebService) -> dict[str, Engine]:
+    async def engines_of(self, service: Service) -> dict[str, Engine]:
         """The engines that a service needs, by the names it gave its models."""
         return {name: await self.engine(service, name, plan) for name, plan in service.plans.items()}
 
-    async def engine(self, service: WebService, name: str, plan: ModelPlan) -> Engine:
+    async def engine(self, service: Service, name: str, plan: ModelPlan) -> Engine:
         """One model of a service: its live version, and everything around that, innermost first."""
         engine: Engine = await self._model(service, plan)
 
@@ -68,7 +68,7 @@ class Assembly:
         """The models of a service that can be reloaded."""
         return self._lives_of.get(service, [])
 
-    async def _model(self, service: WebService, plan: ModelPlan, nice: int = 0) -> Engine:
+    async def _model(self, service: Service, plan: ModelPlan, nice: int = 0) -> Engine:
         options = self._options(plan.options)
         if service.in_process:
             folder = repository.newest(plan.folder).folder

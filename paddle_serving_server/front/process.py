@@ -42,7 +42,8 @@ from paddle_serving_server.graph.workflow import Workflow
 from paddle_serving_server.process import forks, heap, log
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.chain_service import ChainService
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services.model_service import ModelService
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.showing import chrome_trace
 from paddle_serving_server.user_code import hosting, namespaces
 from paddle_serving_server.user_code.threads import Threads
@@ -257,16 +258,15 @@ def tell(control: socket.socket, said: dict[str, Any]) -> None:
         logger.debug("the supervisor does not listen: %s", exc)
 
 
-def make_services(config: ServerConfig) -> list[WebService]:
+def make_services(config: ServerConfig) -> list[Service]:
     """The services of a server: the model folders as they are, then those of the service files."""
-    services: list[WebService] = []
+    services: list[Service] = []
     for model in config.models:
         if model.nodes:
             services.append(ChainService(model.name, Workflow(model.nodes, model.ends)))
             continue
-        service = WebService(model.name)
-        service.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits every model that has no code
-        service.load_model_config(model.folder)
+        service = ModelService(model.name)
+        service.set_models({"": model.folder})
         if model.options.golden:
             service.set_golden(model.options.golden)
         services.append(service)

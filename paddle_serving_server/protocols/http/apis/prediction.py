@@ -18,7 +18,7 @@ from paddle_serving_server.protocols.http.message import HttpRequest, HttpRespon
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services import json_result
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code import faults
 
 _BINARY: Final = {"type": "string", "format": "binary"}
@@ -58,7 +58,7 @@ async def _collected(response: Response, parts: Parts) -> Response:
         return replace(response, result=[part.result async for part in parts], parts=None)
 
 
-def _read(request: HttpRequest, service: WebService, deadline: float, max_bytes: int) -> Request:
+def _read(request: HttpRequest, service: Service, deadline: float, max_bytes: int) -> Request:
     raw = body.plain(request, max_bytes)
     tag, key = variant_headers.wanted(request)
     if service.takes_tensors and tensor_body.is_tensor(request):
