@@ -267,6 +267,8 @@ def make_services(config: ServerConfig) -> list[WebService]:
         service = WebService(model.name)
         service.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits every model that has no code
         service.load_model_config(model.folder)
+        if model.options.gpu_id is not None:
+            service.set_gpus(str(model.options.gpu_id))
         if model.options.golden:
             service.set_golden(model.options.golden)
         services.append(service)

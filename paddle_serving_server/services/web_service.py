@@ -6,7 +6,6 @@ Nothing in here knows flags, signals or sockets: a server hands it engines and a
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, copy_context
@@ -19,7 +18,9 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
+from paddle_serving_server.config import things
 from paddle_serving_server.config.values import Limits
+from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.feed import as_json, as_tensors, named_inputs, outputs_of, stacked, unpacked
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
@@ -32,7 +33,6 @@ from paddle_serving_server.user_code.admission import Admission, Room
 from paddle_serving_server.user_code.steps import Steps
 from paddle_serving_server.user_code.threads import Threads
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _Result = TypeVar("_Result")
 _NO_MODEL: Final = Signature((), ())
 _STEPS: Final = ("preprocess", "postprocess")
@@ -98,8 +98,8 @@ class WebService(PipelineService):
     file_input: ClassVar[str] = "image"
 
     def __init__(self, name: str = "default_service") -> None:
-        if not _NAME.fullmatch(name):
-            raise BadConfig(f"service name {name!r}: letters, digits, '.', '_' and '-' only, at most 128 of them")
+        if not things.NAME.fullmatch(name):
+            raise BadConfig(f"service name {name!r}: {things.NAME_RULE}")
         self.name = name
         self.port = 9393
         self.thread_num = 4
@@ -126,15 +126,15 @@ class WebService(PipelineService):
         server_config_dir_paths: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
         client_config_path: str | Path | None = None,
     ) -> None:
-        """Say which model folders the service needs.
+        """Say which models the service needs.
 
         Args:
-            server_config_dir_paths: one folder; or several by name, where the first is the model between
-                `preprocess` and `postprocess` and the others are called with `predict`.
+            server_config_dir_paths: one model, in any layout that `serve` takes; or several by name, where the first
+                is the model between `preprocess` and `postprocess` and the others are called with `predict`.
             client_config_path: accepted as in Paddle Serving; the server folder's config says the same.
 
         Raises:
-            BadConfig: a path is not a model folder.
+            BadConfig: there is nothing at a path; what is there is found out when it is loaded.
         """
         del client_config_path
         if isinstance(server_config_dir_paths, Mapping):
@@ -144,12 +144,9 @@ class WebService(PipelineService):
         else:
             folders = {Path(path).name: str(path) for path in server_config_dir_paths}
         for folder in folders.values():
-            if Path(folder).is_file():
-                raise BadConfig(f"The input of --model should be a dir not file: {folder}")
-            if not Path(folder).is_dir():
-                raise BadConfig(f"model folder {folder} does not exist")
+            repository.refuse_missing(folder, "load_model_config:")
         if not folders:
-            raise BadConfig("load_model_config needs at least one model folder")
+            raise BadConfig("load_model_config needs at least one model")
         self._folders = folders
 
     def set_gpus(self, gpus: str) -> None:
