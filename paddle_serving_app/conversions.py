@@ -47,46 +47,50 @@ def folder_of(path: Path) -> Path:
         BadModel: there is no model, more than one, a damaged one, or one that cannot be served; or its files change all
             the time.
     """
-    root = _root()
+    user = _of_user()
+    root = user if user is not None and _can_be_used(user) else _root_for_now()
     with file_lock.held(root / _LOCK, _LOCK_S):  # without it, entries are still put in place whole
         for _ in range(_TRIES):
             found = source.read(path)
             digest = _digest(found)
-            entry = root / f"{_FOREIGN.sub('_', path.resolve().stem)[:64]}-{digest}"
-            if not _is_whole(entry) and not _made(path, found, digest, entry):
+            name = f"{_FOREIGN.sub('_', path.resolve().stem)[:64]}-{digest}"
+            entry = next((home / name for home in (root, user) if home and _is_whole(home / name)), None)
+            if entry is None and not _made(path, found, digest, root / name):
                 continue
             with contextlib.suppress(OSError):
-                os.utime(entry)
+                os.utime(entry or root / name)
                 _forget_old(root)
-            return entry
+            return entry or root / name
     raise BadModel(f"{path}: its files change all the time; write them first")
 
 
-def _root() -> Path:
-    """Where the entries are; where no cache can be written, a folder of this process's own."""
+def _of_user() -> Path | None:
+    """Where the entries are that are kept; they may be found there where it can only be read: an image brings them."""
     user = model_cache.of_user()
-    if user is not None:
-        root = user / "paddle-serving-next" / "models"
-        try:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as exc:
-            logger.warning("%s cannot be used (%s): what is converted is not kept", root, exc.strerror)
-        else:
-            if os.access(root, os.W_OK | os.X_OK):
-                return root
-    return _root_for_now()
+    return None if user is None else user / "paddle-serving-next" / "models"
+
+
+def _can_be_used(root: Path) -> bool:
+    """Whether entries can be written there."""
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        logger.warning("%s cannot be used (%s): what is converted is not kept", root, exc.strerror)
+        return False
+    return os.access(root, os.W_OK | os.X_OK)
 
 
 @functools.cache
 def _root_for_now() -> Path:
+    """Where entries are while this process lives."""
     root = tempfile.mkdtemp(prefix="paddle-serving-converted-")
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     return Path(root)
 
 
 def _digest(found: Source) -> str:
-    """Differs whenever the conversion might: the bytes and names of the files, and who converts them."""
-    digest = hashlib.sha256(f"{__version__} {found}".encode())
+    """Differs whenever the conversion might: files, their names, those of inputs and outputs, and who converts them."""
+    digest = hashlib.sha256(f"{__version__} {found} {found.feeds} {found.fetches}".encode())
     for file in found.files:
         digest.update(file.name.encode())
         for part in file.parts:

@@ -16,8 +16,8 @@ from paddle_serving_client.io import foreign
 from paddle_serving_client.manifest import Verdict
 from paddle_serving_client.model_config import ModelSpec
 
-_MAX_FOLDERS = 200
-"""That are looked into, one floor down, for a hint."""
+_MAX_LOOKS = 200
+"""At what is in a folder, for a hint."""
 _MAX_HINTS = 4
 
 
@@ -41,7 +41,7 @@ class Layout(Protocol):
         """The Serving folder that stands for a path: itself, or what it is converted to, made if it is not there.
 
         Raises:
-            BadModel: the model is damaged, or cannot be served; or there is more than one.
+            BadModel: the model is damaged, or cannot be served.
         """
 
     def name_of(self, path: Path) -> str:
@@ -152,15 +152,14 @@ def _claimed_by_several(path: Path, names: Sequence[str]) -> str:
 
 
 def _claimed_by_none(path: Path) -> str:
-    found = f"{foreign.describe_folder(path)}{_models_below(path)}" if path.is_dir() else foreign.describe_file(path)
+    found = f"{foreign.describe_folder(path)}{_models_in(path)}" if path.is_dir() else foreign.describe_file(path)
     return f"{path}: {found}; expected {expected()}"
 
 
-def _models_below(folder: Path) -> str:
-    """A hint at the models in the folders of a folder, where people gave the one above."""
-    folders = sorted(path for path in folder.iterdir() if path.is_dir())[:_MAX_FOLDERS]
-    names = [path.name for path in folders if is_model(path)]
+def _models_in(folder: Path) -> str:
+    """A hint at the models in a folder, where there are several, or people gave the folder above."""
+    names = [path.name for path in sorted(folder.iterdir())[:_MAX_LOOKS] if is_model(path)]
     if not names:
         return ""
     more = f" and {len(names) - _MAX_HINTS} more" if len(names) > _MAX_HINTS else ""
-    return f"; there are models in {', '.join(names[:_MAX_HINTS])}{more}"
+    return f"; there are models in it, of which one can be given: {', '.join(names[:_MAX_HINTS])}{more}"

@@ -11,8 +11,9 @@ _KIND = "onnx"
 
 
 def claims(path: Path) -> bool:
-    """By the name and the first bytes; of a folder, that there is such a file. `served` refuses several."""
-    return _KIND in source.models_in(path).values() if path.is_dir() else source.kind_of(path) == _KIND
+    """By the name and the first bytes; of a folder, that there is one such file."""
+    kinds = list(source.models_in(path).values()) if path.is_dir() else [source.kind_of(path)]
+    return kinds.count(_KIND) == 1
 
 
 def served(path: Path) -> Path:

@@ -14,10 +14,9 @@ _KINDS = {"pir", "program"}
 
 
 def claims(path: Path) -> bool:
-    """By the name and the first bytes; of a folder, that there is such a file. `served` refuses several."""
-    if path.is_dir():
-        return not _KINDS.isdisjoint(source.models_in(path).values())
-    return source.kind_of(path) in _KINDS
+    """By the name and the first bytes; of a folder, that there is one such file."""
+    kinds = source.models_in(path).values() if path.is_dir() else [source.kind_of(path)]
+    return sum(kind in _KINDS for kind in kinds) == 1
 
 
 def served(path: Path) -> Path:

@@ -51,6 +51,13 @@ def test_the_same_files_are_converted_once_and_others_anew(bare: Path, cache: Pa
     assert len(entries(cache)) == 2
 
 
+def test_the_same_files_under_other_names_are_another_entry(tmp_path: Path) -> None:
+    served = models.uci(tmp_path / "served")
+    bare = trained.uci(tmp_path / "bare")
+    for path, alias in ((served / "model.pdmodel", "price"), (bare / "model.pdmodel", "fc_0.tmp_1")):
+        assert [fetch.alias for fetch in layout.opened(path).spec.fetches] == [alias]
+
+
 def test_processes_that_convert_at_once_find_one_whole_folder(bare: Path, cache: Path) -> None:
     command = [sys.executable, "-c", CONVERT, str(bare)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -130,6 +137,14 @@ def test_without_a_cache_it_is_converted_for_this_process(
     done = subprocess.run(command, capture_output=True, env=environment, text=True, timeout=60, check=True)
     assert done.stdout.startswith(f"{tmp_path}/paddle-serving-converted-")
     assert not list(tmp_path.glob("paddle-serving-converted-*"))  # it is gone with the process
+
+
+def test_what_an_image_brought_along_is_used_where_it_can_only_be_read(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = conversions.folder_of(bare)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert conversions.folder_of(bare) == folder
 
 
 def test_what_cannot_be_served_leaves_nothing(tmp_path: Path, cache: Path) -> None:

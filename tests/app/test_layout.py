@@ -86,6 +86,12 @@ def one_floor_up(path: Path) -> None:
     touched(path / "b", "readme")
 
 
+def two_models(path: Path) -> None:
+    touched(path)
+    for name in ("a.onnx", "b.onnx"):
+        (path / name).write_bytes(b"\x08\x08")
+
+
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
@@ -101,7 +107,12 @@ def one_floor_up(path: Path) -> None:
         ("bert", hugging_face, "a model of Hugging Face; export it to ONNX with optimum-cli"),
         ("client", for_clients, "the folder for clients; give the server's"),
         ("weights", trained_only, "training weights; export the model with paddle.jit.save"),
-        ("models", one_floor_up, "it holds a/, b/; there are models in a"),
+        (
+            "two",
+            two_models,
+            "it holds a.onnx, b.onnx; there are models in it, of which one can be given: a.onnx, b.onnx;",
+        ),
+        ("models", one_floor_up, "it holds a/, b/; there are models in it, of which one can be given: a;"),
     ],
 )
 def test_what_is_nobodys_is_named(tmp_path: Path, name: str, make: object, words: str) -> None:
