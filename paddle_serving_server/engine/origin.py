@@ -1,4 +1,7 @@
-"""Where an engine process takes its model from: the private copy of its version, which its first instance makes."""
+"""Where an engine process takes its model from: the private copy of its version, which its first instance makes.
+
+A bare model is converted first; the copy is one of what it was converted to.
+"""
 
 import contextlib
 import json
@@ -7,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from paddle_serving_app import layout
 from paddle_serving_client.errors import ServingError
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.settings import EngineConfig
@@ -22,7 +26,7 @@ def taken(config: EngineConfig, control: socket.socket) -> Iterator[Path]:
 
     Raises:
         Unchanged: there is nothing new; the supervisor was told.
-        BadModel: there is no model, or its files do not come to rest.
+        BadModel: there is no model, it cannot be converted, or its files do not come to rest.
     """
     copy = Path(config.copy)
     if config.copy and copy.is_dir():  # another instance was here, or this one before it died
@@ -34,11 +38,12 @@ def taken(config: EngineConfig, control: socket.socket) -> Iterator[Path]:
         yield source.folder
         return
     control.send(json.dumps({"taking": str(source.folder), "number": source.number}).encode())
-    folder = repository.copied(source.folder, copy)
-    if config.unlike and folder == copy and repository.is_same(copy, Path(config.unlike)):
-        control.send(json.dumps({"unchanged": True}).encode())
-        raise Unchanged
-    with _named(copy, str(source.folder)):
+    served = layout.served(source.folder)
+    with _named(served, str(source.folder)), _named(copy, str(source.folder)):
+        folder = repository.copied(served, copy)
+        if config.unlike and folder == copy and repository.is_same(copy, Path(config.unlike)):
+            control.send(json.dumps({"unchanged": True}).encode())
+            raise Unchanged
         yield folder
 
 

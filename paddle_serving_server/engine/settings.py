@@ -20,7 +20,7 @@ class EngineConfig:
     """One engine, as its supervisor tells it."""
 
     folder: str
-    """A model folder, or a folder of numbered ones."""
+    """A model in any layout, or a folder of numbered ones."""
     options: ModelOptions
     instances: int = 1
     """Engines beside this one and itself, which share the processors; 0: what was measured, else one."""

@@ -267,6 +267,8 @@ def make_services(config: ServerConfig) -> list[Service]:
             continue
         service = ModelService(model.name)
         service.set_models({"": model.folder})
+        if model.options.gpu_id is not None:
+            service.set_gpus(str(model.options.gpu_id))
         if model.options.golden:
             service.set_golden(model.options.golden)
         services.append(service)

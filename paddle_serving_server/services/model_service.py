@@ -8,8 +8,9 @@ from typing import Final
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
-from paddle_serving_client.errors import BadConfig, NoMethod
+from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response, Stage
+from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
 from paddle_serving_server.engine.interface import Engine, answer
@@ -33,17 +34,18 @@ class ModelService(Service):
         self._golden = ""
 
     def set_models(self, folders: Mapping[str, str]) -> None:
-        """Say which model folders the service needs, by name; the first is the main one.
+        """Say which models the service needs, by name: anything that a layout knows. The first is the main one.
 
         Raises:
-            BadConfig: a path is not a folder.
+            BadConfig: there is nothing at a path.
         """
         for folder in folders.values():
-            if Path(folder).is_file():
-                raise BadConfig(f"The input of --model should be a dir not file: {folder}")
-            if not Path(folder).is_dir():
-                raise BadConfig(f"model folder {folder} does not exist")
+            repository.refuse_missing(folder, "load_model_config:")
         self._folders = dict(folders)
+
+    def set_gpus(self, gpus: str) -> None:
+        """Run the models on a GPU: "0"."""
+        self._options = replace(self._options, gpu_id=int(str(gpus).split(",")[0]))
 
     def set_golden(self, file: str | Path) -> None:
         """Refuse the main model, and every new version of it, unless it gives the outputs of a golden sample.

@@ -9,7 +9,6 @@ A server hands a service engines and threads by `bind`, and asks it to `infer`. 
 signals or sockets.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Request, Response
+from paddle_serving_server.config import things
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.user_code.admission import Admission
 from paddle_serving_server.user_code.threads import Threads
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NOTHING: Final = Signature((), ())
 
 
@@ -59,8 +58,8 @@ class Service(ABC):
     """Whether it takes calls of PipelineService, and no tensors."""
 
     def __init__(self, name: str) -> None:
-        if not _NAME.fullmatch(name):
-            raise BadConfig(f"service name {name!r}: letters, digits, '.', '_' and '-' only, at most 128 of them")
+        if not things.NAME.fullmatch(name):
+            raise BadConfig(f"service name {name!r}: {things.NAME_RULE}")
         self.name = name
         self.in_process = False
         """Whether its models are loaded by the serving process itself."""

@@ -43,15 +43,15 @@ class WebService(SteppedService):
         server_config_dir_paths: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
         client_config_path: str | Path | None = None,
     ) -> None:
-        """Say which model folders the service needs.
+        """Say which models the service needs.
 
         Args:
-            server_config_dir_paths: one folder; or several by name, where the first is the model between
-                `preprocess` and `postprocess` and the others are called with `predict`.
+            server_config_dir_paths: one model, in any layout that `serve` takes; or several by name, where the first
+                is the model between `preprocess` and `postprocess` and the others are called with `predict`.
             client_config_path: accepted as in Paddle Serving; the server folder's config says the same.
 
         Raises:
-            BadConfig: a path is not a model folder.
+            BadConfig: there is nothing at a path; what is there is found out when it is loaded.
         """
         del client_config_path
         if isinstance(server_config_dir_paths, Mapping):
@@ -61,12 +61,8 @@ class WebService(SteppedService):
         else:
             folders = {Path(path).name: str(path) for path in server_config_dir_paths}
         if not folders:
-            raise BadConfig("load_model_config needs at least one model folder")
+            raise BadConfig("load_model_config needs at least one model")
         self.set_models(folders)
-
-    def set_gpus(self, gpus: str) -> None:
-        """Run the models on a GPU: "0"."""
-        self._options = replace(self._options, gpu_id=int(str(gpus).split(",")[0]))
 
     def prepare_server(
         self,
