@@ -4,7 +4,6 @@ A bare model is converted first; the copy is one of what it was converted to.
 """
 
 import contextlib
-import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from paddle_serving_app import layout
 from paddle_serving_client.errors import ServingError
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.settings import EngineConfig
+from paddle_serving_server.process import control
 
 
 class Unchanged(Exception):
@@ -21,7 +21,7 @@ class Unchanged(Exception):
 
 
 @contextlib.contextmanager
-def taken(config: EngineConfig, control: socket.socket) -> Iterator[Path]:
+def taken(config: EngineConfig, line: socket.socket) -> Iterator[Path]:
     """The folder to load from, inside the `with`; errors raised there name the folder that the files came from.
 
     Raises:
@@ -30,19 +30,19 @@ def taken(config: EngineConfig, control: socket.socket) -> Iterator[Path]:
     """
     copy = Path(config.copy)
     if config.copy and copy.is_dir():  # another instance was here, or this one before it died
-        with _named(copy, config.folder):
+        with _named(copy, config.spec.folder):
             yield copy
         return
-    source = repository.newest(config.folder, config.skip)
+    source = repository.newest(config.spec.folder, config.skip)
     if not config.copy:
         yield source.folder
         return
-    control.send(json.dumps({"taking": str(source.folder), "number": source.number}).encode())
+    control.send(line, control.Taking(str(source.folder), source.number))
     served = layout.served(source.folder)
     with _named(served, str(source.folder)), _named(copy, str(source.folder)):
         folder = repository.copied(served, copy)
         if config.unlike and folder == copy and repository.is_same(copy, Path(config.unlike)):
-            control.send(json.dumps({"unchanged": True}).encode())
+            control.send(line, control.Unchanged())
             raise Unchanged
         yield folder
 
