@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
                 print(line)  # noqa: T201
             return 0
         if command.verb == "reload":
-            return reload.run(command.port)
+            return reload.run(command.port, command.config.manage_token)
         if command.verb == "check":
             from paddle_serving_server.commands import check  # which nobody else needs
 

@@ -12,8 +12,12 @@ DEFAULT_PORT = 9393
 _ANSWER_S = 10.0
 
 
-def run(port: int | None) -> int:
+def run(port: int | None, token: str = "") -> int:
     """Reload every service of the server on a port; returns the exit status: 1 where something was refused.
+
+    Args:
+        port: None is the usual one.
+        token: of those who may change it, where it has one.
 
     Raises:
         Unreachable: no server of this project answers there.
@@ -21,7 +25,7 @@ def run(port: int | None) -> int:
     port = DEFAULT_PORT if port is None else port
     status = 0
     for service in _get(port)["services"]:
-        for line, is_good in _reload(port, str(service["name"])):
+        for line, is_good in _reload(port, str(service["name"]), token):
             print(line)  # noqa: T201
             status |= not is_good
     return status
@@ -38,11 +42,12 @@ def _get(port: int) -> Any:
         connection.close()
 
 
-def _reload(port: int, name: str) -> Iterator[tuple[str, bool]]:
+def _reload(port: int, name: str, token: str) -> Iterator[tuple[str, bool]]:
     """A line for each model, and whether it is good news."""
     connection = http.client.HTTPConnection("127.0.0.1", port)  # a large model takes its time
     try:
-        connection.request("POST", f"/services/{quote(name)}/reload")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("POST", f"/services/{quote(name)}/reload", headers=headers)
         said = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as exc:
         raise Unreachable(f"the server on port {port} was lost while it loaded service {name!r}: {exc}") from exc

@@ -14,14 +14,20 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from paddle_serving_client.errors import BadConfig, BadPacket, ServingError, Unreachable
+from paddle_serving_server.config import tokens
 from paddle_serving_server.counting.recording import MAX_S
 
 _PATIENCE_S = 60.0
 """How long the server may take, beyond the recording itself."""
 
 
-def record(url: str, seconds: float) -> bytes:
+def record(url: str, seconds: float, token_file: str | None = None) -> bytes:
     """Have a server record; blocks for as long.
+
+    Args:
+        url: of the server.
+        seconds: how long.
+        token_file: of those who may manage it, where it has a token.
 
     Raises:
         BadConfig: the address is none, or the server does not record for this caller; the text says why.
@@ -33,7 +39,7 @@ def record(url: str, seconds: float) -> bytes:
         raise BadConfig(f"the server must look like http://127.0.0.1:9393, got {url!r}")
     connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=seconds + _PATIENCE_S)
     try:
-        connection.request("POST", f"/trace?seconds={seconds:g}")
+        connection.request("POST", f"/trace?seconds={seconds:g}", headers=tokens.header(token_file))
         reply = connection.getresponse()
         said = reply.read()
     except (OSError, http.client.HTTPException) as exc:
@@ -56,9 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("url", help="of the server: http://127.0.0.1:9393")
     parser.add_argument("--seconds", type=float, default=5.0, help=f"how long, up to {MAX_S:g} (default 5)")
     parser.add_argument("-o", "--output", default="trace.json", help="the file (default trace.json)")
+    parser.add_argument("--manage_token_file", metavar="FILE", help="the server's, if it has one")
     said = parser.parse_args(argv)
     try:
-        trace = record(said.url, said.seconds)
+        trace = record(said.url, said.seconds, said.manage_token_file)
         Path(said.output).write_bytes(trace)
     except (ServingError, OSError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201  # this is a command: it talks to its user

@@ -12,7 +12,7 @@ from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client import encryption, plugins
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.config import flags, gpus, things, trial_models
+from paddle_serving_server.config import flags, gpus, listening, things, tokens, trial_models
 from paddle_serving_server.config.things import Thing, Things
 from paddle_serving_server.config.values import Limits, ServedModel, ServerConfig
 from paddle_serving_server.engine import repository
@@ -62,7 +62,8 @@ def parse(argv: Sequence[str]) -> tuple[Command, list[str]]:
     warnings = [f"{name} has no effect: {why}" for name, why in flags.ENVIRONMENT.items() if os.environ.get(name)]
     warnings += [f"--{name} has no effect: {why}" for name, why in flags.IGNORED.items() if getattr(said, name)]
     if verb != "start":
-        return Command(verb, said.port if has_port else None, ServerConfig()), warnings
+        token = _manage_token(said) if verb == "reload" else ""
+        return Command(verb, said.port if has_port else None, ServerConfig(manage_token=token)), warnings
     config = _config(said, found, service_argv)
     if said.use_encryption_model:
         config = replace(config, key_host=said.host if has_host else _KEY_HOST)
@@ -125,7 +126,9 @@ def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) ->
         instances=said.instances or _common(instances),
         reload_interval_s=said.reload_interval_s,
         load_timeout_s=said.load_timeout_s,
+        listen=tuple(listening.parse(text) for text in said.listen),
         manage_from=tuple(said.manage_from),
+        manage_token=_manage_token(said),
         variants=trial_models.parse_all("variant", said.variant, None),
         shadows=trial_models.parse_all("shadow", said.shadow, 100.0),
         shadow_tolerance=said.shadow_tolerance,
@@ -269,6 +272,19 @@ def _check(said: argparse.Namespace, chain: Sequence[Thing], found: Things) -> N
         raise BadConfig(f"--precision must be fp32, fp16, int8 or bf16, got {said.precision}")
     if said.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {said.log_level}")
+
+
+def _manage_token(said: argparse.Namespace) -> str:
+    """What callers have to send who want to change the server."""
+    if said.manage_token_file is None:
+        networks = [ipaddress.ip_network(network, strict=False) for network in said.manage_from]
+        if far := [str(network) for network in networks if not network.is_loopback]:
+            raise BadConfig(
+                f"--manage_from {far[0]} lets other machines change this server: "
+                "--manage_token_file FILE says what they have to send for it"
+            )
+        return ""
+    return tokens.read(said.manage_token_file)
 
 
 def _extra_ports(said: argparse.Namespace) -> list[int]:

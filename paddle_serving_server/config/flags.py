@@ -134,6 +134,10 @@ def parser() -> Flags:
     add("--instances", type=int, default=0, help="engine processes of each model (default: as measured, else 1)")
     add("--reload_interval_s", type=float, default=10.0, help="look for new versions this often; 0: never (default 10)")
     add("--load_timeout_s", type=float, default=120.0, help="longest time for a new version to load (default 120)")
+    add(
+        "--listen", action="append", default=[], metavar="ADDR", help="one more address: HOST:PORT[=API,...[:ROLE,...]]"
+    )
+    add("--manage_token_file", metavar="FILE", help="what must be sent by who asks for reloads and other changes")
     add("--manage_from", nargs="+", default=["127.0.0.0/8", "::1"], metavar="NET", help="who may ask for reloads")
     add("--variant", action="append", default=[], metavar="TAG=DIR:PERCENT", help="A/B test: this model answers too")
     add("--variant_by_log_id", action="store_true", help="requests with the same log_id get the same variant")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.trial_models import TrialModel
 from paddle_serving_server.graph.workflow import Node
 
@@ -67,6 +68,8 @@ class ServerConfig:
     port: int = 9393
     extra_ports: tuple[int, ...] = ()
     """More ports, where everything is as on the first."""
+    listen: tuple[Listening, ...] = ()
+    """More addresses, with what is answered at each."""
     fronts: int = 1
     """Processes that accept connections and run pre- and postprocessing."""
     threads: int = 4
@@ -92,6 +95,8 @@ class ServerConfig:
     """Longest time for a new version to load, in seconds; the first one takes what it takes."""
     manage_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
     """Addresses and networks that may ask for reloads and other changes."""
+    manage_token: str = field(default="", repr=False)
+    """What they have to send for it; empty: nothing."""
     variants: tuple[TrialModel, ...] = ()
     """Models that answer a part of a service's requests in the place of its own."""
     shadows: tuple[TrialModel, ...] = ()
@@ -119,6 +124,11 @@ class ServerConfig:
     limits: Limits = field(default_factory=Limits)
     log_level: str = "INFO"
 
+    @property
+    def addresses(self) -> tuple[Listening, ...]:
+        """All of them."""
+        return (*(Listening(host=self.host, port=port) for port in (self.port, *self.extra_ports)), *self.listen)
+
     def to_json(self) -> str:
         """For the way to a front process."""
         return json.dumps(asdict(self))
@@ -130,5 +140,6 @@ class ServerConfig:
         models = tuple(ServedModel.from_dict(m) for m in said["models"])
         tuples = {key: tuple(said[key]) for key in ("services", "service_argv", "manage_from", "extra_ports")}
         tuples |= {key: tuple(TrialModel(**m) for m in said[key]) for key in ("variants", "shadows")}
+        tuples["listen"] = tuple(Listening.from_dict(m) for m in said["listen"])
         values = {"models": models, "options": ModelOptions(**said["options"]), "limits": Limits(**said["limits"])}
         return cls(**{**said, **tuples, **values})

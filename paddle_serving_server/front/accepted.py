@@ -86,7 +86,9 @@ class Accepted(asyncio.BufferedProtocol):
     deadline: float = 0.0
     """When the first bytes must be there, as long as there is none."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, at: int) -> None:
+        """`at` is the number of the listening socket that it came by."""
+        self.at = at
         self.since = time.monotonic()
         """When it was opened, or found its protocol."""
         self._host = host

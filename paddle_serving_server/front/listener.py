@@ -9,11 +9,13 @@ import logging
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence, Set
+from typing import Protocol, TypeAlias
 
 from paddle_serving_client import plugins
+from paddle_serving_client.errors import BadConfig
 from paddle_serving_server import protocols
+from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
@@ -48,28 +50,53 @@ _LAST_STALL_S = 5.0
 """How long somebody may take nothing of his answer when the server stops, in seconds."""
 
 
+OpenStream: TypeAlias = Callable[[asyncio.Transport, Flow], Stream]
+
+
 class _ProtocolModule(Protocol):
     __name__: str
 
+    def callers(self) -> set[str]: ...
+
     def claims(self, head: bytes) -> bool | None: ...
 
-    def streams(self, plane: DataPlane) -> Callable[[asyncio.Transport, Flow], Stream]: ...
+    def streams(self, plane: DataPlane, at: Listening) -> OpenStream | None: ...
 
 
 class Listener:
     """Accepts on inherited sockets until it is told to drain."""
 
     def __init__(
-        self, sockets: Sequence[socket.socket], catalogue: Catalogue, limits: Limits, has_siblings: bool = False
+        self,
+        sockets: Sequence[socket.socket],
+        addresses: Sequence[Listening],
+        catalogue: Catalogue,
+        limits: Limits,
+        has_siblings: bool = False,
     ) -> None:
-        """`has_siblings`: whether other processes accept from the same sockets."""
+        """Get ready.
+
+        Args:
+            sockets: one for each of `addresses`.
+            addresses: say what is answered at each.
+            catalogue, limits: of the server.
+            has_siblings: whether other processes accept from the same sockets.
+
+        Raises:
+            BadConfig: an address is for callers that nobody knows here.
+        """
         self._sockets = sockets
         self._has_siblings = has_siblings
         self._catalogue = catalogue
         self._limits = limits
         plane = DataPlane(catalogue, limits)
         modules: list[_ProtocolModule] = [plugins.load(protocols, name) for name in plugins.names(protocols)]
-        self._protocols = [(module, module.streams(plane)) for module in modules]
+        _check_apis(addresses, {api for module in modules for api in module.callers()})
+        self._protocols = {
+            sock.fileno(): [(module, found) for module in modules if (found := module.streams(plane, at)) is not None]
+            for sock, at in zip(sockets, addresses, strict=True)
+        }
+        """By the number of a listening socket."""
         self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self.intake = Intake(limits.max_body_bytes)
         self._accepted: set[Accepted] = set()
@@ -77,7 +104,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.create_task(self._keep_time())
         self._accepting = False
-        self._entering: deque[socket.socket] = deque()
+        self._entering: deque[tuple[socket.socket, int]] = deque()
         """Accepted in this order, and not opened yet."""
         self._opens_newest = False
         self._opening: set[asyncio.Task[object]] = set()
@@ -168,7 +195,7 @@ class Listener:
             return False
         if not self._entering:
             self._loop.call_soon(self._open_some)
-        self._entering.append(sock)
+        self._entering.append((sock, listening.fileno()))
         return True
 
     def _open_some(self) -> None:
@@ -180,10 +207,10 @@ class Listener:
     def _open_one(self) -> None:
         """Open the oldest and the newest in turns: behind a thousand who came at once nobody waits for all of them."""
         self._opens_newest = not self._opens_newest
-        sock = self._entering.pop() if self._opens_newest else self._entering.popleft()
+        sock, at = self._entering.pop() if self._opens_newest else self._entering.popleft()
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Accepted(self), sock))
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Accepted(self, at), sock))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
@@ -226,7 +253,7 @@ class Listener:
     def claim(self, connection: Accepted, head: bytes) -> None:
         """Find out who speaks, and hand the connection over."""
         undecided = False
-        for module, open_stream in self._protocols:
+        for module, open_stream in self._protocols[connection.at]:
             verdict = module.claims(head)
             if verdict:
                 connection.stream = stream = open_stream(connection.transport, connection.flow)
@@ -286,6 +313,13 @@ class Listener:
             for accepted in sorted(self._accepted, key=lambda accepted: accepted.since)
             if accepted.stream is not None
         ]
+
+
+def _check_apis(addresses: Sequence[Listening], known: Set[str]) -> None:
+    for address in addresses:
+        if unknown := [api for api in address.apis if api not in known]:
+            there = ", ".join(sorted(known))
+            raise BadConfig(f"--listen {address}: there are no callers called {unknown[0]!r}; there are {there}")
 
 
 def _peer_of(transport: asyncio.Transport) -> str:

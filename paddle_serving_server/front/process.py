@@ -114,7 +114,8 @@ class Front:
         catalogue.record = self._record
         threads = Threads(self._config.threads, "user-code")
         threads.on_hang, threads.on_stuck = catalogue.meter.hangs, self._give_up
-        listener = Listener(self._listening, catalogue, self._config.limits, has_siblings=self._config.fronts > 1)
+        config = self._config
+        listener = Listener(self._listening, config.addresses, catalogue, config.limits, has_siblings=config.fronts > 1)
         # All are asked for before any is waited for: they load side by side.
         engines = [await self._assembly.engines_of(service) for service in services]
         loading = self._loop.create_task(self._assembly.ready())

@@ -10,6 +10,7 @@ from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc
 from paddle_serving_client.wire.brpc import Compression, RpcError
+from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.connection.flow import Flow, write_due, write_soon
 from paddle_serving_server.connection.intake import NO_ROOM, Claim
 from paddle_serving_server.connection.pace import HALF_S, Pace
@@ -29,6 +30,7 @@ MAX_IN_WORK = 16
 _JOINED_BYTES = 64 << 10
 """Answers up to this are copied behind their head."""
 _MAGIC = b"PRPC"
+_API = "paddle"
 _IN_WORK = "in work"
 _ROOM = "room"
 
@@ -323,7 +325,14 @@ def _size(answer: tuple[bytes, Compression]) -> int:
     return len(answer[0])
 
 
-def streams(plane: DataPlane) -> Callable[[asyncio.Transport, Flow], BrpcStream]:
+def callers() -> set[str]:
+    """The families of callers that speak it."""
+    return {_API}
+
+
+def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flow], BrpcStream] | None:
     """What serves baidu_std on a connection."""
+    if not at.has(_API):
+        return None
     recalled = RecalledCalls()
     return lambda transport, flow: BrpcStream(transport, flow, plane, recalled)

@@ -3,29 +3,31 @@
 import errno
 import ipaddress
 import socket
+from collections.abc import Sequence
 
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.config.listening import Listening
 
 
 class PortTaken(Exception):
     """Somebody else listens there; the number is the argument."""
 
 
-def bound(host: str, ports: "tuple[int, ...]") -> list[socket.socket]:
-    """A listening socket for each port.
+def bound(at: Sequence[Listening]) -> list[socket.socket]:
+    """A listening socket for each address.
 
     Raises:
         PortTaken: somebody listens there.
         BadConfig: nobody can.
     """
     found = []
-    for port in ports:
+    for address in at:
         try:
-            found.append(_bind(host, port))
+            found.append(_bind(address.host, address.port))
         except OSError as exc:
             if exc.errno == errno.EADDRINUSE:
-                raise PortTaken(port) from exc
-            raise BadConfig(f"cannot listen on {host} port {port}: {exc.strerror}") from exc
+                raise PortTaken(address.port) from exc
+            raise BadConfig(f"cannot listen on {address.host} port {address.port}: {exc.strerror}") from exc
     return found
 
 
@@ -40,7 +42,7 @@ def _bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as exc:
-        raise BadConfig(f"--host {host}: {exc.strerror}") from exc
+        raise BadConfig(f"cannot listen on {host}: {exc.strerror}") from exc
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:

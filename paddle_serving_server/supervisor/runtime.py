@@ -91,7 +91,7 @@ class Supervisor:
         machine.allow_many_files()
         listening = self._listening
         try:
-            listening += addresses.bound(config.host, (config.port, *config.extra_ports))
+            listening += addresses.bound(config.addresses)
         except PortTaken as exc:
             print(f"Port {exc} is already used", file=sys.stderr)  # noqa: T201  # the operator waits for it
             return EXIT_PORT_IN_USE
@@ -111,7 +111,7 @@ class Supervisor:
                 request_s=config.limits.request_s,
             )
             served = [folder for model in config.models for folder in model.folders] or list(config.services)
-            process_info.record([config.port, *config.extra_ports], str(served))
+            process_info.record([address.port for address in config.addresses], str(served))
             shared, name = counters.shared_memory(config.fronts + 1)
             folders.callback(os.close, shared)
             self._config = config = replace(config, counters=name)
@@ -316,6 +316,8 @@ class Supervisor:
         print("C++ Serving service started successfully!", flush=True)  # noqa: T201  # scripts wait for this line
         ports = ", ".join(map(str, (self._config.port, *self._config.extra_ports)))
         logger.info("serving on %s port %s", self._config.host, ports)
+        for address in self._config.listen:
+            logger.info("serving on %s", address)
         if any(not addresses.is_loopback(sock) for sock in self._listening):
             logger.info("everybody who reaches this machine may ask: there are no keys; see --host")
         if self._on_ready is not None:

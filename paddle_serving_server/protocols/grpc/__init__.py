@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
+from paddle_serving_server.config.listening import SERVER, Listening
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.protocols.grpc import services
 from paddle_serving_server.protocols.grpc.methods import Methods
 from paddle_serving_server.protocols.grpc.stream import GrpcStream
 
@@ -19,7 +21,14 @@ def claims(head: bytes) -> bool | None:
     return head.startswith(_PREFACE)
 
 
-def streams(plane: DataPlane) -> Callable[[asyncio.Transport, Flow], GrpcStream]:
+def callers() -> set[str]:
+    """The families of callers that speak gRPC."""
+    return {service.API for service in services.every()} - {SERVER}
+
+
+def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flow], GrpcStream] | None:
     """What serves gRPC on a connection."""
-    methods = Methods(plane)
+    if not at.has(SERVER):
+        return None
+    methods = Methods(plane, at)
     return lambda transport, flow: GrpcStream(transport, flow, methods.answer, plane.limits)

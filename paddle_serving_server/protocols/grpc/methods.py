@@ -9,6 +9,7 @@ from paddle_serving_client.errors import NoMethod, ServingError
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_client.wire.grpc import Status, UnknownEncoding
+from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
@@ -77,9 +78,9 @@ def refusal(error: ServingError) -> Reply:
 class Methods:
     """Answers whole calls. The one place in this protocol where errors become statuses."""
 
-    def __init__(self, plane: DataPlane) -> None:
+    def __init__(self, plane: DataPlane, at: Listening) -> None:
         self._plane = plane
-        self._methods = _methods()
+        self._methods = {path: found for path, found in _methods().items() if at.has(found[0].API)}
 
     async def answer(self, call: GrpcCall) -> Reply:
         """Answer any call."""

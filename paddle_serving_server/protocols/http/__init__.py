@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
+from paddle_serving_server.config.listening import SERVER, Listening
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.protocols.http.apis import every, prediction
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.router import Router
 from paddle_serving_server.protocols.http.small_predictions import SmallPredictions
 from paddle_serving_server.protocols.http.stream import HttpStream
@@ -23,7 +26,17 @@ def claims(head: bytes) -> bool | None:
     return None if any(method.startswith(head) for method in _METHODS) else False
 
 
-def streams(plane: DataPlane) -> Callable[[asyncio.Transport, Flow], HttpStream]:
+def callers() -> set[str]:
+    """The families of callers that speak HTTP."""
+    return {api.API for api in every()} - {SERVER}
+
+
+def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flow], HttpStream]:
     """What serves HTTP on a connection."""
-    router, small = Router(plane), SmallPredictions(plane)
-    return lambda transport, flow: HttpStream(transport, flow, router.answer, small.take, plane.limits)
+    router = Router(plane, at)
+    take = SmallPredictions(plane).take if at.has(prediction.API) else _nothing
+    return lambda transport, flow: HttpStream(transport, flow, router.answer, take, plane.limits)
+
+
+def _nothing(request: HttpRequest, respond: Callable[[HttpResponse | None], None]) -> bool:
+    return False

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from paddle_serving_app.signature import Input, Output
 from paddle_serving_client import __version__, dtype
-from paddle_serving_server.protocols.http.route import Role, Route
+from paddle_serving_server.config.listening import Role
+from paddle_serving_server.protocols.http.route import Route
 from paddle_serving_server.protocols.http.table import Table
 from paddle_serving_server.services.catalogue import Catalogue
 

@@ -6,6 +6,7 @@ for a change: a page that somebody on this machine looks at must not be able to 
 beside the server.
 """
 
+import hmac
 import ipaddress
 import logging
 from collections.abc import Sequence
@@ -27,10 +28,28 @@ _SENT_BY_OTHERS: Final = ("origin", "sec-fetch-site", *_SENT_BY_PROXIES)
 
 def refused(config: ServerConfig, request: HttpRequest) -> HttpResponse | None:
     """The answer to who may not ask; None where he may."""
+    if config.manage_token:
+        return _without_token(config, request)
     only_looks = request.method in ("GET", "HEAD")
     reason = _refusal(request, config.manage_from, _SENT_BY_PROXIES if only_looks else _SENT_BY_OTHERS)
     if reason is None:
         return None
+    return _forbidden(request, reason)
+
+
+def _without_token(config: ServerConfig, request: HttpRequest) -> HttpResponse | None:
+    """What a page or a proxy sends has no token that it was not given, so that nothing else is asked of it."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), config.manage_token.encode()):
+        logger.warning("refused %s %s from %s: no token, or another", request.method, request.path, request.peer)
+        text = "send the token of --manage_token_file: Authorization: Bearer TOKEN"
+        said = orjson.dumps({"err_no": int(ErrNo.CONFIG), "err_msg": text})
+        return HttpResponse(401, said, headers={"WWW-Authenticate": "Bearer"})
+    reason = _refusal(request, config.manage_from, ())
+    return None if reason is None else _forbidden(request, reason)
+
+
+def _forbidden(request: HttpRequest, reason: str) -> HttpResponse:
     logger.warning("refused %s %s from %s: %s", request.method, request.path, request.peer, reason)
     return HttpResponse(403, orjson.dumps({"err_no": int(ErrNo.CONFIG), "err_msg": reason}))
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeAlias
 
+from paddle_serving_server.config.listening import Listening, Role
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
@@ -12,15 +12,6 @@ from paddle_serving_server.services.catalogue import Catalogue
 
 Names: TypeAlias = Mapping[str, str]
 """What stood in the place of each `{name}` of a template, with its %-escapes resolved."""
-
-
-class Role(StrEnum):
-    """What a listener is for, and who may ask."""
-
-    INFERENCE = "inference"
-    METRICS = "metrics"
-    MANAGEMENT = "management"
-    """Changes the server, or shows what is not for everybody: answered to `--manage_from` only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +22,8 @@ class Exchange:
     call: Call
     request: HttpRequest
     names: Names
+    at: Listening
+    """Where it came in."""
 
     @property
     def catalogue(self) -> Catalogue:

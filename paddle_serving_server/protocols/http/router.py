@@ -6,11 +6,12 @@ from typing import Final
 import orjson
 
 from paddle_serving_client.errors import ErrNo, NoService, ServingError
+from paddle_serving_server.config.listening import Listening, Role
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.http import apis, permission, refusal
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
-from paddle_serving_server.protocols.http.route import Exchange, Role
+from paddle_serving_server.protocols.http.route import Exchange
 from paddle_serving_server.protocols.http.table import Found, Table
 
 _TEXT: Final = "{method} is not answered here, {allowed} is"
@@ -19,10 +20,11 @@ _TEXT: Final = "{method} is not answered here, {allowed} is"
 class Router:
     """Answers whole requests."""
 
-    def __init__(self, plane: DataPlane) -> None:
+    def __init__(self, plane: DataPlane, at: Listening) -> None:
         self._plane = plane
-        self._apis = apis.every()
-        self.table = Table(self._apis)
+        self._at = at
+        self.table = Table(apis.every(), at)
+        self._apis = list({id(api): api for api, _ in self.table.routes}.values())
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer any request."""
@@ -55,7 +57,7 @@ class Router:
         if route.role is Role.MANAGEMENT and (said := permission.refused(catalogue.config, request)) is not None:
             return said
         call.service = route.counted_for(catalogue, chosen.names)
-        return await route.answer(Exchange(self._plane, call, request, chosen.names))
+        return await route.answer(Exchange(self._plane, call, request, chosen.names, self._at))
 
     def _not_found(self) -> HttpResponse | None:
         """What an API says of all that is not there, if one does."""

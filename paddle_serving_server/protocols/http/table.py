@@ -1,14 +1,16 @@
 """Which routes a path has: literal paths first, then templates, those with more literal parts before others."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
+from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.protocols.http.apis import Api
 from paddle_serving_server.protocols.http.route import Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 
 _MOST_LISTED = 64
+EVERYTHING: Final = Listening()
 
 
 class Found(NamedTuple):
@@ -22,8 +24,11 @@ class Found(NamedTuple):
 class Table:
     """The routes of some APIs."""
 
-    def __init__(self, apis: Iterable[Api]) -> None:
-        self._rows = [(api, route, _parts(route.template)) for api in apis for route in api.ROUTES]
+    def __init__(self, apis: Iterable[Api], at: Listening = EVERYTHING) -> None:
+        """The routes that are answered at an address."""
+        self._rows = [
+            (api, route, _parts(route.template)) for api in apis for route in api.ROUTES if at.has(api.API, route.role)
+        ]
         self._rows.sort(key=lambda row: [_is_name(part) for part in row[2]])
         self._literal: dict[str, list[Found]] = {}
         self._templates: dict[tuple[int, str], list[tuple[Api, Route, Sequence[str]]]] = {}

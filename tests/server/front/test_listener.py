@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.front.listener import Listener
 from paddle_serving_server.services.web_service import WebService
@@ -27,7 +28,7 @@ async def listening(folder: Path, limits: Limits = SHORT) -> AsyncIterator[tuple
     async with catalogue_of(folder, WebService("uci")) as catalogue:
         sock = socket.create_server(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        listener = Listener([sock], catalogue, limits)
+        listener = Listener([sock], [Listening()], catalogue, limits)
         listener.start()
         try:
             yield listener, port

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from paddle_serving_server.config.listening import Role
 from paddle_serving_server.protocols.http import apis
-from paddle_serving_server.protocols.http.route import Role
 from paddle_serving_server.protocols.http.table import Table
 from paddle_serving_server.services.web_service import WebService
 from tests.server.protocols.transport import Ask, serving

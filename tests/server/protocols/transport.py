@@ -9,10 +9,11 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from paddle_serving_client import plugins
 from paddle_serving_server import protocols
+from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
@@ -102,9 +103,13 @@ class Wire:
     def _claim(self) -> bytes:
         for module in (plugins.load(protocols, name) for name in plugins.names(protocols)):
             if module.claims(self._head):
-                self.stream = module.streams(self._plane)(self.transport, self._flow)
+                self.stream = self._opened(module)
                 return self._head
         return b""
+
+    def _opened(self, module: Any) -> Stream:
+        found: Stream = module.streams(self._plane, Listening())(self.transport, self._flow)
+        return found
 
     def end(self) -> None:
         """Send no more, as by a half-close."""

@@ -1,9 +1,9 @@
 """The gRPC services there are: one module each, found by being here.
 
-A module says `NAMES`, the full names its service answers to, and `METHODS`: by name, an asynchronous function from
-(plane, call, message) to the reply's message, which raises a `ServingError` for what cannot be answered. It sets the
-call's `service` where the call is one of those that are counted. A module whose callers find errors in the reply itself
-says `refusal`, from the error to such a reply.
+A module says `API`, the family of callers that it is for, `NAMES`, the full names its service answers to, and
+`METHODS`: by name, an asynchronous function from (plane, call, message) to the reply's message, which raises a
+`ServingError` for what cannot be answered. It sets the call's `service` where the call is one of those that are
+counted. A module whose callers find errors in the reply itself says `refusal`, from the error to such a reply.
 """
 
 import sys
@@ -21,6 +21,7 @@ Method: TypeAlias = Callable[[DataPlane, Call, bytes | memoryview], Awaitable[by
 class Service(Protocol):
     """A module of this folder."""
 
+    API: str
     NAMES: tuple[str, ...]
     METHODS: Mapping[str, Method]
 

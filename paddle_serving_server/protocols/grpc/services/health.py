@@ -6,6 +6,7 @@
 from paddle_serving_client.errors import NoService
 from paddle_serving_client.wire import health
 from paddle_serving_client.wire.health import Health
+from paddle_serving_server.config.listening import SERVER
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.grpc import services
@@ -21,5 +22,6 @@ async def _check(plane: DataPlane, call: Call, message: bytes | memoryview) -> b
     return health.encode_response(Health.SERVING if catalogue.is_ready else Health.NOT_SERVING)
 
 
+API = SERVER
 NAMES = (health.SERVICE,)
 METHODS = {"Check": _check}

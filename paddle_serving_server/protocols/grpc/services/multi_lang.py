@@ -31,5 +31,6 @@ async def _get_client_config(plane: DataPlane, call: Call, message: bytes | memo
     return multi_lang.encode_client_config(model_config.to_text(ModelSpec(feeds, fetches)))
 
 
+API = "paddle"
 NAMES = (multi_lang.SERVICE,)
 METHODS = {"Inference": _inference, "SetTimeout": _set_timeout, "GetClientConfig": _get_client_config}

@@ -16,5 +16,6 @@ def refusal(error: ServingError) -> bytes:
     return pipeline.encode_response(pipeline_calls.refusal(error))
 
 
+API = "paddle"
 NAMES = (pipeline.SERVICE,)
 METHODS = {pipeline.METHOD: _inference}

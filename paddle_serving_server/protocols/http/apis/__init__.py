@@ -1,9 +1,9 @@
 """The HTTP APIs there are: one module each, found by being here.
 
-A module says `ROUTES`, its paths, and `refusal`, which gives an error as its callers expect it: from the `ServingError`
-and the call, whose `service` is empty where the call had not come to one. Two more are optional: `not_allowed` says
-that a path has other methods, which it is given; `not_found` says that nobody has a path, from the catalogue and the
-paths there are, or gives None if that is not for this API to say.
+A module says `API`, the family of callers that it is for, `ROUTES`, its paths, and `refusal`, which gives an error as
+its callers expect it: from the `ServingError` and the call, whose `service` is empty where the call had not come to
+one. Two more are optional: `not_allowed` says that a path has other methods, which it is given; `not_found` says that
+nobody has a path, from the catalogue and the paths there are, or gives None if that is not for this API to say.
 """
 
 import sys
@@ -20,6 +20,7 @@ from paddle_serving_server.protocols.http.route import Route
 class Api(Protocol):
     """A module of this folder."""
 
+    API: str
     ROUTES: Sequence[Route]
 
     def refusal(self, error: ServingError, call: Call) -> HttpResponse: ...

@@ -43,6 +43,7 @@ def _counted_for(catalogue: Catalogue, names: Names) -> str:
     return catalogue.tensor_service.name if names["method"] in general_model.METHODS else ""
 
 
+API = "paddle"
 ROUTES = tuple(
     Route(
         method="POST",

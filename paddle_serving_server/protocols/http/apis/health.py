@@ -1,6 +1,7 @@
 """`/health`, `/live` and `/ready`, as probes ask for them."""
 
 from paddle_serving_client.errors import ServingError
+from paddle_serving_server.config.listening import SERVER
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
@@ -24,6 +25,7 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
     return errors.response(error)
 
 
+API = SERVER
 ROUTES = (
     Route(method="GET", template="/health", answer=_ready, about="OK, if every model is loaded", while_starting=True),
     Route(method="GET", template="/ready", answer=_ready, about="as /health", while_starting=True),

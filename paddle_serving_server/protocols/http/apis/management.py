@@ -3,11 +3,12 @@
 import orjson
 
 from paddle_serving_client.errors import BadConfig, ErrNo, NoService, ServingError
+from paddle_serving_server.config.listening import SERVER, Role
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import body
 from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
-from paddle_serving_server.protocols.http.route import Exchange, Role, Route
+from paddle_serving_server.protocols.http.route import Exchange, Route
 
 _MAX_BODY_BYTES = 64 << 10
 
@@ -56,6 +57,7 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
     return errors.response(error)
 
 
+API = SERVER
 ROUTES = (
     Route(
         method="POST",

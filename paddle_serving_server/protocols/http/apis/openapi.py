@@ -11,6 +11,7 @@ import orjson
 
 from paddle_serving_client.errors import ServingError
 from paddle_serving_server import showing
+from paddle_serving_server.config.listening import SERVER
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import apis, encoding, openapi
 from paddle_serving_server.protocols.http import refusal as errors
@@ -22,7 +23,7 @@ _PAGE: Final = "api.html"
 
 
 async def _document(exchange: Exchange) -> HttpResponse:
-    said = openapi.document(Table(apis.every()), exchange.catalogue)
+    said = openapi.document(Table(apis.every(), exchange.at), exchange.catalogue)
     answer = HttpResponse(200, orjson.dumps(said), headers={"Cache-Control": "no-store"})
     return await encoding.compressed(exchange.request, answer)
 
@@ -52,6 +53,7 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
     return errors.response(error)
 
 
+API = SERVER
 ROUTES = (
     Route(method="GET", template="/openapi.json", answer=_document, about="what can be asked, as OpenAPI 3.1"),
     Route(method="GET", template="/docs", answer=_docs, about="what can be asked, to read and to try"),

@@ -9,11 +9,12 @@ import orjson
 
 from paddle_serving_client import __version__
 from paddle_serving_client.errors import ServingError
+from paddle_serving_server.config.listening import SERVER, Role
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import drawing
 from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
-from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Role, Route
+from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.showing import metrics, status
 from paddle_serving_server.showing.status import Table
@@ -121,6 +122,7 @@ _FOR_SOME: Final[dict[str, Callable[[Catalogue], Sequence[Table]]]] = {
     "/flags": lambda catalogue: [status.flags(catalogue.config)],
     "/connections": lambda catalogue: [status.connections(catalogue)],
 }
+API = SERVER
 ROUTES = (
     *(
         Route(method="GET", template=path, answer=_page(path, draw), about=_ABOUT.get(path, "the pages there are"))

@@ -59,6 +59,7 @@ def _is_pipeline(catalogue: Catalogue, names: Names) -> bool:
     return catalogue.is_pipeline(names["name"]) or catalogue.has_only_pipelines
 
 
+API = "paddle"
 ROUTES = (
     Route(
         method="POST",

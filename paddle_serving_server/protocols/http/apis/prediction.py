@@ -134,6 +134,7 @@ def _feed_schema(instance: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "object", "properties": {"feed": feed, "fetch": fetch}, "required": ["feed"]}
 
 
+API = "paddle"
 ROUTES = (
     Route(
         method="POST",

@@ -3,12 +3,13 @@
 import math
 
 from paddle_serving_client.errors import BadInput, NoService, ServingError
+from paddle_serving_server.config.listening import SERVER, Role
 from paddle_serving_server.counting.recording import MAX_S
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import encoding
 from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
-from paddle_serving_server.protocols.http.route import Exchange, Role, Route
+from paddle_serving_server.protocols.http.route import Exchange, Route
 
 _DEFAULT_S = 5.0
 
@@ -33,6 +34,7 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
     return errors.response(error)
 
 
+API = SERVER
 ROUTES = (
     Route(
         method="POST",
