@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from paddle_serving_client import dtype, encryption
+from paddle_serving_client import dtype, encryption, program
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.io import sealing
 from paddle_serving_client.io.conversion import Conversion, convert
@@ -87,7 +87,7 @@ def _line(var: Variable) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m paddle_serving_client.convert", description=__doc__)
+    parser = argparse.ArgumentParser(prog=program.name("python -m paddle_serving_client.convert"), description=__doc__)
     add = parser.add_argument
     add("--dirname", required=True, help="model saved for inference, Paddle 1, 2, 3 or ONNX: its folder, or the file")
     add("--serving_server", default="serving_server", help="folder for the server (default: %(default)s)")

@@ -32,7 +32,7 @@ from werkzeug.exceptions import HTTPException
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from a checkout that is not installed, too
 
-from paddle_serving_client import Client
+from paddle_serving_client import Client, program
 from paddle_serving_client.dtype import ELEM_TYPES, UNKNOWN
 from paddle_serving_client.errors import (
     BadConfig,
@@ -441,7 +441,7 @@ def _jsonable(values: object) -> object:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="ui.py", description="The page of a Paddle Serving server.")
+    parser = argparse.ArgumentParser(prog=program.name("ui.py"), description="The page of a Paddle Serving server.")
     parser.add_argument("--server", default=PageConfig().server, help="the model server's address (%(default)s)")
     parser.add_argument("--public_server", default="", help="its address for visitors, where that is another one")
     parser.add_argument("--timeout_s", type=float, default=60.0, help="longest wait for an answer (%(default)s)")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig, ServingError
 from paddle_serving_server.commands.load import display, generator, request, sweep
 from paddle_serving_server.commands.load.generator import Load, Unreachable
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The flags of `python -m paddle_serving_server.bench`."""
     flags = argparse.ArgumentParser(
-        prog="python -m paddle_serving_server.bench",
+        prog=program.name("python -m paddle_serving_server.bench"),
         description="Put load on a server and say how fast it answers; or find its best settings with --sweep.",
         epilog="In a sweep, everything behind -- is handed to the server.",
     )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig, BadPacket, ServingError, Unreachable
 from paddle_serving_server.config import tokens
 from paddle_serving_server.counting.recording import MAX_S
@@ -58,7 +59,9 @@ def record(url: str, seconds: float, token_file: str | None = None) -> bytes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Record into a file, and say what is in it."""
-    parser = argparse.ArgumentParser(prog="python -m paddle_serving_server.trace", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog=program.name("python -m paddle_serving_server.trace"), description=__doc__.split("\n")[0]
+    )
     parser.add_argument("url", help="of the server: http://127.0.0.1:9393")
     parser.add_argument("--seconds", type=float, default=5.0, help=f"how long, up to {MAX_S:g} (default 5)")
     parser.add_argument("-o", "--output", default="trace.json", help="the file (default trace.json)")

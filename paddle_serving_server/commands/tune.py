@@ -10,6 +10,7 @@ from paddle_serving_app import layout
 from paddle_serving_app.backend import PRECISIONS, ModelOptions
 from paddle_serving_app.choosing import choose
 from paddle_serving_app.choosing.plan import Plan, shown_ms
+from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig, ServingError
 from paddle_serving_server.config import gpus
 from paddle_serving_server.process import log
@@ -22,7 +23,7 @@ _LINE = "  {:<18} {:>7} {:>5} {:>9} {:>9}  {}"
 def parser() -> argparse.ArgumentParser:
     """The flags of `python -m paddle_serving_server.tune`."""
     flags = argparse.ArgumentParser(
-        prog="python -m paddle_serving_server.tune",
+        prog=program.name("python -m paddle_serving_server.tune"),
         description="Measure which library runs a model fastest, and keep the plan for the server.",
     )
     add = flags.add_argument

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig
 
 VERBS = ("start", "stop", "kill", "reload", "check")
@@ -98,7 +99,7 @@ class Flags(argparse.ArgumentParser):
 def parser() -> Flags:
     """The flags of `python -m paddle_serving_server.serve`."""
     flags = Flags(
-        prog="python -m paddle_serving_server.serve",
+        prog=program.name("python -m paddle_serving_server.serve"),
         usage="%(prog)s [start | stop | kill | reload | check] [[NAME=]THING ...] [flags]",
         description="Serve models: RPC and HTTP on one port. A THING is a model, a service file or a file of settings.",
         epilog="Everything behind -- is handed to the service files.",

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from paddle_serving_app.signature import Signature
+from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.graph.pipeline.pipeline import Pipeline
@@ -35,6 +37,10 @@ class PipelineService(Service):
         workers = max(threads.count, self.pipeline.worker_count)
         room = Room.beside(workers, self.limits.max_inside, self.limits.max_body_bytes)
         self._admission = Admission(self.name, room, self.pipeline.expected_s)
+
+    async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
+        """See `Service.infer_models`: it takes no tensors."""
+        raise NoMethod(f"{self.name!r} is a pipeline: POST /{self.name}/prediction with key and value, or gRPC")
 
     async def infer(self, request: Request) -> Response:
         """See `Service.infer`."""

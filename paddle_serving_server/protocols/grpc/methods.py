@@ -93,7 +93,8 @@ class Methods:
         try:
             reply = await self._plane.answer(whole, self._reply_to(call, whole, answer), _size)
         except ServingError as exc:
-            in_its_words = getattr(service, "refusal", None) if whole.service else None
+            is_of_grpc = not whole.service or (call.timeout and isinstance(exc, errors.DeadlineExceeded))
+            in_its_words = None if is_of_grpc else getattr(service, "refusal", None)
             return refusal(exc) if in_its_words is None else Reply(grpc.framed(in_its_words(exc)))
         if call.wants_timing:
             reply = replace(reply, timing=timing.text(whole.stages))
