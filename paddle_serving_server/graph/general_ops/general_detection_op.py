@@ -18,7 +18,7 @@ import numpy as np
 
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype
-from paddle_serving_client.errors import BadConfig, TooLarge
+from paddle_serving_client.errors import BadConfig, BadInput, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.user_code.threads import Threads
@@ -114,7 +114,11 @@ class TextLines:
     async def run(self, arranged: Arranged, outputs: Sequence[int], deadline: float = math.inf) -> Reply:
         """See `interface.Engine.run`."""
         started = time.monotonic()
-        text = arranged.arrays[0].tobytes()
+        (strings,) = arranged.arrays
+        if len(strings) > 1 or not strings[0]:
+            problem = "it is empty" if len(strings) == 1 else f"{len(strings)} came, it is one at a time"
+            raise BadInput(f"input {self.signature.inputs[0].alias!r} is a picture as a string: {problem}")
+        text = strings[0]
         picture, x = await self._threads.run(partial(self._opened, text), deadline)
         detector = self._engine.signature
         feed = detector.arrange({detector.inputs[0].alias: x})
