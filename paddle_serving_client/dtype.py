@@ -1,20 +1,27 @@
 """The one table of element types: prototxt `feed_type`, wire `elem_type`, numpy type, and the field with the values.
 
 bfloat16 is that of `ml_dtypes`, which has arithmetic, casts and a name, where a uint16 with a marker beside it would be
-lost by the first function that knows no marker.
+lost by the first function that knows no marker. Every server has that package; a client without it has all other types.
 """
 
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+
+try:
+    import ml_dtypes
+except ImportError:
+    _has_bfloat16 = False
+else:
+    _has_bfloat16 = True
 
 STRING = 20
 """Code of byte strings: arrays of objects, each `bytes`. See `byte_strings`."""
 UNKNOWN = -1
 """What converters write for a type that has no code."""
-BFLOAT16: "np.dtype[np.generic]" = np.dtype(ml_dtypes.bfloat16)
+BFLOAT16: "np.dtype[np.generic]" = np.dtype(ml_dtypes.bfloat16 if _has_bfloat16 else [("bfloat16", "u2")])
+"""Where `ml_dtypes` is not installed a type that no array has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class ElemType:
     carrier: str
     """The field of a GeneralModelService `Tensor` that holds the values."""
     numpy: np.dtype[np.generic] | None
-    """Native byte order."""
+    """Native byte order; None where there is no such type here: bfloat16 without `ml_dtypes`."""
 
     @property
     def size(self) -> int:
@@ -47,8 +54,8 @@ def is_inexact(kind: "np.dtype[np.generic]") -> bool:
     return kind.kind in "fc" or kind == BFLOAT16
 
 
-def _row(code: int, name: str, kserve: str, carrier: str, numpy: npt.DTypeLike) -> ElemType:
-    return ElemType(code, name, kserve, carrier, np.dtype(numpy))
+def _row(code: int, name: str, kserve: str, carrier: str, numpy: npt.DTypeLike | None) -> ElemType:
+    return ElemType(code, name, kserve, carrier, None if numpy is None else np.dtype(numpy))
 
 
 ELEM_TYPES: dict[int, ElemType] = {
@@ -60,7 +67,7 @@ ELEM_TYPES: dict[int, ElemType] = {
         _row(3, "float64", "FP64", "float64_data", np.float64),
         _row(4, "int16", "INT16", "int_data", np.int16),
         _row(5, "float16", "FP16", "tensor_content", np.float16),
-        _row(6, "bfloat16", "BF16", "tensor_content", BFLOAT16),
+        _row(6, "bfloat16", "BF16", "tensor_content", BFLOAT16 if _has_bfloat16 else None),
         _row(7, "uint8", "UINT8", "tensor_content", np.uint8),
         _row(8, "int8", "INT8", "tensor_content", np.int8),
         _row(9, "bool", "BOOL", "bool_data", np.bool_),
@@ -84,6 +91,11 @@ def name_of(code: int) -> str:
     """The type's name for a message: `float32`, or `type 99` for a number that is none."""
     row = ELEM_TYPES.get(code)
     return row.name if row else f"type {code}"
+
+
+def remedy_of(code: int) -> str:
+    """What to do where a code has no numpy type here, to end a message with; empty where nothing helps."""
+    return ": pip install ml-dtypes" if code in ELEM_TYPES and numpy_of(code) is None else ""
 
 
 def numpy_of(code: int) -> np.dtype[np.generic] | None:

@@ -94,7 +94,8 @@ def _tensor(var: Variable, value: object, lod: Lod, batch: bool) -> WireTensor:
         return text_tensor(var, value, lod)
     wanted = dtype.numpy_of(var.elem_type)
     if wanted is None and var.elem_type != dtype.UNKNOWN:
-        raise BadDType(f"feed {var.alias!r}: {dtype.name_of(var.elem_type)} cannot be sent")
+        name = dtype.name_of(var.elem_type)
+        raise BadDType(f"feed {var.alias!r}: {name} cannot be sent{dtype.remedy_of(var.elem_type)}")
     if isinstance(value, list | tuple):
         if not var.is_lod and len(value) != math.prod(var.shape):
             raise ValueError(f"The shape of feed tensor {var.alias} not match.")

@@ -75,7 +75,8 @@ def _tensor(var: Variable, feed: Mapping[str, Any], batch: bool) -> WireTensor:
         raise BadInput(f"feedvar is not string-type,feed can`t be a single string: {var.alias!r}")
     wanted = dtype.numpy_of(var.elem_type)
     if wanted is None and var.elem_type != dtype.UNKNOWN:
-        raise BadDType(f"feed {var.alias!r}: {dtype.name_of(var.elem_type)} cannot be sent")
+        name = dtype.name_of(var.elem_type)
+        raise BadDType(f"feed {var.alias!r}: {name} cannot be sent{dtype.remedy_of(var.elem_type)}")
     array = converted(var, value, wanted)
     if isinstance(value, list | tuple):
         array = _shaped(array, var, batch)

@@ -101,9 +101,9 @@ def _refuse_unservable(found: Source) -> None:
     """Raise BadModel for an input or output that no caller could send or get, while its model can still be changed."""
     for kind, variables in (("input", found.feeds), ("output", found.fetches)):
         for var in variables:
-            # Paddle Inference gives no array of numpy for bfloat16.
-            is_lost = not found.may_lack_types and var.elem_type == dtype.code_of(dtype.BFLOAT16)
-            if dtype.numpy_of(var.elem_type) is not None and not is_lost:
+            # Of a Paddle program: Paddle Inference gives no array of numpy for it.
+            is_lost = not found.may_lack_types and dtype.name_of(var.elem_type) == "bfloat16"
+            if var.elem_type in dtype.ELEM_TYPES and not is_lost:
                 continue
             if found.may_lack_types and var.elem_type == dtype.UNKNOWN:
                 continue

@@ -163,7 +163,9 @@ def checked_type(label: str, elem_type: int, filled: Collection[str]) -> ElemTyp
     """
     row = dtype.ELEM_TYPES.get(elem_type)
     if row is None or row.numpy is None:
-        raise BadDType(f"{label}: elem_type {elem_type} ({dtype.name_of(elem_type)}) cannot be served")
+        raise BadDType(
+            f"{label}: elem_type {elem_type} ({dtype.name_of(elem_type)}) cannot be served{dtype.remedy_of(elem_type)}"
+        )
     wrong = sorted({*filled} - {row.carrier})
     if wrong:
         raise BadInput(f"{label}: {row.name} values go in {row.carrier}, but {', '.join(wrong)} came")

@@ -207,7 +207,9 @@ def test_too_many_waiting_are_refused_at_once(engine: EngineProcess) -> None:
     assert [isinstance(r, Busy) for r in results] == [False] * 4 + [True] * 6
 
 
-@pytest.mark.parametrize(("value", "words"), [(FAILING, "MemoryError"), (ODD, "tensor 0 is .*, which cannot be handed on")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(FAILING, "MemoryError"), (ODD, "tensor 0 is .*, which cannot be handed on")]
+)
 @pytest.mark.parametrize("count", [1, 40_000])
 def test_whatever_the_model_does_is_an_answer(engine: EngineProcess, value: float, words: str, count: int) -> None:
     """What no error of ours is, and an output of a type that has no code: in the packet, and in shared memory."""
