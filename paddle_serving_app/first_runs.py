@@ -63,7 +63,7 @@ class FirstRuns:
             return
         for output, array in zip(self.signature.outputs, outputs.arrays, strict=True):
             if dtype.code_of(array.dtype) == dtype.UNKNOWN:
-                kind = "text" if array.dtype.kind in "OSU" else array.dtype.name
+                kind = "text of fixed width" if array.dtype.kind in "SU" else array.dtype.name
                 raise BadModel(f"{self.folder}: output {output.alias!r} is {kind}, which cannot be served")
         if self._without_numbers(outputs) is not None:
             self._look_for_numbers(outputs)
@@ -125,6 +125,6 @@ class FirstRuns:
     def _without_numbers(self, outputs: Outputs) -> str | None:
         """An output that holds NaN, or nothing finite. Some infinities are normal: scores that are masked out."""
         for output, array in zip(self.signature.outputs, outputs.arrays, strict=True):
-            if array.dtype.kind in "fc" and array.size and (np.isnan(array).any() or not np.isfinite(array).any()):
+            if dtype.is_inexact(array.dtype) and array.size and (np.isnan(array).any() or not np.isfinite(array).any()):
                 return f"{output.alias!r} ({describe(array)})"
         return None

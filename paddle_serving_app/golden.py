@@ -23,9 +23,9 @@ import numpy as np
 from paddle_serving_app.backend import Outputs
 from paddle_serving_app.choosing import agreement
 from paddle_serving_app.signature import Arranged, Signature
-from paddle_serving_client import manifest
+from paddle_serving_client import byte_strings, dtype, manifest
 from paddle_serving_client.errors import BackendFailed, BadInput, BadModel
-from paddle_serving_client.message import Array, Lod, describe
+from paddle_serving_client.message import Array, Lod, Tensors, describe
 
 NAME = "golden.npz"
 """In a model folder."""
@@ -37,7 +37,7 @@ _MAX_ARRAYS = 1024
 _MAX_RANK = 32
 _TOLERANCE_FP64 = 1e-9
 """Where the model is run as it is; a library that computes in float32 is off by more."""
-_KINDS = "fiubc"
+_KINDS = "fiubcSU"
 
 
 class GoldenDiffers(BadModel):
@@ -87,16 +87,28 @@ def write(golden: Golden) -> None:
     """Write a golden sample to its file.
 
     Raises:
+        BadModel: a string in it ends with NUL, which such a file cannot say.
         OSError: it cannot be written.
     """
-    named: dict[str, Array] = {f"{_INPUT}{name}": array for name, array in golden.inputs.items()}
-    named |= {f"{_OUTPUT}{name}": array for name, array in golden.outputs.items()}
+    named = {f"{_INPUT}{name}": _as_written(name, array) for name, array in golden.inputs.items()}
+    named |= {f"{_OUTPUT}{name}": _as_written(name, array) for name, array in golden.outputs.items()}
     for name, lod in golden.lods.items():
         named |= {f"{_LOD}{name}.{level}": np.array(offsets, np.int64) for level, offsets in enumerate(lod)}
     if golden.tolerance is not None:
         named[_TOLERANCE] = np.array(golden.tolerance)
     with golden.file.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **named)
+
+
+def _as_written(name: str, array: Array) -> Array:
+    """In a type that .npz files have: strings of fixed width; float32 for bfloat16, of which it holds every value."""
+    if array.dtype == dtype.BFLOAT16:
+        return array.astype(np.float32)
+    if not array.dtype.hasobject:
+        return array
+    if any(item.endswith(b"\0") for item in array.flat):
+        raise BadModel(f"{name!r} has a string that ends with NUL, which a golden sample cannot say")
+    return array.astype(np.bytes_)
 
 
 def check(golden: Golden, signature: Signature, run: Callable[[Arranged], Outputs], precision: str) -> None:
@@ -135,15 +147,26 @@ def run_of(golden: Golden, signature: Signature, run: Callable[[Arranged], Outpu
         BadModel: the inputs are not those of the model.
     """
     try:
-        return run(signature.arrange(golden.inputs, golden.lods))
+        return run(signature.arrange(_as_fed(golden.inputs, signature), golden.lods))
     except BadInput as exc:
         raise BadModel(f"{golden.file}: {exc}") from exc
     except BackendFailed as exc:
         raise GoldenDiffers(f"the golden sample {golden.file.name} cannot be run: {exc}") from exc
 
 
+def _as_fed(inputs: Tensors, signature: Signature) -> Tensors:
+    """The inputs of a sample, those of bfloat16 in that type again."""
+    code = dtype.code_of(dtype.BFLOAT16)
+    names = {name for i in signature.inputs if i.elem_type == code for name in (i.name, i.alias)}
+    return {name: array.astype(dtype.BFLOAT16) if name in names else array for name, array in inputs.items()}
+
+
 def _difference(found: Array, expected: Array, tolerance: float | None, precision: str) -> str:
     """In words the first value that differs too much; empty where all agree."""
+    if found.dtype == dtype.BFLOAT16:
+        found, precision = found.astype(np.float32), "bf16"
+    if found.dtype.hasobject and expected.dtype.kind in "SU":
+        expected = byte_strings.of(expected, "an output of the golden sample")
     if found.shape != expected.shape or found.dtype.kind != expected.dtype.kind:
         return f"expected {describe(expected)}, got {describe(found)}"
     if not expected.size:
@@ -222,7 +245,7 @@ def _array(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Arra
         except (ValueError, KeyError) as exc:
             raise BadModel(f"{where} is no array that numpy wrote") from exc
         if kind.kind not in _KINDS or len(shape) > _MAX_RANK:
-            raise BadModel(f"{where} must hold numbers or truth values, got {kind} with {len(shape)} axes")
+            raise BadModel(f"{where} must hold numbers, truth values or strings, got {kind} with {len(shape)} axes")
         wanted = math.prod(shape) * kind.itemsize
         content = stream.read(wanted + 1) if wanted <= entry.file_size else b""
     if len(content) != wanted:

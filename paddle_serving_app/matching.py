@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from paddle_serving_app.backend import Backend, TensorSpec
 from paddle_serving_app.program import reader
 from paddle_serving_app.signature import Input, Output
@@ -49,7 +51,8 @@ def _real_names(folder: Path, count: int) -> list[str]:
 
 def _input(folder: Path, feed: Variable, found: TensorSpec) -> Input:
     agreed = found.elem_type if found.elem_type != dtype.UNKNOWN else feed.elem_type
-    if feed.elem_type not in (dtype.UNKNOWN, agreed) and dtype.numpy_of(feed.elem_type) != dtype.numpy_of(agreed):
+    is_joined = feed.elem_type == dtype.STRING and agreed == dtype.code_of(np.uint8)  # as Paddle takes strings
+    if feed.elem_type not in (dtype.UNKNOWN, agreed) and not is_joined:
         raise BadModel(
             f"{folder}: the config says that input {feed.alias!r} is {dtype.name_of(feed.elem_type)}, "
             f"but the model takes {dtype.name_of(agreed)}"
@@ -63,11 +66,6 @@ def _output(folder: Path, fetch: Variable, found: TensorSpec) -> Output:
     if fetch.elem_type not in (dtype.UNKNOWN, code):
         said, gives = dtype.name_of(fetch.elem_type), dtype.name_of(code)
         logger.warning("%s: the config says output %r is %s; the model gives %s", folder, fetch.alias, said, gives)
-    if code != dtype.UNKNOWN and dtype.numpy_of(code) is None:
-        raise BadModel(
-            f"{folder}: output {fetch.alias!r} is {dtype.name_of(code)}, which cannot be served: cast it to float32 in "
-            f"the model"
-        )
     return Output(fetch.name, fetch.alias, code, fetch.shape, fetch.is_lod)
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.errors import BadDType, BadInput
 from paddle_serving_client.message import Array, Lod, Tensors, describe, is_same_but_for_ones
 
-_SENT_WITHOUT_BATCH = {dtype.code_of(kind) for kind in (np.float16, np.uint8, np.int8)}
+_TAKE_STRINGS = (dtype.STRING, dtype.code_of(np.uint8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class Signature:
         put = object.__setattr__
         put(self, "_input_of", _by_names(self.inputs))
         put(self, "_output_of", _by_names(self.outputs))
-        put(self, "_types", tuple(dtype.numpy_of(i.elem_type) for i in self.inputs))
+        # Of strings every one is looked at, so that no array of objects is right at first sight.
+        kinds = (np.dtype(np.void) if i.elem_type == dtype.STRING else dtype.numpy_of(i.elem_type) for i in self.inputs)
+        put(self, "_types", tuple(kinds))
 
     @property
     def can_join(self) -> bool:
@@ -161,6 +163,8 @@ def _fit(spec: Input, array: Array) -> Array:
     expected = dtype.numpy_of(spec.elem_type)
     if expected is None:
         raise BadDType(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
+    if array.dtype.kind in "OSU" and spec.elem_type in _TAKE_STRINGS:
+        array = _of_strings(spec, array)
     if array.dtype.newbyteorder("=") != expected:
         raise BadDType(f"input {spec.alias!r} must be {spec}, got {describe(array)}")
     fitted = _reshaped(spec, array)
@@ -175,6 +179,14 @@ def _fit(spec: Input, array: Array) -> Array:
     return np.require(fitted, dtype=expected, requirements="C")
 
 
+def _of_strings(spec: Input, array: Array) -> Array:
+    """Strings for an input of strings; for one of uint8, as the old engine gave them to a model, joined with NUL."""
+    strings = byte_strings.of(array, f"input {spec.alias!r}")
+    if spec.elem_type == dtype.STRING:
+        return strings
+    return np.frombuffer(b"\0".join(strings.flat), np.uint8)
+
+
 def _reshaped(spec: Input, array: Array) -> Array:
     """Accept the harmless spelling that the old engine accepted: axes of length 1 more or less.
 
@@ -183,7 +195,7 @@ def _reshaped(spec: Input, array: Array) -> Array:
     shape, without a batch axis: one row.
     """
     inner = spec.shape[1:]
-    if array.shape == inner and spec.shape[:1] == (-1,) and spec.elem_type in _SENT_WITHOUT_BATCH:
+    if array.shape == inner and spec.shape[:1] == (-1,) and spec.elem_type in dtype.SENT_WITHOUT_BATCH:
         return array[None]
     if array.shape[1:] == inner or array.ndim < 2 or -1 in inner:
         return array

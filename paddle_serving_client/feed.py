@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.errors import BadDType, BadInput
 from paddle_serving_client.message import Array, Lod, describe, is_same_but_for_ones, misfit
 from paddle_serving_client.model_config import Variable
 from paddle_serving_client.wire.tensors import WireTensor, lod_levels, string_tensor
 
 _LOD_SUFFIX = ".lod"
-_CONTENT = "tensor_content"
 _NUMERIC_KINDS = "biufc"
 
 
@@ -92,17 +91,18 @@ def offsets(var: Variable, feed: Mapping[str, Any]) -> Lod:
 
 def _tensor(var: Variable, value: object, lod: Lod, batch: bool) -> WireTensor:
     if var.elem_type == dtype.STRING:
-        return string_tensor(var.name, strings(var, value), var.alias, lod)
+        return text_tensor(var, value, lod)
     wanted = dtype.numpy_of(var.elem_type)
     if wanted is None and var.elem_type != dtype.UNKNOWN:
-        raise BadDType(f"feed {var.alias!r}: {dtype.name_of(var.elem_type)} cannot be sent")
+        name = dtype.name_of(var.elem_type)
+        raise BadDType(f"feed {var.alias!r}: {name} cannot be sent{dtype.remedy_of(var.elem_type)}")
     if isinstance(value, list | tuple):
         if not var.is_lod and len(value) != math.prod(var.shape):
             raise ValueError(f"The shape of feed tensor {var.alias} not match.")
     elif not isinstance(value, np.ndarray | np.generic):
         raise BadInput(f"feed {var.alias!r} must be a numpy array or a list, got {type(value).__name__}")
     array = converted(var, value, wanted)
-    if wanted is not None and dtype.ELEM_TYPES[var.elem_type].carrier == _CONTENT:
+    if var.elem_type in dtype.SENT_WITHOUT_BATCH:
         array = _without_batch(var, array, is_list=isinstance(value, list | tuple))
     elif not batch:
         array = array[np.newaxis]
@@ -127,8 +127,8 @@ def _without_batch(var: Variable, array: Array, is_list: bool) -> Array:
 def converted(var: Variable, value: object, wanted: "np.dtype[np.generic] | None") -> Array:
     """The value as an array of the input's type; numbers may lose precision, but an integer stays what it was."""
     try:
-        array = np.asarray(value)
-        if array.dtype.kind not in _NUMERIC_KINDS:
+        array = _of_uint64(value) if wanted == np.uint64 else np.asarray(value)
+        if array.dtype.kind not in _NUMERIC_KINDS and array.dtype != dtype.BFLOAT16:
             raise TypeError(f"{array.dtype} is not a number")
         if wanted is None or array.dtype == wanted:
             return array
@@ -141,14 +141,16 @@ def converted(var: Variable, value: object, wanted: "np.dtype[np.generic] | None
     return converted
 
 
-def strings(var: Variable, value: object) -> tuple[bytes, ...]:
-    """The value of a string input, one or several. Raises BadInput."""
-    return tuple(_bytes(var, item) for item in (value if isinstance(value, list | tuple) else [value]))
+def _of_uint64(value: object) -> Array:
+    """As `numpy.asarray`, which makes floats of a list with whole numbers below and beyond 63 bits."""
+    array = np.asarray(value)
+    if array.dtype.kind != "f" or isinstance(value, np.ndarray):
+        return array
+    whole = np.asarray(value, object)
+    return whole.astype(np.uint64) if all(isinstance(item, int) for item in whole.flat) else array
 
 
-def _bytes(var: Variable, item: object) -> bytes:
-    if isinstance(item, str):
-        return item.encode()
-    if not isinstance(item, bytes):
-        raise BadInput(f"feed {var.alias!r} must be str or bytes, got {type(item).__name__}")
-    return item
+def text_tensor(var: Variable, value: object, lod: Lod) -> WireTensor:
+    """The value of a string input: one, a list of them, or an array of any shape. Raises BadInput."""
+    array = byte_strings.of(value, f"feed {var.alias!r}")
+    return string_tensor(var.name, tuple(array.flat), var.alias, lod, array.shape)

@@ -12,10 +12,10 @@ import numpy as np
 
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadDType, BadInput
-from paddle_serving_client.feed import converted, offsets, strings
+from paddle_serving_client.feed import converted, offsets, text_tensor
 from paddle_serving_client.message import Array, is_same_but_for_ones
 from paddle_serving_client.model_config import Variable
-from paddle_serving_client.wire.tensors import WireTensor, string_tensor
+from paddle_serving_client.wire.tensors import WireTensor
 
 
 def as_mapping(feed: object, feeds: Sequence[Variable]) -> Mapping[str, Any]:
@@ -68,24 +68,21 @@ def _by_position(feed: object, feeds: Sequence[Variable]) -> Mapping[str, Any]:
 def _tensor(var: Variable, feed: Mapping[str, Any], batch: bool) -> WireTensor:
     value, lod = feed[var.alias], offsets(var, feed)
     if var.elem_type == dtype.STRING:
-        return string_tensor(var.name, _strings(var, value), var.alias, lod)
+        if not isinstance(value, str | bytes | list | tuple | np.ndarray):
+            raise BadInput(f"feedvar is string-type,feed can`t be a single int or others: {var.alias!r}")
+        return text_tensor(var, value, lod)
     if isinstance(value, str | bytes):
         raise BadInput(f"feedvar is not string-type,feed can`t be a single string: {var.alias!r}")
     wanted = dtype.numpy_of(var.elem_type)
     if wanted is None and var.elem_type != dtype.UNKNOWN:
-        raise BadDType(f"feed {var.alias!r}: {dtype.name_of(var.elem_type)} cannot be sent")
+        name = dtype.name_of(var.elem_type)
+        raise BadDType(f"feed {var.alias!r}: {name} cannot be sent{dtype.remedy_of(var.elem_type)}")
     array = converted(var, value, wanted)
     if isinstance(value, list | tuple):
         array = _shaped(array, var, batch)
     elif array.ndim == 0:
         array = array.reshape(1)
     return WireTensor(name=var.name, alias=var.alias, array=array if batch else array[np.newaxis], lod=lod)
-
-
-def _strings(var: Variable, value: object) -> tuple[bytes, ...]:
-    if not isinstance(value, str | bytes | list | tuple):
-        raise BadInput(f"feedvar is string-type,feed can`t be a single int or others: {var.alias!r}")
-    return strings(var, value)
 
 
 def _shaped(array: Array, var: Variable, batch: bool) -> Array:

@@ -87,7 +87,8 @@ class Response:
 
 def describe(array: Array) -> str:
     """An array for a log line or an error: its type and shape, never its values."""
-    return f"{np.dtype(array.dtype).name}{list(array.shape)}"
+    name = "string" if array.dtype.hasobject else np.dtype(array.dtype).name
+    return f"{name}{list(array.shape)}"
 
 
 def is_same_but_for_ones(shape: Sequence[int], other: Sequence[int]) -> bool:

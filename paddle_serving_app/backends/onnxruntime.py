@@ -1,15 +1,20 @@
 """ONNX Runtime: reads `*.onnx`, and Paddle programs by way of paddle2onnx."""
 
+import ctypes
 import importlib.util
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from paddle_serving_app import library_error, paddle_to_onnx, processors
 from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec, version_of
 from paddle_serving_app.paddle_to_onnx import OnnxModel
-from paddle_serving_client.errors import BackendFailed, BadModel, MissingLibrary
+from paddle_serving_client import byte_strings, dtype
+from paddle_serving_client.errors import BackendFailed, BadInput, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_client.model_config import ModelSpec
 
@@ -28,7 +33,13 @@ _CODES = {
     "tensor(uint8)": 7,
     "tensor(int8)": 8,
     "tensor(bool)": 9,
+    "tensor(string)": dtype.STRING,
+    "tensor(uint16)": 21,
+    "tensor(uint32)": 22,
+    "tensor(uint64)": 23,
 }
+_BFLOAT16 = _CODES["tensor(bfloat16)"]
+_ONNX_BFLOAT16 = 16
 
 
 def missing() -> str | None:
@@ -88,16 +99,77 @@ class OnnxRuntimeBackend:
         self._output_names = [output.name for output in outputs]
         names = model.real_names(self._output_names)
         self.outputs = tuple(TensorSpec(n, o.shape, o.elem_type) for n, o in zip(names, outputs, strict=True))
+        types = {spec.elem_type for spec in (*self.inputs, *self.outputs)}
+        self._ort_value = onnxruntime.OrtValue if _BFLOAT16 in types else None
+        self._has_strings = dtype.STRING in types
+        if self._ort_value is not None and self._has_strings:
+            raise BadModel(
+                f"{model.path}: inputs and outputs are strings and bfloat16, of which one model can have one"
+            )
+        if self._ort_value is not None and not hasattr(self._ort_value, "ortvalue_from_numpy_with_onnx_type"):
+            raise BadModel(f"{model.path}: this onnxruntime is too old to take bfloat16: pip install -U onnxruntime")
 
     def run(self, arrays: Sequence[Array], lods: Mapping[int, Lod]) -> Outputs:
-        """Run the model once; see `Backend.run`."""
+        """Run the model once; see `Backend.run`.
+
+        Raises:
+            BadInput: a string is not UTF-8, which is all that this library takes.
+        """
+        if self._has_strings:
+            arrays = [_texts(i, a) if a.dtype.hasobject else a for i, a in zip(self.inputs, arrays, strict=True)]
         feed = {spec.name: array for spec, array in zip(self.inputs, arrays, strict=True)}
         with library_error.raised_as(BackendFailed, "ONNX Runtime"):
-            return Outputs(tuple(self._session.run(self._output_names, feed)), {})
+            if self._ort_value is not None:
+                return Outputs(self._run_with_values(feed), {})
+            found = tuple(self._session.run(self._output_names, feed))
+        if self._has_strings:
+            found = tuple([_byte_strings(array) for array in found])
+        return Outputs(found, {})
+
+    def _run_with_values(self, feed: Mapping[str, Array]) -> tuple[Array, ...]:
+        """As `run`, in its own containers: it makes no array of numpy of bfloat16."""
+        assert self._ort_value is not None
+        values = {}
+        for name, array in feed.items():
+            if array.dtype == dtype.BFLOAT16:
+                bits = array.view(np.uint16)
+                values[name] = self._ort_value.ortvalue_from_numpy_with_onnx_type(bits, _ONNX_BFLOAT16)
+            else:
+                values[name] = self._ort_value.ortvalue_from_numpy(array)
+        return tuple([_array_of(value) for value in self._session.run_with_ort_values(self._output_names, values)])
 
     def close(self) -> None:
         """Give the memory back."""
         del self._session
+
+
+def _array_of(value: Any) -> Array:
+    """An output as an array that belongs to the caller."""
+    if value.data_type() != "tensor(bfloat16)":
+        array: Array = value.numpy()
+        return array
+    shape = tuple(value.shape())
+    count = math.prod(shape)
+    if not count:
+        return np.empty(shape, dtype.BFLOAT16)
+    bits = (ctypes.c_uint16 * count).from_address(value.data_ptr())  # on the CPU, where this library leaves outputs
+    return np.frombuffer(bits, dtype.BFLOAT16).reshape(shape).copy()
+
+
+def _texts(spec: TensorSpec, array: Array) -> Array:
+    """Byte strings as the texts that the library wants: of `bytes` it would take what Python prints for them."""
+    texts = np.empty(array.shape, object)
+    try:
+        texts.reshape(-1)[:] = [item.decode() for item in array.flat]
+    except UnicodeDecodeError as exc:
+        raise BadInput(f"input {spec.name!r} has a string that is not UTF-8, which ONNX Runtime does not take") from exc
+    return texts
+
+
+def _byte_strings(output: Any) -> Array:
+    """An output; texts, also one without axes, as byte strings."""
+    array: Array = np.asarray(output)
+    return byte_strings.of(array, "an output of ONNX Runtime") if array.dtype.kind in "OSU" else array
 
 
 def _session_options(onnxruntime: Any, options: ModelOptions) -> Any:

@@ -41,6 +41,10 @@ _FIXED_WEIGHT_BYTES = 32 << 20
 of them."""
 _INT32 = np.iinfo(np.int32)
 _CODES = {"i64": 0, "f32": 1, "i32": 2, "f64": 3, "i16": 4, "f16": 5, "bf16": 6, "u8": 7, "i8": 8, "boolean": 9}
+_CODES |= {"string": dtype.STRING, "u16": 21, "u32": 22, "u64": 23}
+_REFUSED = (6, dtype.STRING, 22, 23)
+"""Types that do not come through: it gives the bits of bfloat16 as float16, computes uint32 and uint64 in int32, and
+has texts of fixed width only."""
 _PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 
 
@@ -59,6 +63,9 @@ def refuses(folder: Path, spec: ModelSpec) -> str | None:
     lod = [feed.alias for feed in spec.feeds if feed.is_lod]
     if lod:
         return f"input {', '.join(map(repr, lod))} takes sequence offsets (LoD), which OpenVINO does not have"
+    for var in (*spec.feeds, *spec.fetches):
+        if var.elem_type in _REFUSED:
+            return f"{var.alias!r} is {dtype.name_of(var.elem_type)}, which OpenVINO does not keep as it is"
     return None if _reads_itself(folder) else paddle_to_onnx.refuses(folder)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from paddle_serving_client import dtype
 from paddle_serving_client.message import Array
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 5e-2, "int8": 1e-1}
@@ -59,7 +60,7 @@ def distance(
 
 def has_numbers(array: Array) -> bool:
     """Whether an output says anything: some of its floats are finite."""
-    return array.dtype.kind not in "fc" or bool(np.isfinite(array).any())
+    return not dtype.is_inexact(array.dtype) or bool(np.isfinite(array).any())
 
 
 def _distance(found: Array, expected: Array, precision: str, by_row: bool, shaken: Sequence[Array]) -> float:
@@ -67,7 +68,7 @@ def _distance(found: Array, expected: Array, precision: str, by_row: bool, shake
         return 0.0 if any(other.shape != expected.shape for other in shaken) else math.inf
     if not expected.size:
         return 0.0
-    if expected.dtype.kind not in "fc" or (precision == "fp32" and _are_whole(expected)):
+    if not dtype.is_inexact(expected.dtype) or (precision == "fp32" and _are_whole(expected)):
         return _of_whole_numbers(found, expected, precision, shaken)
     if any(_of_floats(other, expected, precision, by_row) > TOLERANCE[precision] for other in shaken):
         return 0.0

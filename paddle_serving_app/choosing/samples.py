@@ -4,13 +4,14 @@ Numbers between 0 and 1 hide most of what goes wrong: the negative half of a fun
 bits, the digits that float32 has no room for, ties. So each row of a sample is of one of several styles.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, get_args
 
 import numpy as np
 
 from paddle_serving_app.program.operators import Operator, Program, Value
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.message import Array
 
 Style = Literal["plain", "signed", "whole", "wide"]
@@ -28,6 +29,8 @@ _TINY = 1e-40  # no normal float32
 _WIDEST_EXPONENT = {2: 4.0, 4: 10.0, 8: 10.0}
 """By the bytes of a float: 10 to this is the largest magnitude, beyond 32-bit integers and finite when squared."""
 _SMALL_INTEGERS = 100
+_WORDS = ("a", "good", "film", "The end.")
+_UNUSUAL_WORDS = ("", "größer", "Привет", "東京", "\N{SMILING FACE WITH OPEN MOUTH}")
 _KEEPS_VALUES = {
     *(
         "cast",
@@ -53,7 +56,7 @@ _LOOKS_UP = {"embedding", "gather", "gather_nd", "index_select", "take_along_axi
 
 
 def values(random: np.random.Generator, kind: "np.dtype[np.generic]", shape: Sequence[int], style: Style) -> Array:
-    """Floats, truth values, or integers over the whole range of their type.
+    """Floats, truth values, strings, or integers over the whole range of their type.
 
     Args:
         random: where the values come from.
@@ -61,6 +64,8 @@ def values(random: np.random.Generator, kind: "np.dtype[np.generic]", shape: Seq
         shape: of the result.
         style: which values.
     """
+    if kind.hasobject:
+        return _strings(random, shape, style)
     if kind.kind == "b":
         return random.integers(0, 2, shape).astype(kind)
     if kind.kind in "iu":
@@ -95,6 +100,13 @@ def integers(
         edges = [edge for edge in (least, largest, 0, 1, -1) if least <= edge <= largest]
         found.flat[: len(edges)] = edges[: found.size]
     return np.asarray(found)
+
+
+def _strings(random: np.random.Generator, shape: Sequence[int], style: Style) -> Array:
+    """Words; but for the plain style also nothing at all, and letters beyond ASCII."""
+    words = _WORDS if style == "plain" else _WORDS + _UNUSUAL_WORDS
+    chosen = random.integers(0, len(words), math.prod(shape))
+    return byte_strings.array_of([words[k].encode() for k in chosen], shape)
 
 
 def _floats(random: np.random.Generator, kind: "np.dtype[np.generic]", shape: Sequence[int], style: Style) -> Array:

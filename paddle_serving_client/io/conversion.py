@@ -101,7 +101,11 @@ def _refuse_unservable(found: Source) -> None:
     """Raise BadModel for an input or output that no caller could send or get, while its model can still be changed."""
     for kind, variables in (("input", found.feeds), ("output", found.fetches)):
         for var in variables:
-            if dtype.numpy_of(var.elem_type) is not None or (found.may_lack_types and var.elem_type == dtype.UNKNOWN):
+            # Of a Paddle program: Paddle Inference gives no array of numpy for it.
+            is_lost = not found.may_lack_types and dtype.name_of(var.elem_type) == "bfloat16"
+            if var.elem_type in dtype.ELEM_TYPES and not is_lost:
+                continue
+            if found.may_lack_types and var.elem_type == dtype.UNKNOWN:
                 continue
             is_known = var.elem_type != dtype.UNKNOWN
             what = dtype.name_of(var.elem_type) if is_known else "no tensor of numbers (text, a list, a sparse tensor)"

@@ -187,7 +187,9 @@ def around_values(output: ModelOutput) -> tuple[bytes, bytes] | None:
     if len(output.tensors) != 1:
         return None
     (tensor,) = output.tensors
-    if tensor.lod or tensor.strings or not tensor.array.size or row_of(tensor).carrier in VARINT_CARRIERS:
+    if tensor.lod or not tensor.array.size or row_of(tensor).code not in LITTLE:
+        return None
+    if row_of(tensor).carrier in VARINT_CARRIERS:
         return None
     parts = _output_parts(output)
     values = next(k for k, part in enumerate(parts) if isinstance(part, memoryview))
@@ -229,7 +231,7 @@ def _decode_tensor(message: memoryview) -> WireTensor:
     lod = lod_levels(label, _int64s(got, "lod", MAX_LOD))
     shape = _int64s(got, "shape", MAX_RANK)
     if row.code == dtype.STRING:
-        return string_tensor(name, tuple(map(bytes, got.get("data", ()))), alias, lod)
+        return string_tensor(name, tuple(map(bytes, got.get("data", ()))), alias, lod, shape)
     elements = checked_elements(label, shape)
     packed = protobuf.joined(got.get(row.carrier, ()))
     if row.carrier in VARINT_CARRIERS:
@@ -255,7 +257,7 @@ def _encode_tensors(tensors: Sequence[WireTensor]) -> list[Part]:
 
 def _encode_tensor(tensor: WireTensor) -> list[Part]:
     """The fields of a Tensor by number; those with nothing in them are left out."""
-    if tensor.lod or tensor.strings or not tensor.array.size:
+    if tensor.lod or not tensor.array.size:
         return _tensor_parts(tensor, row_of(tensor))
     key = (tensor.name, tensor.alias, tensor.array.dtype.char, tensor.array.shape)
     if (frame := _frames.get(key)) is not None:
@@ -263,7 +265,7 @@ def _encode_tensor(tensor: WireTensor) -> list[Part]:
         return [before, _packed(tensor.array, row), after]
     row = row_of(tensor)
     parts = _tensor_parts(tensor, row)
-    if row.carrier not in VARINT_CARRIERS:  # how long integers are depends on their values
+    if row.code in LITTLE and row.carrier not in VARINT_CARRIERS:  # how long integers are depends on their values
         if len(_frames) >= _REMEMBERED_FRAMES:
             _frames.clear()
         values = next(k for k, part in enumerate(parts) if isinstance(part, memoryview))
@@ -274,7 +276,7 @@ def _encode_tensor(tensor: WireTensor) -> list[Part]:
 def _tensor_parts(tensor: WireTensor, row: ElemType) -> list[Part]:
     shape = shape_of(tensor)
     values: list[Part] = []
-    if tensor.strings:
+    if row.code == dtype.STRING:
         values = [part for text in tensor.strings for part in bytes_field(_TENSOR.number_of["data"], text)]
     elif tensor.array.size:
         values = bytes_field(_TENSOR.number_of[row.carrier], _packed(tensor.array, row))

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.message import Array
@@ -212,10 +212,10 @@ def _tensor(got: _Object) -> WireTensor:
         label, _number(got, "elem_type", -1, (1 << 31) - 1), [key for key in CARRIERS if _is_there(got.get(key))]
     )
     lod = lod_levels(label, _integers(label, "lod", _array(got, "lod", MAX_LOD)).tolist())
+    shape = _integers(label, "shape", _array(got, "shape", MAX_RANK)).tolist()
     if row.code == dtype.STRING:
         strings = tuple(_text_bytes(label, text) for text in _array(got, "data"))
-        return string_tensor(name, strings, alias, lod)
-    shape = _integers(label, "shape", _array(got, "shape", MAX_RANK)).tolist()
+        return string_tensor(name, strings, alias, lod, shape)
     elements = checked_elements(label, shape)
     array = _values(label, row, got)
     refuse_miscount(label, shape, elements, row.carrier, array.size)
@@ -227,6 +227,8 @@ def _is_there(value: Any) -> bool:
 
 
 def _text_bytes(label: str, text: object) -> bytes:
+    if isinstance(text, dict):
+        return byte_strings.from_b64(text, f"{label}: data")
     if not isinstance(text, str):
         raise BadInput(f"{label}: data must be text, got {_kind(text)}")
     return text.encode()
@@ -319,7 +321,7 @@ def _tensor_object(tensor: WireTensor) -> dict[str, object]:
 
 def _values_object(tensor: WireTensor, row: ElemType) -> object:
     """The values as orjson writes them; None when there are none."""
-    if tensor.strings:
+    if row.code == dtype.STRING:
         return [_from_utf8(tensor, text) for text in tensor.strings]
     flat = np.ascontiguousarray(tensor.array, LITTLE[row.code]).reshape(-1)
     if not flat.size:

@@ -41,11 +41,14 @@ _KEPT_BYTES = 16 << 20
 """A parser that has read a longer document is not kept: it holds some ten times that much memory."""
 _BOM = b"\xef"
 """What a byte order mark begins with, and no JSON: simdjson reads over it, others refuse it."""
+_FLOAT = (("d", np.float64),)
+_WHOLE = (("i", np.int64), ("u", np.uint64), *_FLOAT)
+"""What an array of numbers may be, the usual first: simdjson's letters and ours."""
 _parsers = threading.local()
 
 
 def loads(text: Text, max_objects: int = sys.maxsize) -> Any:
-    """Read a document; in it, a long array of numbers is an int64 or float64 array.
+    """Read a document; in it, a long array of numbers is an int64, uint64 or float64 array.
 
     Args:
         text: the document.
@@ -147,7 +150,7 @@ class _Reader:
 
 
 def _flat(value: Any, kind: type) -> Array | None:
-    for letter, wanted in (("i", np.int64), ("d", np.float64)) if kind is int else (("d", np.float64),):
+    for letter, wanted in _WHOLE if kind is int else _FLOAT:
         try:
             return np.frombuffer(value.as_buffer(of_type=letter), wanted)
         except (ValueError, TypeError):

@@ -216,7 +216,7 @@ def _decode_instance(message: memoryview) -> Instance:
 
 def _batch(tensors: Sequence[WireTensor], of: Input) -> WireTensor:
     first = tensors[0]
-    if of.elem_type == dtype.STRING or first.strings:
+    if of.elem_type == dtype.STRING or first.array.dtype.hasobject:
         if len(tensors) > 1:
             raise BadInput(f"tensor {of.alias!r}: strings of {len(tensors)} instances cannot be joined")
         return first
@@ -254,7 +254,7 @@ def _concatenated(arrays: Sequence[Array], of: Input) -> Array:
 def _encode_tensor(tensor: WireTensor, is_raw: bool) -> list[Part]:
     row = row_of(tensor)
     parts: list[Part] = []
-    if is_raw:
+    if is_raw and row.code in LITTLE:
         parts += bytes_field(1, np.ascontiguousarray(tensor.array, LITTLE[row.code]).reshape(-1).view(np.uint8).data)
     elif row.carrier in _VALUES:
         values: Part

@@ -65,9 +65,11 @@ def recalled(message: memoryview) -> WireRequest | None:
 
 def remember(message: memoryview, request: WireRequest) -> None:
     """Keep the layout of a message, where it is of the kind that can be recalled."""
-    if len(request.tensors) != 1 or (tensor := request.tensors[0]).strings or not tensor.array.size:
+    if len(request.tensors) != 1 or not (tensor := request.tensors[0]).array.size:
         return
     row = dtype.ELEM_TYPES[dtype.code_of(tensor.array.dtype)]
+    if row.code not in LITTLE:
+        return
     start = address_of(tensor.array) - address_of(np.frombuffer(message, np.uint8))
     end = start + tensor.array.nbytes
     if row.carrier in VARINT_CARRIERS or not 0 <= start < end <= len(message):  # the values were put together elsewhere

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadDType, BadInput, TooLarge
 from paddle_serving_client.message import Array, Lod, Request, describe
@@ -30,8 +30,8 @@ CARRIERS = frozenset(row.carrier for row in dtype.ELEM_TYPES.values())
 """The fields of a Tensor that hold values."""
 VARINT_CARRIERS = frozenset({"int64_data", "int_data", "bool_data"})
 """Those of them that hold integers of any length; the others hold little-endian bytes."""
-LITTLE = {code: row.numpy.newbyteorder("<") for code, row in dtype.ELEM_TYPES.items() if row.numpy is not None}
-"""The numpy type by code, as its bytes travel."""
+LITTLE = {code: row.numpy.newbyteorder("<") for code, row in dtype.ELEM_TYPES.items() if row.numpy and row.size}
+"""The numpy type by code, as its bytes travel; of types whose elements all have one size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,13 @@ class WireTensor:
     alias: str = ""
     array: Array
     """In the shape that was sent, which for float16, uint8 and int8 has no batch axis when an old client sent it.
-    Read-only off the wire. A tensor of strings is uint8: the strings, joined with NUL."""
+    Read-only off the wire. One of strings has objects, each `bytes`."""
     lod: Lod = ()
-    strings: tuple[bytes, ...] = ()
-    """Only of a tensor of strings: one by one."""
+
+    @property
+    def strings(self) -> tuple[bytes, ...]:
+        """Of a tensor of strings: one by one, in C order."""
+        return tuple(self.array.flat) if self.array.dtype.hasobject else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,20 +94,34 @@ class WireResponse:
     err_msg: str = ""
 
 
-def string_tensor(name: str, strings: tuple[bytes, ...], alias: str = "", lod: Lod = ()) -> WireTensor:
+def string_tensor(
+    name: str, strings: Sequence[bytes], alias: str = "", lod: Lod = (), shape: Sequence[int] = ()
+) -> WireTensor:
     """A tensor of strings.
 
+    Args:
+        name: inside the model.
+        strings: in C order.
+        alias: for callers.
+        lod: sequence offsets.
+        shape: of the tensor. One of fewer than two axes says nothing, unless it is empty on purpose: old clients send
+            others, and what has no axis is told from one string by nobody.
+
     Raises:
-        BadInput: there is no string.
-        TooLarge: a string is over the limit.
+        BadInput: there is no string, or not as many as the shape says.
+        TooLarge: a string is over the limit, or there are too many.
     """
     label = label_of(name, alias)
-    if not strings:
+    elements = checked_elements(label, shape)
+    if not strings and (elements or not shape):
         raise BadInput(f"{label}: a string tensor (elem_type {dtype.STRING}) without a string in data")
-    refuse_over(f"{label}: bytes of a string", max(map(len, strings)), MAX_STRING_BYTES)
-    return WireTensor(
-        name=name, alias=alias, array=np.frombuffer(b"\0".join(strings), np.uint8), lod=lod, strings=strings
-    )
+    refuse_over(f"{label}: bytes of a string", max(map(len, strings), default=0), MAX_STRING_BYTES)
+    if len(shape) < 2 and strings:
+        shape = (len(strings),)
+    elif elements != len(strings):
+        refuse_miscount(label, shape, elements, "data", len(strings))
+    array = read_only(byte_strings.array_of(strings, shape))
+    return WireTensor(name=name, alias=alias, array=array, lod=lod)
 
 
 def label_of(name: str, alias: str) -> str:
@@ -124,16 +141,17 @@ def row_of(tensor: WireTensor) -> ElemType:
     Raises:
         BadDType: there is none.
     """
-    code = dtype.STRING if tensor.strings else dtype.code_of(tensor.array.dtype)
-    row = dtype.ELEM_TYPES.get(code)
+    row = dtype.ELEM_TYPES.get(dtype.code_of(tensor.array.dtype))
     if row is None:
         raise BadDType(f"{label_of(tensor.name, tensor.alias)}: {describe(tensor.array)} cannot be sent")
+    if row.code == dtype.STRING and not byte_strings.is_whole(tensor.array):
+        raise BadDType(f"{label_of(tensor.name, tensor.alias)}: an array of objects that are no bytes cannot be sent")
     return row
 
 
 def shape_of(tensor: WireTensor) -> tuple[int, ...]:
-    """The shape that is sent: of strings it is how many there are."""
-    return (len(tensor.strings),) if tensor.strings else tensor.array.shape
+    """The shape that is sent: that of the array, and 1 for a string without axes."""
+    return tensor.array.shape or ((1,) if tensor.array.dtype.hasobject else ())
 
 
 def checked_type(label: str, elem_type: int, filled: Collection[str]) -> ElemType:
@@ -145,7 +163,9 @@ def checked_type(label: str, elem_type: int, filled: Collection[str]) -> ElemTyp
     """
     row = dtype.ELEM_TYPES.get(elem_type)
     if row is None or row.numpy is None:
-        raise BadDType(f"{label}: elem_type {elem_type} ({dtype.name_of(elem_type)}) cannot be served")
+        raise BadDType(
+            f"{label}: elem_type {elem_type} ({dtype.name_of(elem_type)}) cannot be served{dtype.remedy_of(elem_type)}"
+        )
     wrong = sorted({*filled} - {row.carrier})
     if wrong:
         raise BadInput(f"{label}: {row.name} values go in {row.carrier}, but {', '.join(wrong)} came")

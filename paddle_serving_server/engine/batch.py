@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from paddle_serving_client import dtype
 from paddle_serving_client.message import Array, Lod
 
+_TOLERANCE = 1e-3
+_BFLOAT16_TOLERANCE = 2.0**-6
+"""Two units of its last digit."""
 _FEW_LABELS = 1e-3
 """Part of the whole numbers of a row."""
 
@@ -94,14 +98,20 @@ def agree(joined: Sequence[tuple[Array, ...]], single: Sequence[tuple[Array, ...
     """
     for together, alone in zip(joined, single, strict=True):
         for a, b in zip(together, alone, strict=True):
-            if a.shape != b.shape or not all(map(_row_agrees, a, b)):
+            if a.dtype.hasobject or b.dtype.hasobject:
+                if not np.array_equal(a, b):
+                    return False
+            elif a.shape != b.shape or not all(map(_row_agrees, a, b)):
                 return False
     return True
 
 
 def _row_agrees(together: Array, alone: Array) -> bool:
+    tolerance = _TOLERANCE
+    if alone.dtype == dtype.BFLOAT16:
+        together, alone, tolerance = together.astype(np.float32), alone.astype(np.float32), _BFLOAT16_TOLERANCE
     if alone.dtype.kind not in "fc":
         return float(np.mean(together != alone)) <= _FEW_LABELS if alone.size else True
     finite = alone[np.isfinite(alone)]
     scale = float(np.max(np.abs(finite), initial=1e-6))
-    return bool(np.allclose(together, alone, rtol=1e-3, atol=1e-3 * scale, equal_nan=True))
+    return bool(np.allclose(together, alone, rtol=tolerance, atol=tolerance * scale, equal_nan=True))

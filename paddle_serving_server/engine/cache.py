@@ -7,6 +7,7 @@ for the same that are under way share one run. Only answers are kept, never erro
 import asyncio
 import hashlib
 import math
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from paddle_serving_app.signature import Arranged
+from paddle_serving_client import byte_strings
 from paddle_serving_client.errors import Busy, DeadlineExceeded, ServingError
 from paddle_serving_client.message import Array
 from paddle_serving_server.counting.counters import GAUGE, Counters
@@ -132,6 +134,8 @@ def digest(name: str, version: str, arranged: Arranged, outputs: Sequence[int]) 
     said = repr((name, version, tuple(outputs), kinds, sorted(arranged.lods.items())))
     found = hashlib.blake2b(said.encode(), digest_size=32)
     for array in arranged.arrays:
+        if array.dtype.hasobject:
+            array = byte_strings.pack(array)
         found.update(array.view(np.uint8).data if array.ndim else array.tobytes())
     return found.digest()
 
@@ -147,7 +151,12 @@ def _copies(arrays: Sequence[Array]) -> tuple[Array, ...]:
 
 
 def _size_of(reply: Reply) -> int:
-    return _ENTRY_BYTES + sum(array.nbytes for array in reply.arrays)
+    return _ENTRY_BYTES + sum(map(_bytes_of, reply.arrays))
+
+
+def _bytes_of(array: Array) -> int:
+    """In memory; of strings each object and what is in it."""
+    return array.nbytes + (sum(map(sys.getsizeof, array.flat)) if array.dtype.hasobject else 0)
 
 
 def _seen(future: "asyncio.Future[Reply]") -> None:

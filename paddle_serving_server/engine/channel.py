@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_client import dtype
 from paddle_serving_client.errors import (
     BackendFailed,
     BadInput,
@@ -45,6 +46,8 @@ class _Pending:
     """A request whose answer is still out."""
 
     arranged: Arranged
+    """With blocks in the place of byte strings."""
+    strings: messages.Strings
     outputs: tuple[int, ...]
     deadline: float
     future: "asyncio.Future[Reply]"
@@ -97,6 +100,7 @@ class Channel:
         self._attached: set[int] = set()
         self._known_forgotten = pool.forgotten
         self._reply_bytes = 0
+        self._takes_strings = False
         self._socket: socket.socket | None = None
         self._ready = asyncio.Event()
         self._closed = False
@@ -142,7 +146,11 @@ class Channel:
             self._pace.begin(time.monotonic())
         self._last_id += 1
         number = self._last_id
-        pending = _Pending(arranged, tuple(outputs), deadline, self._loop.create_future(), calls)
+        strings = messages.NO_STRINGS
+        if self._takes_strings:
+            arrays, strings = messages.packed(arranged.arrays)
+            arranged = Arranged(tuple(arrays), arranged.lods)
+        pending = _Pending(arranged, strings, tuple(outputs), deadline, self._loop.create_future(), calls)
         self._place(pending)
         self._pending[number] = pending
         self._waiting += calls
@@ -217,6 +225,7 @@ class Channel:
             arranged.arrays,
             pending.offsets,
             arranged.lods,
+            pending.strings,
         )
         if len(packet) > messages.MAX_MESSAGE_BYTES:
             raise BadInput("the sequence offsets (LoD) of this request are too many")
@@ -285,6 +294,7 @@ class Channel:
         kind, number = messages.kind_and_id(packet)
         if kind == messages.HELLO:
             self.signature, self.backend_name, self.plan = messages.read_hello(packet)
+            self._takes_strings = any(i.elem_type == dtype.STRING for i in self.signature.inputs)
             self._pace.begin(self._last_heard)
             self._resubmit()
             return

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from paddle_serving_app.signature import Input, Signature
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.errors import BackendFailed, BadInput
 from paddle_serving_client.message import Array, Instance, Lod, Response, is_same_but_for_ones, misfit
 
@@ -111,6 +111,8 @@ def _numbers(spec: Input, value: object) -> Array:
     Raises:
         BadInput: no array of numbers, or of truth values.
     """
+    if spec.elem_type == dtype.STRING:
+        return byte_strings.of(value, f"input {spec.alias!r}")
     if isinstance(value, np.ndarray):
         return value
     kinds = _kinds(value)
@@ -118,11 +120,20 @@ def _numbers(spec: Input, value: object) -> Array:
     if wrong is None and not kinds.isdisjoint(_TRUTH) and kinds - _TRUTH - _LISTS:
         wrong = "true or false among other values"
     try:
-        array = np.asarray(value) if wrong is None else None
+        array = _as_array(value, kinds) if wrong is None else None
     except (ValueError, TypeError) as exc:
         raise BadInput(f"input {spec.alias!r} must be {spec}, got lists of different lengths in one list") from exc
     if array is None or array.dtype.kind not in "biufc":
         raise BadInput(f"input {spec.alias!r} must be {spec}, got {wrong or 'what is no number'}")
+    return array
+
+
+def _as_array(value: object, kinds: set[type]) -> Array:
+    """As `numpy.asarray`, which makes floats of whole numbers below and beyond 63 bits in one list."""
+    array = np.asarray(value)
+    if array.dtype.kind == "f" and int in kinds and float not in kinds:
+        with contextlib.suppress(OverflowError, ValueError, TypeError):
+            return np.asarray(value, np.uint64)
     return array
 
 
@@ -142,7 +153,9 @@ class OneRow:
     def __init__(self, signature: Signature) -> None:
         self._aliases = {i.alias for i in signature.inputs}
         self._inputs = [(i, i.shape[1:]) for i in signature.inputs]
-        self.is_possible = all(i.shape[:1] == (-1,) and -1 not in i.shape[1:] for i in signature.inputs)
+        self.is_possible = all(
+            i.shape[:1] == (-1,) and -1 not in i.shape[1:] and i.elem_type != dtype.STRING for i in signature.inputs
+        )
 
     def read(self, feed: Sequence[Instance]) -> list[Array] | None:
         """The inputs without the batch axis, in order; None for what `stacked` and `arrange` must look at.
@@ -163,11 +176,17 @@ class OneRow:
 
 def as_json(outputs: Mapping[str, Array]) -> dict[str, object]:
     """Outputs as the JSON writer takes them: numbers with the digits of a double, large arrays without lists."""
-    return {name: array.tolist() if array.size <= _FEW else _widened(array) for name, array in outputs.items()}
+    return {
+        name: _long(array) if array.size > _FEW or array.dtype.hasobject else array.tolist()
+        for name, array in outputs.items()
+    }
 
 
-def _widened(array: Array) -> Array:
-    return np.ascontiguousarray(array, np.float64 if array.dtype.kind == "f" else None)
+def _long(array: Array) -> object:
+    if array.dtype.hasobject:
+        return byte_strings.as_json(array)
+    is_float = array.dtype.kind == "f" or array.dtype == dtype.BFLOAT16
+    return np.ascontiguousarray(array, np.float64 if is_float else None)
 
 
 def _cast(spec: Input, values: Array) -> Array:
@@ -176,8 +195,12 @@ def _cast(spec: Input, values: Array) -> Array:
     if target is None:
         raise BadInput(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be served")
     if values.dtype == target:
-        return values
-    allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "fiuc"}[target.kind]
+        return byte_strings.of(values, f"input {spec.alias!r}") if target.hasobject else values
+    if target.hasobject:
+        return byte_strings.of(values, f"input {spec.alias!r}")
+    if values.dtype == dtype.BFLOAT16:
+        values = values.astype(np.float32)
+    allowed = {"f": "fiu", "V": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "fiuc"}[target.kind]
     if values.dtype.kind not in allowed:
         raise BadInput(f"input {spec.alias!r} must be {spec}, got {_kind_of(values)}")
     if target.kind in "iu" and values.size:

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_client import dtype
 from paddle_serving_client.errors import DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import recall
@@ -164,6 +165,8 @@ class Lane:
         if version is None or version.replicas.count > 1:
             return
         signature = version.replicas.signature
+        if any(i.elem_type == dtype.STRING for i in signature.inputs):  # of no width that calls could have in common
+            return
         if signature.can_join and not any(output.is_lod for output in signature.outputs):
             self._max_rows = int(str(version.replicas.plan["max_rows"]))
 

@@ -3,7 +3,8 @@
 A packet of their Unix SEQPACKET socket holds one message or several: what is due at one moment travels together.
 Small tensors travel inside the message, larger ones lie in a shared segment and the message says where. No pickle: a
 fixed header, then a few numbers per tensor. These numbers are the same for request after request, so they are read
-and written once and remembered.
+and written once and remembered. Byte strings are one block, as `byte_strings` packs them, whose length is said
+beside their shape.
 
     front -> engine   RUN      run the model on these tensors
                       CANCEL   nobody waits for that answer any more
@@ -25,7 +26,7 @@ from typing import TypeAlias
 import numpy as np
 
 from paddle_serving_app.signature import Input, Output, Signature
-from paddle_serving_client import dtype, errors
+from paddle_serving_client import byte_strings, dtype, errors
 from paddle_serving_client.errors import BackendFailed, ServingError
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server.engine import batch
@@ -48,8 +49,12 @@ _DONE = struct.Struct("<BQIQfffIBI")  # kind, id, segment, its size, queue, batc
 _ATTACH = struct.Struct("<BQQ")  # kind, segment, size
 _FAILED = struct.Struct("<BQB")  # kind, id, class
 _TENSOR = struct.Struct("<bBBQ")  # elem_type, axes, LoD levels, offset
+_BLOCK = struct.Struct("<Q")  # bytes of a block of strings
+Strings: TypeAlias = Mapping[int, tuple[int, ...]]
+"""The shapes of the tensors, by index, that are blocks of byte strings."""
 Timing: TypeAlias = tuple[float, float, float, int]
 """Milliseconds in the queue, of joining and splitting, of the whole run; rows of the batch."""
+NO_STRINGS: Strings = {}
 _MOST_AXES = 255
 _REMEMBERED = 256
 """Layouts that are remembered; then it begins anew."""
@@ -66,7 +71,7 @@ _ERRORS: tuple[type[ServingError], ...] = (
 class Layout:
     """Types, shapes and places of the tensors of one message, and what batching asks about them."""
 
-    __slots__ = ("kind", "lods", "offsets", "rows", "shapes", "types")
+    __slots__ = ("blocks", "kind", "lods", "offsets", "rows", "shapes", "types")
 
     def __init__(
         self,
@@ -74,20 +79,39 @@ class Layout:
         shapes: tuple[tuple[int, ...], ...],
         offsets: tuple[int, ...],
         lods: Mapping[int, Lod],
+        blocks: Mapping[int, int],
     ) -> None:
+        """`blocks` has the bytes of each tensor of strings, by index."""
         self.types = types
         self.shapes = shapes
         self.offsets = offsets
         self.lods = lods
+        self.blocks = blocks
         self.rows = batch.rows_of(shapes)
         self.kind = batch.kind_of(types, shapes, lods)
 
     def arrays(self, buffer: object) -> list[Array]:
-        """The tensors as views of a buffer."""
+        """The tensors as views of a buffer; strings are copies.
+
+        Raises:
+            BadInput: a block of strings that does not hold what its shape says.
+        """
+        if self.blocks:
+            return self._with_strings(memoryview(buffer))  # type: ignore[arg-type]
         return [
             np.ndarray(shape, kind, buffer, offset)  # type: ignore[arg-type]  # any buffer will do
             for kind, shape, offset in zip(self.types, self.shapes, self.offsets, strict=True)
         ]
+
+    def _with_strings(self, buffer: memoryview) -> list[Array]:
+        arrays: list[Array] = []
+        for k, (kind, shape, offset) in enumerate(zip(self.types, self.shapes, self.offsets, strict=True)):
+            if k in self.blocks:
+                block = buffer[offset : offset + self.blocks[k]]
+                arrays.append(byte_strings.unpack(block, shape, f"tensor {k} of an engine message"))
+            else:
+                arrays.append(np.ndarray(shape, kind, buffer, offset))
+        return arrays
 
 
 @dataclass(slots=True)
@@ -160,6 +184,16 @@ def kind_and_id(packet: bytes) -> tuple[int, int]:
     return kind, number
 
 
+def packed(arrays: Sequence[Array]) -> tuple[Sequence[Array], Strings]:
+    """Arrays with blocks in the place of those of byte strings, and the shapes of these.
+
+    Raises:
+        BadInput: an element is no byte string.
+    """
+    strings = {k: array.shape for k, array in enumerate(arrays) if array.dtype.hasobject}
+    return [byte_strings.pack(array) if k in strings else array for k, array in enumerate(arrays)], strings
+
+
 def run(
     number: int,
     times: tuple[float, float],
@@ -169,9 +203,13 @@ def run(
     arrays: Sequence[Array],
     offsets: Sequence[int],
     lods: Mapping[int, Lod],
+    strings: Strings = NO_STRINGS,
 ) -> bytes:
-    """A RUN packet; `times` are now and the deadline; with `segment` = INLINE the values are appended."""
-    layout = _written_layout(arrays, offsets, lods)
+    """A RUN packet; `times` are now and the deadline; with `segment` = INLINE the values are appended.
+
+    Blocks of strings are among `arrays`, and their shapes in `strings`: see `packed`.
+    """
+    layout = _written_layout(arrays, offsets, lods, strings)
     head = _RUN.pack(RUN, number, *times, segment, end, len(outputs), len(arrays), len(layout))
     return b"".join((head, bytes(outputs), layout, _values(arrays, offsets) if segment == INLINE else b""))
 
@@ -192,13 +230,14 @@ def done(
     arrays: Sequence[Array],
     offsets: Sequence[int],
     lods: Mapping[int, Lod],
+    strings: Strings = NO_STRINGS,
 ) -> bytes:
-    """A DONE packet; with `segment` = INLINE the values are appended.
+    """A DONE packet; with `segment` = INLINE the values are appended. Strings: see `run`.
 
     Raises:
         BackendFailed: an output is of a type that has no code, or has more axes than the packet can say.
     """
-    layout = _written_layout(arrays, offsets, lods)
+    layout = _written_layout(arrays, offsets, lods, strings)
     head = _DONE.pack(DONE, number, segment, size, *timing, len(arrays), len(layout))
     return b"".join((head, layout, _values(arrays, offsets) if segment == INLINE else b""))
 
@@ -265,27 +304,32 @@ _written: dict[tuple[object, ...], bytes] = {}
 _read: dict[bytes, Layout] = {}
 
 
-def _written_layout(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod]) -> bytes:
-    if lods:
-        return _layout_bytes(arrays, offsets, lods)
+def _written_layout(
+    arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod], strings: Strings
+) -> bytes:
+    if lods or strings:
+        return _layout_bytes(arrays, offsets, lods, strings)
     key = tuple([(array.dtype.char, array.shape, offset) for array, offset in zip(arrays, offsets, strict=True)])
     if (raw := _written.get(key)) is None:
-        raw = _layout_bytes(arrays, offsets, lods)
+        raw = _layout_bytes(arrays, offsets, lods, strings)
         if len(_written) >= _REMEMBERED:
             _written.clear()
         _written[key] = raw
     return raw
 
 
-def _layout_bytes(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod]) -> bytes:
+def _layout_bytes(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping[int, Lod], strings: Strings) -> bytes:
     parts = []
     for k, (array, offset) in enumerate(zip(arrays, offsets, strict=True)):
         lod = lods.get(k, ())
-        code = dtype.code_of(array.dtype)
-        if code == dtype.UNKNOWN or array.ndim > _MOST_AXES:
-            raise BackendFailed(f"tensor {k} is {array.dtype.name} of {array.ndim} axes, which cannot be handed on")
-        parts.append(_TENSOR.pack(code, array.ndim, len(lod), offset))
-        parts.append(struct.pack(f"<{array.ndim}q", *array.shape))
+        shape = strings.get(k, array.shape)
+        code = dtype.STRING if k in strings else dtype.code_of(array.dtype)
+        if code == dtype.UNKNOWN or array.dtype.hasobject or len(shape) > _MOST_AXES:
+            raise BackendFailed(f"tensor {k} is {array.dtype.name} of {len(shape)} axes, which cannot be handed on")
+        parts.append(_TENSOR.pack(code, len(shape), len(lod), offset))
+        parts.append(struct.pack(f"<{len(shape)}q", *shape))
+        if k in strings:
+            parts.append(_BLOCK.pack(array.nbytes))
         parts += (struct.pack(f"<I{len(level)}q", len(level), *level) for level in lod)
     return b"".join(parts)
 
@@ -293,7 +337,7 @@ def _layout_bytes(arrays: Sequence[Array], offsets: Sequence[int], lods: Mapping
 def _read_layout(raw: bytes, count: int) -> Layout:
     if (layout := _read.get(raw)) is None:
         layout = _layout_of(raw, count)
-        if not layout.lods:
+        if not layout.lods and not layout.blocks:
             if len(_read) >= _REMEMBERED:
                 _read.clear()
             _read[raw] = layout
@@ -303,6 +347,7 @@ def _read_layout(raw: bytes, count: int) -> Layout:
 def _layout_of(raw: bytes, count: int) -> Layout:
     types, shapes, offsets = [], [], []
     lods: dict[int, Lod] = {}
+    blocks: dict[int, int] = {}
     at = 0
     for k in range(count):
         code, ndim, levels, offset = _TENSOR.unpack_from(raw, at)
@@ -314,6 +359,9 @@ def _layout_of(raw: bytes, count: int) -> Layout:
         offsets.append(offset)
         shapes.append(struct.unpack_from(f"<{ndim}q", raw, at))
         at += 8 * ndim
+        if code == dtype.STRING:
+            (blocks[k],) = _BLOCK.unpack_from(raw, at)
+            at += _BLOCK.size
         lod = []
         for _ in range(levels):
             (length,) = struct.unpack_from("<I", raw, at)
@@ -321,7 +369,7 @@ def _layout_of(raw: bytes, count: int) -> Layout:
             at += 4 + 8 * length
         if lod:
             lods[k] = tuple(lod)
-    return Layout(tuple(types), tuple(shapes), tuple(offsets), lods)
+    return Layout(tuple(types), tuple(shapes), tuple(offsets), lods, blocks)
 
 
 def _values(arrays: Sequence[Array], offsets: Sequence[int]) -> bytes:

@@ -23,6 +23,7 @@ from paddle_serving_app import progress
 from paddle_serving_app.choosing import plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
+from paddle_serving_client import dtype
 from paddle_serving_client.encryption import key_from_text
 from paddle_serving_client.errors import BackendFailed, BadInput, DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array, Lod
@@ -55,6 +56,7 @@ class Worker:
         self._model = model
         self._joins = joins_rows(model)
         self._max_rows = (spec.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if self._joins else 1
+        self._gives_strings = any(output.elem_type == dtype.STRING for output in model.signature.outputs)
         self._max_wait_s = spec.max_wait_ms / 1000
         self._listener = listener
         self._line = line
@@ -227,7 +229,8 @@ class Worker:
             exc = BackendFailed(f"the engine failed ({type(exc).__name__}); see the log")
         job.front.send(messages.failed(job.run.id, exc))
 
-    def _answer(self, job: _Job, arrays: list[Array], lods: dict[int, Lod], timing: messages.Timing) -> None:
+    def _answer(self, job: _Job, arrays: Sequence[Array], lods: dict[int, Lod], timing: messages.Timing) -> None:
+        arrays, strings = messages.packed(arrays) if self._gives_strings else (arrays, messages.NO_STRINGS)
         offsets, end = segments.layout(arrays)
         segment = None if job.run.segment == messages.INLINE else job.front.segments[job.run.segment]
         fd = None
@@ -243,7 +246,7 @@ class Worker:
             segments.write(enclosed.memory, arrays, offsets)
             fd = enclosed.fd
         try:
-            job.front.send(messages.done(job.run.id, where, size, timing, arrays, offsets, lods), fd)
+            job.front.send(messages.done(job.run.id, where, size, timing, arrays, offsets, lods, strings), fd)
         except Exception:
             if fd is not None:
                 os.close(fd)

@@ -4,11 +4,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from paddle_serving_app.signature import Signature
 from paddle_serving_client import dtype, plugins
-from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server.engine.chain import Chain
 from paddle_serving_server.engine.context import Context
@@ -137,17 +134,4 @@ def _stages(parts: Mapping[str, tuple[Signature, Response]]) -> tuple[Stage, ...
 
 
 def _tensors_of(signature: Signature, instances: list[Instance]) -> dict[str, Array]:
-    """The instances of a request as tensors. A string, as a picture in base64, comes alone and is its bytes."""
-    inputs = named_inputs(signature, instances)
-    strings = [i.alias for i in inputs if i.elem_type == dtype.STRING]
-    if strings and len(instances) > 1:
-        raise BadInput(f"{len(instances)} instances came; with the string input {strings[0]!r} it is one at a time")
-    return {
-        i.alias: _text(i.alias, instances[0][i.alias]) if i.alias in strings else stacked(i, instances) for i in inputs
-    }
-
-
-def _text(name: str, value: object) -> Array:
-    if not isinstance(value, str | bytes) or not value:
-        raise BadInput(f"input {name!r} is a string that is not empty, got {type(value).__name__}")
-    return np.frombuffer(value.encode() if isinstance(value, str) else value, np.uint8)
+    return {i.alias: stacked(i, instances) for i in named_inputs(signature, instances)}

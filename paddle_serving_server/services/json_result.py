@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.errors import BackendFailed
 
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY
@@ -61,6 +62,10 @@ def _plain_array(value: Any, where: str, depth: int) -> Any:
     if kind in "biuf":
         scalar = value[()]
         return scalar if scalar.dtype.itemsize <= 8 else float(scalar)
+    if kind == "O" and value.size and byte_strings.is_whole(value):  # as models give them
+        return byte_strings.as_json(value)
+    if value.dtype == dtype.BFLOAT16:
+        return _plain_array(value.astype(np.float32), where, depth)
     if kind in "OUM":
         return _plain(value.tolist() if kind != "M" else np.datetime_as_string(value).tolist(), where, depth + 1)
     raise BackendFailed(f"{where} is of numpy's type {value.dtype}, which has no form in JSON")

@@ -148,10 +148,6 @@ class TestMatching:
         fake = Fake([tensor("a", elem_type=found)], [tensor("p", elem_type=agreed)])
         assert fake_load(spec_of([var("a", said)], [var("p")]), fake).signature.inputs[0].elem_type == agreed
 
-    def test_type_that_cannot_be_served(self, fake_load: FakeLoad) -> None:
-        with pytest.raises(BadModel, match="bfloat16, which cannot be served"):
-            fake_load(spec_of([var("a", 6)], [var("p")]), Fake([tensor("a", elem_type=6)], [tensor("p")]))
-
     def test_output_of_another_type_is_only_told(self, fake_load: FakeLoad, caplog: pytest.LogCaptureFixture) -> None:
         fake = Fake([tensor("a", elem_type=0)], [tensor("p", elem_type=0)])
         assert fake_load(spec_of([var("a", 0)], [var("p", 1)]), fake).signature.outputs[0].elem_type == 0
@@ -347,14 +343,14 @@ class TestRun:
         with pytest.raises(BackendFailed, match="gave an output as float64 instead of float32"):
             model.run(Arranged((np.ones((1, 2), np.float32),), {}))
 
-    def test_a_type_that_numpy_does_not_have(self, fake_load: FakeLoad) -> None:
-        with pytest.raises(BadModel, match="output 'p' is bfloat16, which cannot be served: cast it to float32"):
+    def test_a_type_that_the_library_only_names(self, fake_load: FakeLoad) -> None:
+        with pytest.raises(BadModel, match="gave an output as float32 instead of bfloat16"):
             fake_load(spec_of([var("a")], [var("p")]), Fake([tensor("a")], [tensor("p", elem_type=6)]))
 
     def test_a_type_without_a_code(self, fake_load: FakeLoad) -> None:
         fake = Fake([tensor("a")], [tensor("p", elem_type=-1)])
-        fake.run = lambda *_: Outputs((np.ones((1, 2), np.uint16),), {})  # type: ignore[method-assign]
-        with pytest.raises(BadModel, match="output 'p' is uint16, which cannot be served"):
+        fake.run = lambda *_: Outputs((np.ones((1, 2), np.longdouble),), {})  # type: ignore[method-assign]
+        with pytest.raises(BadModel, match="output 'p' is .*, which cannot be served"):
             fake_load(spec_of([var("a")], [var("p", -1)]), fake)
 
     def test_closed(self, fake_load: FakeLoad) -> None:

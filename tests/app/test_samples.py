@@ -9,6 +9,7 @@ import pytest
 from paddle_serving_app.choosing import samples
 from paddle_serving_app.choosing.samples import STYLES, Style
 from paddle_serving_app.program import reader
+from paddle_serving_client import dtype
 from tests.app.programs import paddle_model
 
 WHOLE = (-(2**63), 2**63 - 1)
@@ -28,6 +29,29 @@ def test_every_type_in_every_style(kind: str, style: Style) -> None:
     assert np.isfinite(found).all()
     assert len(np.unique(found)) > 1
     np.testing.assert_array_equal(found, sample(kind, style))
+
+
+@pytest.mark.parametrize("kind", ["uint16", "uint32", "uint64"])
+def test_numbers_without_a_sign_over_their_whole_range(kind: str) -> None:
+    whole = sample(kind, "whole")
+    assert {0, 1, int(np.iinfo(kind).max)} <= set(whole.tolist())
+    assert {style: sample(kind, style).dtype for style in STYLES} == dict.fromkeys(STYLES, np.dtype(kind))
+    assert set(sample(kind, "plain").tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_bfloat16(style: Style) -> None:
+    found = samples.values(np.random.default_rng(1), dtype.BFLOAT16, (200,), style)
+    assert found.dtype == dtype.BFLOAT16 and np.isfinite(found.astype(np.float32)).all()
+
+
+def test_strings() -> None:
+    plain, signed = (
+        samples.values(np.random.default_rng(1), np.dtype(object), (100, 2), style) for style in ("plain", "signed")
+    )
+    assert plain.shape == (100, 2) and all(item.isascii() and item for item in plain.flat)
+    assert b"" in signed.flat and any(not item.isascii() for item in signed.flat)
+    assert all(type(item) is bytes and item.decode() is not None for item in signed.flat)
 
 
 def test_floats() -> None:

@@ -73,12 +73,27 @@ class TestTypes:
     def test_every_type_in_every_byte_order(self, code: int, order: Literal["<", ">", "="]) -> None:
         kind = dtype.numpy_of(code)
         assert kind is not None
-        values = np.array([[0, 1, 1, 0]]).astype(kind)
+        values = np.array([[b"", b"a", b"a", b""]], object) if kind.hasobject else np.array([[0, 1, 1, 0]]).astype(kind)
         fitted = arrange(Input("x", "x", code, (-1, 4)), values.astype(kind.newbyteorder(order)))
         assert fitted.dtype == kind and fitted.dtype.isnative
         np.testing.assert_array_equal(fitted, values)
 
-    @pytest.mark.parametrize("code", [6, -1, 99])
+    @pytest.mark.parametrize("sent", [
+        np.array([[b"a", "ä"]], object), np.array([["a", "ä"]]), np.array([[b"a", "ä".encode()]]),
+    ])  # fmt: skip
+    def test_strings_however_numpy_has_them(self, sent: Array) -> None:
+        assert arrange(Input("x", "x", dtype.STRING, (-1, 2)), sent).tolist() == [[b"a", "ä".encode()]]
+
+    @pytest.mark.parametrize("sent", [np.zeros((1, 2)), np.zeros((1, 2), np.uint8), np.array([[1, b"a"]], object)])
+    def test_what_is_no_string(self, sent: Array) -> None:
+        with pytest.raises(BadInput, match="input 'x' must be string"):
+            arrange(Input("x", "x", dtype.STRING, (-1, 2)), sent)
+
+    def test_strings_for_bytes_are_joined_with_nul(self) -> None:
+        fitted = arrange(Input("x", "x", 7, (-1,)), np.array([b"ab", b"", "ä\0b".encode()], object))
+        assert fitted.dtype == np.uint8 and fitted.tobytes() == b"ab\0\0" + "ä\0b".encode()
+
+    @pytest.mark.parametrize("code", [-1, 99])
     def test_types_that_numpy_has_not(self, code: int) -> None:
         with pytest.raises(BadDType, match="cannot be served"):
             arrange(Input("x", "x", code, (-1, 4)), np.zeros((1, 4), np.float32))

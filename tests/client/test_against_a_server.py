@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_serving_client import Client, HttpClient
+from paddle_serving_client import Client, HttpClient, dtype
 from paddle_serving_client.errors import BadInput
 from paddle_serving_client.wire.proto import general_model_pb2
-from tests import models
+from tests import identity, models
 from tests.client.calls import same
 from tests.serving import Server, serve
 
@@ -99,16 +99,29 @@ def test_the_raw_reply_is_what_scripts_expect(server: Server, uci: Path, mode: s
         assert raw.float_data == pytest.approx([models.UCI_PRICE])
 
 
+def texts(folder: Path) -> Path:
+    """A model that gives back strings."""
+    return identity.model(folder, {"s": dtype.STRING})
+
+
+def unsigned(folder: Path) -> Path:
+    """A model that gives back whole numbers of 64 bits without a sign."""
+    return identity.model(folder, {"x": dtype.code_of(np.uint64)})
+
+
 def test_every_kind_of_value(tmp_path: Path) -> None:
     """Types without a field of their own, strings, and sequences: over each protocol the same answer."""
     half = np.array([[1.5, -2], [0.25, 8]], np.float16)
     small = np.array([[1, -128], [127, 3]], np.int8)
     octets = np.array([[1, 2, 250, 255]], np.uint8)
     words = np.array([[11], [12], [13]])
+    words_of_text = np.array([["ä".encode(), b""], [b"a\0b", b"c"]], object)
     f, i64, i32 = np.eye(2, 3, dtype=np.float32), np.array([[3, -4], [2**40, 0]]), np.array([[1, 2], [3, 4]], np.int32)
     o1, o2, o3 = models.multi_answer(f, i64, i32)
     cases: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
         (models.multi, {"i32": i32, "f": f, "i64": i64}, {"o1": o1, "o2": o2, "o3": o3}),
+        (texts, {"s": words_of_text}, {"s_out": words_of_text}),
+        (unsigned, {"x": np.array([[0, 2**64 - 1]], np.uint64)}, {"x_out": np.array([[0, 2**64 - 1]], np.uint64)}),
         (models.f16, {"h": half, "i8": small}, {"o1": models.f16_answer(half, small)}),
         (models.text_and_bytes, {"u8": octets, "s": "abc"}, {"o1": octets.astype(np.float32) + sum(b"abc")}),
         (

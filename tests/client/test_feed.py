@@ -151,8 +151,8 @@ def test_a_number_too_large_for_float32_is_infinite_as_it_was() -> None:
 
 def test_an_unknown_type_is_sent_as_it_is() -> None:
     assert tensor(np.array([1.0, 2.0, 3.0]), dtype.UNKNOWN).array.dtype == np.float64
-    with pytest.raises(BadDType, match="feed 'x': bfloat16 cannot be sent"):
-        tensor(ONE_TWO_THREE, 6)
+    with pytest.raises(BadDType, match="feed 'x': type 99 cannot be sent"):
+        tensor(ONE_TWO_THREE, 99)
 
 
 @pytest.mark.parametrize("value", ["text", b"bytes", 1, None, {"a": 1}, object()])
@@ -184,9 +184,31 @@ def test_strings(value: object, strings: tuple[bytes, ...], batch: bool) -> None
     assert tensor(value, dtype.STRING, (1,), batch).strings == strings
 
 
+def test_arrays_of_strings_keep_their_shape() -> None:
+    for value in (
+        [["a", b"b"], ["ä", ""]],
+        np.array([["a", "b"], ["ä", ""]]),
+        np.array([[b"a", "b"], ["ä", b""]], object),
+    ):
+        sent = tensor(value, dtype.STRING, (2,), batch=True)
+        assert sent.array.tolist() == [[b"a", b"b"], ["ä".encode(), b""]]
+    assert tensor({"b64": "/w=="}, dtype.STRING).strings == (b"\xff",)
+
+
+def test_whole_numbers_of_64_bits_without_a_sign_stay_what_they_are() -> None:
+    assert tensor([0, 2**64 - 1, 7], 23).array.tolist() == [[0, 2**64 - 1, 7]]
+    with pytest.raises(BadInput, match="cannot"):
+        tensor([0, -1, 7], 23)
+
+
+def test_bfloat16_is_sent_as_it_is() -> None:
+    array = np.array([1.5, -2, 0]).astype(dtype.BFLOAT16)
+    assert tensor(array, 6).array.tolist() == tensor(array.astype(np.float32), 6).array.tolist() == [[1.5, -2, 0]]
+
+
 @pytest.mark.parametrize("value", [1, None, [1], np.array([1], np.uint8)])
 def test_what_is_no_string(value: object) -> None:
-    with pytest.raises(BadInput, match="feed 'x' must be str or bytes, got "):
+    with pytest.raises(BadInput, match="feed 'x' must be strings, got "):
         tensor(value, dtype.STRING, (1,))
 
 

@@ -27,7 +27,7 @@ for name in sys.argv[1:]:
 _WITHOUT_EXTRAS = """
 import sys
 
-for name in ("orjson", "grpc", "cryptography", "urllib3", "yaml", "paddle", "onnx"):
+for name in ("orjson", "grpc", "cryptography", "urllib3", "yaml", "paddle", "onnx", "ml_dtypes"):
     sys.modules[name] = None
 from paddle_serving_client import Client, HttpClient, metric, multilang, utils, version
 
@@ -36,6 +36,23 @@ client.load_client_config(sys.argv[1])
 client.connect(sys.argv[2])
 client.set_http_proto(False)
 print(client.predict(feed={"x": [0.5] * 13}, fetch="price"))
+"""
+_WITHOUT_BFLOAT16 = """
+import sys
+
+sys.modules["ml_dtypes"] = None
+import numpy as np
+
+from paddle_serving_client import dtype
+from paddle_serving_client.errors import BadDType
+from paddle_serving_client.wire import tensors
+
+assert dtype.numpy_of(6) is None and dtype.code_of(dtype.BFLOAT16) == dtype.code_of("V2") == dtype.UNKNOWN
+assert not any(row.numpy == dtype.BFLOAT16 for row in dtype.ELEM_TYPES.values() if row.numpy is not None)
+try:
+    tensors.checked_type("x", 6, [])
+except BadDType as exc:
+    print(exc)
 """
 
 
@@ -56,3 +73,7 @@ def test_clients_work_with_numpy_and_protobuf_alone() -> None:
     with http_replay(lambda asked: Answer(reply)) as server:
         said = run(_WITHOUT_EXTRAS, captured.config("uci"), server.endpoint)
     assert said.strip() == "{'price': array([[1.5]], dtype=float32)}"
+
+
+def test_bfloat16_says_what_it_needs() -> None:
+    assert run(_WITHOUT_BFLOAT16).strip() == "x: elem_type 6 (bfloat16) cannot be served: pip install ml-dtypes"

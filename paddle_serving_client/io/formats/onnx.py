@@ -29,11 +29,10 @@ _MAX_BYTES = (1 << 31) - 1  # of any protobuf message
 _MAX_EXTERNAL_FILES = 1 << 14
 _MAX_DIGITS = 18  # of an offset or a length
 _EXTERNAL = 1
-_TEXT = 8
-_OTHER_TYPES = {4: "uint16", 12: "uint32", 13: "uint64", 16: "bfloat16"}
 _OTHER_KINDS = {4: "a sequence", 5: "a map", 8: "a sparse tensor", 9: "optional"}
 """By the numbers of the fields of TypeProto."""
-CODES = {1: 1, 2: 7, 3: 8, 5: 4, 6: 2, 7: 0, 9: 9, 10: 5, 11: 3, 14: 10, 15: 11, 16: 6}
+CODES = {1: 1, 2: 7, 3: 8, 4: 21, 5: 4, 6: 2, 7: 0, 8: dtype.STRING, 9: 9, 10: 5, 11: 3, 12: 22, 13: 23}
+CODES |= {14: 10, 15: 11, 16: 6}
 
 
 def may_be_model(name: str) -> bool:
@@ -106,10 +105,8 @@ def _unservable(type_: pb.TypeProto, code: int) -> tuple[str, str] | None:
         others = [_OTHER_KINDS[number] for number in numbers if number in _OTHER_KINDS]
         return (others[0], "only tensors can; export the model without it") if others else None
     elem_type = type_.tensor_type.elem_type
-    if elem_type == _TEXT:
-        return "text", "export the model without it, or with numbers in its place"
-    if elem_type and (code == dtype.UNKNOWN or dtype.numpy_of(code) is None):
-        return _OTHER_TYPES.get(elem_type, f"of ONNX's type {elem_type}"), "cast it in the model, to float32 or int64"
+    if elem_type and code == dtype.UNKNOWN:
+        return f"of ONNX's type {elem_type}", "cast it in the model, to float32 or int64"
     return None
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client import dtype
-from paddle_serving_client.errors import BadConfig, TooLarge
+from paddle_serving_client.errors import BadConfig, BadInput, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
@@ -116,7 +116,11 @@ class TextLines:
     async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
         started = time.monotonic()
-        text = arranged.arrays[0].tobytes()
+        (strings,) = arranged.arrays
+        if len(strings) > 1 or not strings[0]:
+            problem = "it is empty" if len(strings) == 1 else f"{len(strings)} came, it is one at a time"
+            raise BadInput(f"input {self.signature.inputs[0].alias!r} is a picture as a string: {problem}")
+        text = strings[0]
         picture, x = await self._threads.run(partial(self._opened, text), context.deadline)
         detector = self._engine.signature  # no `await` from here to `run`
         feed = detector.arrange({detector.inputs[0].alias: x})

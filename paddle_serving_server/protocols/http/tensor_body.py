@@ -20,6 +20,8 @@ from paddle_serving_server.protocols.http.message import Body, HttpRequest, weig
 NPY = "application/x-npy"
 RAW = "application/octet-stream"
 _NPY_NAMES = (NPY, "application/npy")
+_KINDS = "biufSU"
+"""Elements of arrays that are taken: numbers, and strings as numpy has them."""
 _DIMENSIONS = re.compile(r"[0-9]{1,10}(,[0-9]{1,10}){0,15}")
 
 
@@ -41,8 +43,9 @@ def read(request: HttpRequest, body: Body, signature: Signature) -> dict[str, Ar
         BadPacket: not a .npy file, or cut. BadInput: no such input, or the bytes do not make up the shape.
     """
     spec = _input(request, signature)
-    array = npy.view(body, "the body") if request.content_type in _NPY_NAMES else _from_bytes(body, spec, request)
-    return {spec.alias: array}
+    if request.content_type in _NPY_NAMES:
+        return {spec.alias: npy.view(body, "the body", _KINDS)}
+    return {spec.alias: _from_bytes(body, spec, request)}
 
 
 def wants_npy(request: HttpRequest) -> bool:
@@ -52,15 +55,19 @@ def wants_npy(request: HttpRequest) -> bool:
 
 
 def to_npy(outputs: Mapping[str, Array]) -> bytes:
-    """The one output as a .npy file.
+    """The one output as a .npy file; bfloat16, which the format cannot say, as float32, which holds every value of it.
 
     Raises:
-        BadInput: there are several.
+        BadInput: there are several, or it is strings.
     """
     if len(outputs) != 1:
         names = ", ".join(map(repr, outputs))
         raise BadInput(f"a .npy answer has one output; choose with ?fetch=NAME from {names}")
-    (array,) = outputs.values()
+    ((name, array),) = outputs.items()
+    if array.dtype.hasobject:
+        raise BadInput(f"output {name!r} is strings, for which .npy files have no place that keeps them; ask for JSON")
+    if array.dtype == dtype.BFLOAT16:
+        array = array.astype(np.float32)
     file = io.BytesIO()
     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
     return file.getvalue()
@@ -81,7 +88,7 @@ def _input(request: HttpRequest, signature: Signature) -> Input:
 
 def _from_bytes(body: Body, spec: Input, request: HttpRequest) -> Array:
     kind = dtype.numpy_of(spec.elem_type)
-    if kind is None:
+    if kind is None or kind.hasobject:
         raise BadInput(f"input {spec.alias!r} is {dtype.name_of(spec.elem_type)}, which cannot be sent as bytes")
     if len(body) % kind.itemsize:
         raise BadInput(f"{len(body)} bytes are no whole number of {kind.name} values, {kind.itemsize} bytes each")

@@ -68,13 +68,11 @@ def test_probabilities_come_out_as_a_tensor(tmp_path: Path, sealed: bool, capsys
     np.testing.assert_allclose(probability, scores / scores.sum(1, keepdims=True), rtol=1e-5)
 
 
-def test_text_is_refused_where_it_can_still_be_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_that_are_text_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
-    assert converted(classifier(tmp_path / "m", classes=["cat", "dog", "owl"]), tmp_path) == 1
-    assert "output 'label' is text, which cannot be served: export the model without it" in capsys.readouterr().err
-    assert not (tmp_path / "s").exists()
-    assert converted(classifier(tmp_path / "n", label=0, classes=["cat", "dog", "owl"]), tmp_path) == 0
-    assert "a column for each class: cat, dog, owl" in capsys.readouterr().out
+    assert converted(classifier(tmp_path / "m", classes=["cat", "dog", "owl"]), tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "fetch label: string" in said and "a column for each class: cat, dog, owl" in said
 
 
 def test_what_is_none_stays_as_it_is() -> None:

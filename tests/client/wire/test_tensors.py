@@ -21,7 +21,7 @@ def test_every_type_with_a_numpy_type_has_a_place_on_the_wire() -> None:
     for code, row in dtype.ELEM_TYPES.items():
         if row.numpy is not None:
             assert tensors.checked_type("x", code, [row.carrier]) is row
-            assert tensors.LITTLE[code].newbyteorder("=") == row.numpy
+            assert code == dtype.STRING or tensors.LITTLE[code].newbyteorder("=") == row.numpy
         else:
             with pytest.raises(BadDType):
                 tensors.checked_type("x", code, [])
@@ -31,11 +31,11 @@ def test_every_type_with_a_numpy_type_has_a_place_on_the_wire() -> None:
 def test_the_row_of_a_tensor() -> None:
     assert tensors.row_of(string_tensor("s", (b"a",))).code == dtype.STRING
     assert tensors.row_of(WireTensor(name="x", array=np.zeros(1, np.uint8))).code == 7
-    with pytest.raises(BadDType, match=r"tensor 'x': object\[1\] cannot be sent"):
+    with pytest.raises(BadDType, match="tensor 'x': an array of objects that are no bytes cannot be sent"):
         tensors.row_of(WireTensor(name="x", array=np.array([None])))
 
 
-def test_the_shape_of_strings_is_how_many() -> None:
+def test_the_shape_that_is_sent() -> None:
     assert tensors.shape_of(string_tensor("s", (b"abc", b""))) == (2,)
     assert tensors.shape_of(WireTensor(name="x", array=np.zeros((2, 3)))) == (2, 3)
 

@@ -28,7 +28,7 @@ class MortalModel(Model):
             raise MemoryError
         outputs = super().run(arranged)
         if (firsts == ODD).any():
-            return replace(outputs, arrays=tuple(array.astype(np.uint16) for array in outputs.arrays))
+            return replace(outputs, arrays=tuple(array.astype(np.longdouble) for array in outputs.arrays))
         return outputs
 
 

@@ -34,7 +34,7 @@ def read(text: bytes, detector: Path, reader: Path | None) -> Array:
             op = general_detection_op.make(engine, following, threads)
             whole = Chain({"det": op, "rec": following}) if following else op
             try:
-                said = await answer(whole, Request(tensors={"x": np.frombuffer(text, np.uint8)}), Context())
+                said = await answer(whole, Request(tensors={"x": np.array([text], object)}), Context())
             finally:
                 await whole.close()
         (array,) = said.tensors.values()
