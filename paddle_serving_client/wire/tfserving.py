@@ -3,7 +3,8 @@
 Source: tensorflow/serving, `apis/model.proto`; tensorflow/tensorflow, `core/framework/types.proto`.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -125,13 +126,19 @@ def row_of(kind: DataType | int, label: str) -> ElemType:
     Raises:
         BadDType: there is none, or it is not served.
     """
-    rows = {DATA_TYPES[row.name]: row for row in dtype.ELEM_TYPES.values() if row.numpy and row.name in DATA_TYPES}
-    row = next((row for known, row in rows.items() if known == kind), None)
+    rows = _rows()
+    row = rows.get(kind)
     if row is None:
         said = DataType(kind).name if kind in tuple(DataType) else f"DataType {kind}"
-        served = ", ".join(known.name for known in rows)
+        served = ", ".join(DataType(known).name for known in rows)
         raise BadDType(f"{label} is {said}, which is not served here; these are: {served}")
     return row
+
+
+@functools.cache
+def _rows() -> Mapping[int, ElemType]:
+    """Those that are served."""
+    return {DATA_TYPES[row.name]: row for row in dtype.ELEM_TYPES.values() if row.numpy and row.name in DATA_TYPES}
 
 
 def data_type_of(kind: "np.dtype[np.generic]", label: str) -> DataType:

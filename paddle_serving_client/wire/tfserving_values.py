@@ -17,12 +17,12 @@ import numpy as np
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array
+from paddle_serving_client.wire.tensors import MAX_RANK
 from paddle_serving_client.wire.tfserving import DATA_TYPES, DataType
 
 _B64: Final = "b64"
 _MOST_SHOWN: Final = 256
 """Bytes of a caller's value that an error repeats."""
-_MAX_AXES: Final = 64
 _KINDS: Final[Mapping[str, frozenset[type]]] = {
     "f": frozenset((int, float)),
     "i": frozenset((int,)),
@@ -63,13 +63,23 @@ def is_named(value: object) -> bool:
 
 def shown(value: object) -> str:
     """A value for a message, not longer than one may be."""
-    head = value[:_MOST_SHOWN] if isinstance(value, list | np.ndarray | str) else value
-    text = json.dumps(head, default=_plain, ensure_ascii=False)
+    text = ""
+    try:
+        for piece in _WRITER.iterencode(value):  # piece by piece: there may be millions
+            text += piece[:_MOST_SHOWN]
+            if len(text) > _MOST_SHOWN:
+                break
+    except RecursionError:
+        text += "[" * _MOST_SHOWN
     return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
 
 
 def _plain(value: Any) -> object:
-    return value.tolist()
+    """The beginning of an array: the rest is not shown."""
+    return value[:_MOST_SHOWN].tolist() if value.ndim == 1 else list(value[:_MOST_SHOWN])
+
+
+_WRITER: Final = json.JSONEncoder(default=_plain, ensure_ascii=False)
 
 
 def _numbers(value: object, kind: str) -> Array | None:
@@ -88,7 +98,7 @@ def _types_in(value: object, depth: int = 0) -> set[type]:
     if not isinstance(value, list):
         return {type(value)}
     kinds = set(map(type, value))
-    if list in kinds and depth < _MAX_AXES:
+    if list in kinds and depth < MAX_RANK:
         kinds.update(*[_types_in(item, depth + 1) for item in value if type(item) is list])
     return kinds
 
@@ -129,6 +139,8 @@ def _checked(value: object, row: ElemType) -> Array:
         if not len(first):
             break
         first = first[0]
+    if len(shape) > MAX_RANK:
+        raise BadInput(f"JSON Value: {shown(value)} is nested deeper than {MAX_RANK}")
     items: list[object] = []
     _fill(value, 0, shape, row, items)
     wanted = row.numpy

@@ -1,7 +1,8 @@
 """A call by TensorFlow Serving's protocol, whatever carried it: which service is meant, and what is told of it.
 
 A model of theirs is a service here. It has one version, the one that answers now, whose number is that of the folder it
-was loaded from, where this has one; a label is a variant of an A/B test. `stable` is the version that answers now.
+was loaded from, where this has one. A label is a variant of an A/B test; `stable` is the first of the variants, and the
+version that answers now where there is no test.
 """
 
 from collections.abc import Mapping
@@ -29,11 +30,20 @@ async def model(plane: DataPlane, call: Call, wanted: Wanted) -> ModelInfo:
     service = await _service(plane, call, wanted)
     if not service.signature.inputs:
         raise NoMethod(f"service {wanted.name!r} takes no tensors, so it is no model of TensorFlow Serving's")
-    if wanted.signature not in ("", tfserving.SIGNATURE):
-        said = f'Serving signature name: "{wanted.signature[:64]}" not found in signature def'
-        raise BadInput(f'{said}; there is "{tfserving.SIGNATURE}"')
+    check_signature(wanted.signature)
     inputs, outputs = service.signature.inputs, service.signature.outputs
     return ModelInfo(wanted.name, version_of(service), tuple(map(_input, inputs)), tuple(map(_output, outputs)))
+
+
+def check_signature(name: str) -> None:
+    """Refuse a signature that no model has.
+
+    Raises:
+        BadInput: it is neither the one that there is, nor empty.
+    """
+    if name not in ("", tfserving.SIGNATURE):
+        said = f'Serving signature name: "{name[:64]}" not found in signature def'
+        raise BadInput(f'{said}; there is "{tfserving.SIGNATURE}"')
 
 
 async def infer(
@@ -55,13 +65,11 @@ async def infer(
         if name not in outputs:
             known = ",".join(outputs)
             raise BadInput(f"output tensor alias not found in signature: {name[:64]} Outputs expected: {known}")
-    request = Request(
-        model=wanted.name,
-        tensors=tensors,
-        fetch=fetch,
-        deadline=call.deadline,
-        variant="" if wanted.label == STABLE else wanted.label,
-    )
+    variant = wanted.label
+    variants = _variants(plane, wanted.name)
+    if variant == STABLE and STABLE not in variants:
+        variant = next(iter(variants), "")
+    request = Request(model=wanted.name, tensors=tensors, fetch=fetch, deadline=call.deadline, variant=variant)
     response = await plane.infer(call, request)
     if not response.tensors:
         raise BackendFailed(f"service {wanted.name!r} gave no tensors")

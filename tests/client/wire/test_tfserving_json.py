@@ -93,10 +93,26 @@ def test_values_that_are_no_tensors(value: Any, name: str, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_what_is_shown_of_a_value_is_short() -> None:
-    with pytest.raises(BadInput) as caught:
-        array_of("a" * 10000, row("float32"))
-    assert len(str(caught.value)) < 400
+_NESTED = b"[" * 1000 + b"]" * 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"inputs": "%s"}' % (b"a" * 10000),
+        b'{"inputs": %s}' % _NESTED,
+        b'{"instances": [%s, true]}' % _NESTED,
+        b'{"inputs": [%strue]}' % (b"1," * 100000),
+        b'{"more": [[%s1]]}' % (b"1," * 100000),
+        b'{"inputs": [NaN], "instances": %s}' % _NESTED[300:-300],
+        b'{"inputs": [1, [%s]]}' % b",".join([b'{"b64": 1}'] * 10000),
+    ],
+)
+def test_what_is_shown_of_a_value_is_short(text: bytes) -> None:
+    for read in (tfserving_json.read_prediction, tfserving_json.read_examples):
+        with pytest.raises(ServingError) as caught:
+            read(text, [x()])
+        assert len(str(caught.value)) < 600
 
 
 def test_texts_and_base64_are_byte_strings() -> None:

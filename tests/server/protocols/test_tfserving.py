@@ -5,6 +5,7 @@ tensorflow_model_server_test.py.
 """
 
 import asyncio
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -19,9 +20,12 @@ from paddle_serving_client.wire.grpc import Status
 from paddle_serving_client.wire.tfserving import Wanted
 from paddle_serving_client.wire.tfserving_proto import PredictRequest
 from paddle_serving_server.config.values import Limits
+from paddle_serving_server.dataplane import tfserving_calls
 from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.engine.variants import VariantsEngine
 from paddle_serving_server.protocols.grpc.methods import GrpcCall, Methods, Reply
 from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.user_code.threads import Threads
 from tests import models
 from tests.server.catalogues import catalogue_of
 from tests.server.protocols.transport import Ask, serving
@@ -265,6 +269,26 @@ def test_errors_over_grpc(
 def test_other_methods_over_grpc_are_not_there(folder: Path) -> None:
     for path in ("PredictionService/Classify", "ModelService/HandleReloadConfigRequest", "ModelService/Predict"):
         assert called(folder, f"/tensorflow.serving.{path}", b"")[0].status is Status.UNIMPLEMENTED
+
+
+def test_labels_are_the_variants_of_a_test(folder: Path) -> None:
+    async def run() -> dict[str, str]:
+        async with catalogue_of(folder, WebService("model")) as catalogue:
+            service = catalogue["model"]
+            with contextlib.closing(Threads(1, "test")) as threads:
+                engine = service._engine()
+                test = VariantsEngine({"main": engine, "canary": engine}, {"main": 0.5, "canary": 0.5})
+                service.bind({"": test}, threads)
+                catalogue.variants = {"model": test}
+                plane, found = DataPlane(catalogue, Limits()), {}
+                for label in ("stable", "main", "canary"):
+                    call, wanted = plane.call("grpc", "", 0), Wanted(name="model", label=label)
+                    await tfserving_calls.model(plane, call, wanted)
+                    inputs = {"x": np.ones(1, np.float32)}
+                    found[label] = (await tfserving_calls.infer(plane, call, wanted, inputs)).variant
+                return found
+
+    assert asyncio.run(run()) == {"stable": "main", "main": "main", "canary": "canary"}
 
 
 def test_metadata_and_status_over_grpc(folder: Path) -> None:

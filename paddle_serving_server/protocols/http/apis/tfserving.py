@@ -27,20 +27,22 @@ _PREFIX: Final = "/v1/"
 _MODEL: Final = "/v1/models/{name}"
 _PLACES: Final = (_MODEL, _MODEL + "/versions/{version}", _MODEL + "/labels/{label}")
 _MAX_VERSION: Final = (1 << 63) - 1
+_MAX_DIGITS: Final = 64
+"""Of a version, with zeros before it."""
 _UNIMPLEMENTED: Final = 501
 
 
-def _wanted(names: Names, signature: str = "") -> Wanted:
+def _wanted(names: Names) -> Wanted:
     """The model that a path names.
 
     Raises:
         BadInput: a version that is no number of 64 bits.
     """
     digits = names.get("version")
-    version = None if digits is None else int(digits[:32])
-    if version is not None and version > _MAX_VERSION:
-        raise BadInput(f"Failed to convert version: {digits} to numeric.")
-    return Wanted(name=names["name"], version=version, label=names.get("label", ""), signature=signature)
+    if digits is not None and (len(digits) > _MAX_DIGITS or int(digits) > _MAX_VERSION):
+        raise BadInput(f"Failed to convert version: {digits[:_MAX_DIGITS]} to numeric.")
+    version = None if digits is None else int(digits)
+    return Wanted(name=names["name"], version=version, label=names.get("label", ""))
 
 
 async def _predict(exchange: Exchange) -> HttpResponse:
@@ -74,11 +76,11 @@ async def _inferred(
 ) -> HttpResponse:
     """From a body to an answer; any content type will do, as there."""
     plane, call, request = exchange.plane, exchange.call, exchange.request
-    model = await tfserving_calls.model(plane, call, _wanted(exchange.names))
+    wanted = _wanted(exchange.names)
+    model = await tfserving_calls.model(plane, call, wanted)
     raw = await body.beside_the_loop(request, body.plain, request, plane.limits.max_body_bytes)
     asked = await body.beside_the_loop(request, read, raw, model.inputs)
-    wanted = _wanted(exchange.names, asked.signature)
-    await tfserving_calls.model(plane, call, wanted)  # now its signature is known
+    tfserving_calls.check_signature(asked.signature)
     response = await tfserving_calls.infer(plane, call, wanted, asked.tensors)
     headers = {timing.HEADER: timing.text(call.stages)}
     return await encoding.compressed(request, HttpResponse(200, write(asked, response), headers=headers))
