@@ -53,7 +53,7 @@ DATA_TYPES: Final = {
     "uint8": DataType.DT_UINT8,
     "int16": DataType.DT_INT16,
     "int8": DataType.DT_INT8,
-    "bytes": DataType.DT_STRING,
+    "string": DataType.DT_STRING,
     "complex64": DataType.DT_COMPLEX64,
     "int64": DataType.DT_INT64,
     "bool": DataType.DT_BOOL,
@@ -64,7 +64,8 @@ DATA_TYPES: Final = {
     "uint32": DataType.DT_UINT32,
     "uint64": DataType.DT_UINT64,
 }
-"""By the names of `dtype.ELEM_TYPES`. Its "string", which models take as uint8, is no DT_STRING: that has a shape."""
+"""By the names of `dtype.ELEM_TYPES`. A DT_STRING is an array of byte strings, so one that is an array of uint8, all
+strings in a row, is none: see `_data_type`."""
 
 
 class State(IntEnum):
@@ -107,7 +108,8 @@ class TensorInfo:
     @property
     def data_type(self) -> DataType | None:
         """None where TensorFlow has no such type."""
-        return DATA_TYPES.get(dtype.name_of(self.elem_type))
+        row = dtype.ELEM_TYPES.get(self.elem_type)
+        return None if row is None else _data_type(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,14 @@ def row_of(kind: DataType | int, label: str) -> ElemType:
 @functools.cache
 def _rows() -> Mapping[int, ElemType]:
     """Those that are served."""
-    return {DATA_TYPES[row.name]: row for row in dtype.ELEM_TYPES.values() if row.numpy and row.name in DATA_TYPES}
+    found = ((_data_type(row), row) for row in dtype.ELEM_TYPES.values() if row.numpy is not None)
+    return {kind: row for kind, row in found if kind is not None}
+
+
+def _data_type(row: ElemType) -> DataType | None:
+    kind = DATA_TYPES.get(row.name)
+    has_strings = row.numpy is not None and row.numpy.hasobject
+    return None if kind is DataType.DT_STRING and not has_strings else kind
 
 
 def data_type_of(kind: "np.dtype[np.generic]", label: str) -> DataType:
@@ -147,7 +156,7 @@ def data_type_of(kind: "np.dtype[np.generic]", label: str) -> DataType:
     Raises:
         BadDType: there is none.
     """
-    found = DATA_TYPES.get(dtype.name_of(dtype.code_of(kind)))
+    found = next((known for known, row in _rows().items() if row.numpy == kind.newbyteorder("=")), None)
     if found is None:
         raise BadDType(f"{label} is {kind}, which TensorFlow has no type for")
     return found

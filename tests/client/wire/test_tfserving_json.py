@@ -19,7 +19,7 @@ from paddle_serving_client.wire.tfserving import TensorInfo
 from paddle_serving_client.wire.tfserving_values import array_of, is_named
 
 _FLOATS = [np.float32, np.float64, np.float16]
-_TEXTS = ElemType(99, "bytes", "", np.dtype(object))
+_TEXTS = ElemType(99, "string", "", np.dtype(object))
 """Byte strings, one in each element."""
 
 
