@@ -1,4 +1,4 @@
-"""LocalPredictor: a model folder answered in this process, without a server."""
+"""LocalPredictor: a model answered in this process, without a server."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from paddle_serving_app import layout
 from paddle_serving_app.backend import PRECISIONS, ModelOptions, Outputs
 from paddle_serving_app.choosing import choose
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged, Input
-from paddle_serving_client import dtype, model_config
+from paddle_serving_client import dtype
 from paddle_serving_client.encryption import read_key
 from paddle_serving_client.errors import BadInput, BadModel
 from paddle_serving_client.message import Array, Lod, is_same_but_for_ones
@@ -27,7 +28,7 @@ _NUMBERS = "biuf"
 
 
 class LocalPredictor:
-    """Predicts with a served model's folder; the surface of Paddle Serving 0.9.
+    """Predicts with a model as it lies there; the surface of Paddle Serving 0.9.
 
     predictor = LocalPredictor()
     predictor.load_model_config("uci_housing_model")
@@ -71,12 +72,12 @@ class LocalPredictor:
         tune_s: float = 0.0,
         golden: str | Path | None = None,
     ) -> None:
-        """Load a model folder and run it once.
+        """Load a model and run it once.
 
         A warning in the log names the arguments that were given and have no effect.
 
         Args:
-            model_path: the server's folder, with `serving_server_conf.prototxt`.
+            model_path: a server's folder, an exported Paddle program or an ONNX model.
             use_gpu: run on a GPU; without one this is an error, never a silent CPU.
             gpu_id: which; the first of a list.
             use_profile: without effect.
@@ -104,7 +105,7 @@ class LocalPredictor:
             golden: file with a golden sample, whose outputs the model has to give; None: the one in its folder, if any.
 
         Raises:
-            BadModel: the folder is no model folder, or damaged, or the golden sample is not met.
+            BadModel: there is no model, or a damaged one, or the golden sample is not met.
             BadConfig: its config or the key cannot be read.
             MissingLibrary: no inference library for it is installed, or there is no such GPU.
         """
@@ -131,9 +132,10 @@ class LocalPredictor:
             golden="" if golden is None else str(golden),
         )
         key = None if key_file is None else read_key(key_file)
-        follow = None if backend or not options.threads else _plan_for_any_threads(Path(model_path), options)
-        model = Model.load(model_path, options, tune_s, key, follow=follow)
-        self._configured = tuple(feed.shape for feed in model_config.read(model_path).feeds)
+        package = layout.opened(model_path)
+        follow = None if backend or not options.threads else _plan_for_any_threads(package.folder, options)
+        model = Model.load(package, options, tune_s, key, follow=follow)
+        self._configured = tuple(feed.shape for feed in package.spec.feeds)
         self._model = model
         self.feed_names_ = [feed.alias for feed in model.signature.inputs]
         self.fetch_names_ = [fetch.alias for fetch in model.signature.outputs]

@@ -1,4 +1,4 @@
-"""A model folder, loaded: its config and its library brought together, tried once, and ready to run."""
+"""A model, loaded: its config and its library brought together, tried once, and ready to run."""
 
 import contextlib
 import logging
@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from paddle_serving_app import decrypted, golden, matching, model_files, opening, progress
+from paddle_serving_app import decrypted, golden, layout, matching, opening, progress
 from paddle_serving_app.backend import Backend, GivesUpOneDnn, ModelOptions, Outputs
 from paddle_serving_app.choosing import advice, choose
 from paddle_serving_app.choosing import plan as plans
 from paddle_serving_app.choosing.plan import Plan
 from paddle_serving_app.choosing.samples import Style
 from paddle_serving_app.first_runs import FirstRuns, WrongType
+from paddle_serving_app.layout import ModelPackage
 from paddle_serving_app.made_up_feeds import MadeUpFeeds
 from paddle_serving_app.program import reader
 from paddle_serving_app.signature import Arranged, Signature
-from paddle_serving_client import dtype, manifest, model_config
+from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadInput, BadModel, MissingLibrary
 from paddle_serving_client.model_config import ModelSpec
 
@@ -53,7 +54,7 @@ class Model:
     @classmethod
     def load(
         cls,
-        folder: str | Path,
+        path: str | Path | ModelPackage,
         options: ModelOptions = _DEFAULT_OPTIONS,
         tune_s: float | None = None,
         key: bytes | None = None,
@@ -61,10 +62,10 @@ class Model:
         instances: int = 1,
         follow: Plan | None = None,
     ) -> "Model":
-        """Load a model folder and run it once.
+        """Load a model and run it once.
 
         Args:
-            folder: holds `serving_server_conf.prototxt` and the model.
+            path: the model, in any layout there is (`layouts/`), or one that is open already.
             options: with `options.backend` empty, the library that measured fastest takes it, or, where nothing was
                 measured, the first installed one that can read the folder.
             tune_s: how long to measure where that was not done yet, in seconds; 0: only what was measured before
@@ -79,13 +80,9 @@ class Model:
             BadConfig: the config cannot be read, or there is no such backend.
             MissingLibrary: no library that could read it is installed, or none has what `options` asks for.
         """
-        folder = Path(folder)
-        logger.info("%s: %s", folder, manifest.verify(folder))
-        model_files.refuse_links_out(folder)
-        try:
-            spec = model_config.read(folder)
-        except FileNotFoundError as exc:
-            raise BadModel(f"{folder} has no {model_config.SERVER_CONFIG}; it is no Serving model folder") from exc
+        package = path if isinstance(path, ModelPackage) else layout.opened(path)
+        folder, spec = package.folder, package.spec
+        logger.info("%s: %s", package.path, package.verdict)
         if (sample := golden.find(folder, options.golden)) is not None:
             golden.read(sample)  # what is damaged is said before anything is measured
             options = replace(options, golden=str(sample.absolute()))
@@ -98,8 +95,9 @@ class Model:
                 model = cls._chosen(folder, readable, spec, options, plan, instances)
                 if not options.backend and (missing := advice.on_missing(readable, spec)) is not None:
                     logger.info("%s: a library that is missing may run it faster: %s", folder, missing)
-            except (BadModel, MissingLibrary) as exc:  # where an encrypted one lies for now says nothing to anybody
-                raise type(exc)(str(exc).replace(str(readable), str(folder))) from exc
+            except (BadModel, MissingLibrary) as exc:  # where its files lie for now says nothing to anybody
+                said = str(exc).replace(str(readable), str(folder)).replace(str(folder), str(package.path))
+                raise type(exc)(said) from exc
             finally:
                 reader.forget()
             model._files = files.pop_all()  # libraries go back to them

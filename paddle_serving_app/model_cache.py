@@ -31,13 +31,13 @@ def find(model_folder: Path, name: str) -> Path | None:
 def _folders(model_folder: Path) -> tuple[Path, ...]:
     origin = model_folder / ORIGIN
     resolved = (origin if origin.is_symlink() else model_folder).resolve()
-    if (user := _of_user()) is None:
+    if (user := of_user()) is None:
         return (resolved / _NAME,)
     own = user / "paddle_serving" / f"{resolved.name}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}"
     return resolved / _NAME, own
 
 
-def _of_user() -> Path | None:
+def of_user() -> Path | None:
     """Where a user's programs keep things; None for a user without a home, as containers have them."""
     if named := os.environ.get("XDG_CACHE_HOME"):
         return Path(named)

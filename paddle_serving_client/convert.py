@@ -89,7 +89,7 @@ def _line(var: Variable) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m paddle_serving_client.convert", description=__doc__)
     add = parser.add_argument
-    add("--dirname", required=True, help="folder of a model saved for inference: Paddle 1, 2 or 3, or ONNX")
+    add("--dirname", required=True, help="model saved for inference, Paddle 1, 2, 3 or ONNX: its folder, or the file")
     add("--serving_server", default="serving_server", help="folder for the server (default: %(default)s)")
     add("--serving_client", default="serving_client", help="folder for clients (default: %(default)s)")
     add("--model_filename", help="the program in --dirname, such as inference.json; default: find it")

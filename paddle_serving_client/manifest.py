@@ -28,6 +28,7 @@ NAME = "manifest.json"
 _FORMAT = "paddle-serving-manifest"
 _VERSION = 1
 _MAX_BYTES = 1 << 20
+_HEAD_BYTES = 256
 _SHA256_HEX_LENGTH = 64
 _SEPARATORS = set("\\:\0") if os.name == "nt" else set("\\\0")  # besides `/`; a colon names a drive
 
@@ -103,6 +104,14 @@ def listed(folder: str | Path) -> tuple[str, ...]:
         BadModel: the manifest cannot be read.
     """
     return tuple(_read(Path(folder)) or ())
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder has a manifest of this format, by its first bytes: others call files so, too."""
+    if not (folder / NAME).is_file():
+        return False
+    with open_regular(folder / NAME) as stream:
+        return f'"format": "{_FORMAT}"'.encode() in stream.read(_HEAD_BYTES)
 
 
 def open_inside(folder: Path, name: str) -> BufferedReader:

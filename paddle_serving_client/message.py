@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -56,9 +56,21 @@ class Request:
     """On the clock of `time.monotonic`, in seconds."""
 
 
+class Parts(Protocol):
+    """A response in parts, as they are made. Who has it takes them to the end, or closes it."""
+
+    def __aiter__(self) -> "Parts": ...
+
+    async def __anext__(self) -> "Response":
+        """The next part; raises `StopAsyncIteration` at the end, and a `ServingError` where it cannot be made."""
+
+    async def aclose(self) -> None:
+        """No more are wanted: what works on them stops."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The answer: tensors by alias, or the JSON-able result of postprocessing."""
+    """The answer: tensors by alias, or the JSON-able result of postprocessing; or parts, each with one of these."""
 
     tensors: Tensors = field(default_factory=dict)
     lods: Mapping[str, Lod] = field(default_factory=dict)
@@ -69,6 +81,8 @@ class Response:
     """Stages of models that the service's own steps asked: they are inside the stages of those steps."""
     variant: str = ""
     """Which variant of the model has answered; empty where there is but one."""
+    parts: Parts | None = None
+    """The answer, where it comes in parts."""
 
 
 def describe(array: Array) -> str:

@@ -133,7 +133,7 @@ def finish(
         files = sealed.renamed(found)
         with sealed.key() as key:
             folders.write_pair(server, client, files, spec, key)
-    logger.info("wrote %s and %s", server, client)
+    logger.debug("wrote %s and %s", server, client)
 
 
 def _as_aliased(found: Source) -> Sequence[Variable]:

@@ -99,7 +99,7 @@ def read(folder: str | Path, names: Names | None = None, wanted: Names | None = 
     keep the aliases that they have there.
 
     Args:
-        folder: where its files are.
+        folder: where its files are; or the model file itself.
         names: its files; what is None is found by its usual name.
         wanted: the names for the server folder; what is None is chosen.
 
@@ -108,8 +108,10 @@ def read(folder: str | Path, names: Names | None = None, wanted: Names | None = 
             expected.
     """
     folder, names, wanted = Path(folder), names or Names(), wanted or Names()
+    if folder.is_file() and names.model is None:
+        folder, names = folder.parent, replace(names, model=folder.name)
     if not folder.is_dir():
-        found = "a file; give the folder it is in" if folder.exists() else "there is no such folder"
+        found = "a file; give the folder it is in" if folder.exists() else "there is no such file or folder"
         raise BadModel(f"{folder}: {found}")
     model = names.model or _find_model(folder)
     head = head_of(folder / model, folder)
@@ -124,12 +126,28 @@ def read(folder: str | Path, names: Names | None = None, wanted: Names | None = 
 
 def is_model(path: Path) -> bool:
     """Whether a file has a name, and begins, as a model of some kind does."""
-    named = [plugin for plugin in _formats().values() if plugin.may_be_model(path.name)]
+    return kind_of(path) is not None
+
+
+def kind_of(path: Path) -> str | None:
+    """The plug-in of `formats/` as whose model a file is named, and begins; None for every other file."""
+    return _kind_of(path, _formats())
+
+
+def models_in(folder: Path) -> dict[str, str]:
+    """The model files of a folder by name, sorted, each with the plug-in of `formats/` that takes it."""
+    known = _formats()
+    kinds = {path.name: _kind_of(path, known) for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def _kind_of(path: Path, known: Mapping[str, Format]) -> str | None:
+    named = [name for name, plugin in known.items() if plugin.may_be_model(path.name)]
     if not named or not path.is_file():
-        return False
+        return None
     with open_regular(path) as stream:
         head = stream.read(HEAD_BYTES)
-    return any(plugin.claims(head) for plugin in named)
+    return next((name for name in named if known[name].claims(head)), None)
 
 
 def _named_as_served(source: Source, folder: Path) -> Source:
@@ -160,20 +178,18 @@ def _expected() -> str:
 
 
 def _find_model(folder: Path) -> str:
-    named = {
-        path.name: plugin
-        for path in sorted(folder.iterdir())
-        for plugin in _formats().values()
-        if plugin.may_be_model(path.name) and path.is_file()
-    }
-    found = [name for name, plugin in named.items() if plugin.claims(head_of(folder / name, folder))]
+    found = models_in(folder)
     if len(found) == 1:
-        return found[0]
+        return next(iter(found))
     if found:
-        raise BadModel(f"{folder} holds {len(found)} models ({', '.join(found)}): say which with --model_filename")
-    if len(named) == 1:
-        (name,) = named
-        raise BadModel(f"{folder / name}: {describe_file(folder / name)}; expected {_expected()}")
+        names = ", ".join(found)
+        raise BadModel(
+            f"{folder} holds {len(found)} models ({names}): say which with --model_filename, or give the file itself"
+        )
+    known = _formats().values()
+    named = [path for path in sorted(folder.iterdir()) if any(plugin.may_be_model(path.name) for plugin in known)]
+    if len(named) == 1 and named[0].is_file():
+        raise BadModel(f"{named[0]}: {describe_file(named[0])}; expected {_expected()}")
     raise BadModel(f"{folder} holds no model: {describe_folder(folder)}; expected {_expected()}")
 
 

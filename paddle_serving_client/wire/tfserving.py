@@ -159,4 +159,4 @@ def data_type_of(kind: "np.dtype[np.generic]", label: str) -> DataType:
     found = next((known for known, row in _rows().items() if row.numpy == kind.newbyteorder("=")), None)
     if found is None:
         raise BadDType(f"{label} is {kind}, which TensorFlow has no type for")
-    return found
+    return DataType(found)

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add("--json_out", type=Path, metavar="FILE", help="write the figures there, too")
     add("--sweep", action="store_true", help="start a server with one setting after the other, and say which is best")
     add("--target_p99_ms", type=float, help="sweep: the latency that 99 of 100 answers must keep")
-    add("--model", metavar="DIR", help="sweep: the model folder to serve")
+    add("--model", metavar="PATH", help="sweep: the model to serve")
     add("--service", metavar="FILE.py", help="sweep: the service file to host")
     add("--config", metavar="FILE.yml", help="sweep: the settings of the server, as `serve` takes them")
     add("--batch_infer_size", type=int, nargs="+", default=[1, 4, 8, 16, 32], help="sweep: batches to try")
@@ -98,7 +98,7 @@ def _sweep(said: argparse.Namespace, serve_flags: Sequence[str]) -> int:
     served = {"--model": said.model, "--service": said.service, "--config": said.config}
     flags = [word for flag, value in served.items() if value for word in (flag, value)]
     if not flags:
-        raise BadConfig("--sweep starts the server itself: say --model DIR, --service FILE.py or --config FILE.yml")
+        raise BadConfig("--sweep starts the server itself: say --model PATH, --service FILE.py or --config FILE.yml")
     if said.url and not said.url.startswith("/"):
         raise BadConfig(f"--sweep starts the server itself: say only the path, /NAME/prediction, not {said.url}")
     if said.rate:

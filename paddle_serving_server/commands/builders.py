@@ -12,11 +12,13 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from paddle_serving_app import layout
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.wire.proto import workflow_pb2 as pb
-from paddle_serving_server.config import gpus
+from paddle_serving_server.config import gpus, things
 from paddle_serving_server.config.values import Limits, ServedModel, ServerConfig
+from paddle_serving_server.engine import repository
 from paddle_serving_server.graph import workflow
 
 logger = logging.getLogger(__name__)
@@ -139,14 +141,15 @@ class Server:
         server_config_dir_paths: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
         client_config_path: object = None,
     ) -> None:
-        """Say which model folders are served.
+        """Say which models are served.
 
         Args:
-            server_config_dir_paths: one folder, several in the order of the ops, or by op, as `OpMaker.create` made it.
+            server_config_dir_paths: one model in any layout that `serve` takes, several in the order of the ops, or by
+                op, as `OpMaker.create` made it.
             client_config_path: accepted as in Paddle Serving; the server folder's config says the same.
 
         Raises:
-            BadConfig: a folder is not there.
+            BadConfig: there is no model at a path.
         """
         del client_config_path
         paths = server_config_dir_paths
@@ -157,10 +160,9 @@ class Server:
 
     def get_fetch_list(self, infer_node_idx: int = -1) -> list[str]:
         """The aliases of the outputs of a model, by default of the last."""
-        from paddle_serving_client import model_config
-
         folders = list(self._folders.values()) if isinstance(self._folders, Mapping) else list(self._folders)
-        return [fetch.alias for fetch in model_config.read(folders[infer_node_idx]).fetches]
+        newest = repository.newest(folders[infer_node_idx]).folder
+        return [fetch.alias for fetch in layout.opened(newest).spec.fetches]
 
     # -- what is used
 
@@ -333,7 +335,7 @@ class Server:
         )
         folder = nodes[0].folder
         model = ServedModel(
-            name=Path(folder).resolve().name, folder=folder, options=nodes[0].options, nodes=nodes, ends=flow.ends
+            name=things.name_of(folder), folder=folder, options=nodes[0].options, nodes=nodes, ends=flow.ends
         )
         config = replace(self._config, models=(model,), options=self._options)
         if config.enable_prometheus:
@@ -378,10 +380,7 @@ def _node_of(text: str) -> pb.DAGNode:
 
 
 def _checked(path: str | Path) -> str:
-    if Path(path).is_file():
-        raise BadConfig(f"The input of --model should be a dir not file: {path}")
-    if not Path(path).is_dir():
-        raise BadConfig(f"model folder {path} does not exist")
+    repository.refuse_other(path, "load_model_config:")
     return str(path)
 
 

@@ -8,7 +8,8 @@ from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.graph.pipeline import config
 from paddle_serving_server.graph.pipeline.op import ResponseOp
 from paddle_serving_server.graph.pipeline.pipeline import Pipeline
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services import pipeline_service
+from paddle_serving_server.services.pipeline_service import PipelineService
 from paddle_serving_server.user_code import hosting
 
 
@@ -24,7 +25,8 @@ class PipelineServer:
 
     def __init__(self, name: str | None = None) -> None:
         """Make a server; without a name it is called `pipeline`."""
-        self._service = WebService(name or "pipeline")
+        self._name = name or "pipeline"
+        self._service: PipelineService | None = None
         self._response: ResponseOp | None = None
 
     def set_response_op(self, response_op: ResponseOp) -> None:
@@ -38,8 +40,11 @@ class PipelineServer:
         with hosting.complaints():
             if self._response is None:
                 raise BadConfig("call set_response_op() before prepare_server()")
-            self._service.pipeline = Pipeline(self._service.name, self._response, config.read(yml_file, yml_dict))
+            pipeline = Pipeline(self._name, self._response, config.read(yml_file, yml_dict))
+            self._service = PipelineService(self._name, pipeline)
 
     def run_server(self) -> None:
         """Serve until stopped, as `WebService.run_service`."""
-        self._service.run_service()
+        if self._service is None:
+            raise BadConfig(f"call prepare_server() before run_server() on {self._name!r}")
+        pipeline_service.host(self._service)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from paddle_serving_app import layout
 from paddle_serving_app.backend import PRECISIONS, ModelOptions
 from paddle_serving_app.choosing import choose
 from paddle_serving_app.choosing.plan import Plan, shown_ms
@@ -25,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         description="Measure which library runs a model fastest, and keep the plan for the server.",
     )
     add = flags.add_argument
-    add("--model", nargs="+", required=True, metavar="DIR", help="model folders, made by paddle_serving_client.convert")
+    add("--model", nargs="+", required=True, metavar="DIR", help="models, in any layout that serve takes")
     add("--seconds", type=float, default=60.0, help="about how long to measure each (default 60)")
     add("--engine_threads", type=int, default=0, help="as the server will get it (default: what measures best)")
     add("--gpu_ids", nargs="+", default=[], metavar="ID", help="as the server will get it (default: CPU)")
@@ -48,10 +49,11 @@ def main(argv: Sequence[str]) -> int:
             precision=said.precision,
             use_trt=said.use_trt,
         )
-        for folder in said.model:
-            plan, file = choose.tune(Path(folder), options, said.seconds)
+        folders = [layout.served(path) for path in said.model]  # a wrong one is said before the first is measured
+        for path, folder in zip(said.model, folders, strict=True):
+            plan, file = choose.tune(folder, options, said.seconds)
             sys.stdout.write(
-                json.dumps(plan.describe()) + "\n" if said.json else "\n".join(report(folder, plan, file)) + "\n"
+                json.dumps(plan.describe()) + "\n" if said.json else "\n".join(report(path, plan, file)) + "\n"
             )
             sys.stdout.flush()
     except ServingError as exc:
@@ -60,9 +62,9 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def report(folder: str, plan: Plan, file: Path | None) -> Iterator[str]:
+def report(path: str, plan: Plan, file: Path | None) -> Iterator[str]:
     """The plan as lines of text."""
-    yield f"{folder}: {plan.candidate}"
+    yield f"{path}: {plan.candidate}"
     yield f"  {plan.why}"
     yield ""
     yield _LINE.format("library", "threads", "rows", "ms", "rows/s", "").rstrip()
@@ -103,9 +105,6 @@ def _check(said: argparse.Namespace) -> None:
         raise BadConfig(f"--precision must be one of {', '.join(PRECISIONS)}, got {said.precision}")
     if said.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {said.log_level}")
-    for folder in said.model:
-        if not Path(folder).is_dir():
-            raise BadConfig(f"--model {folder}: there is no such folder")
 
 
 if __name__ == "__main__":

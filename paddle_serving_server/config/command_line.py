@@ -12,8 +12,10 @@ from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client import encryption, plugins
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.config import flags, gpus, trial_models
+from paddle_serving_server.config import flags, gpus, things, trial_models
+from paddle_serving_server.config.things import Thing, Things
 from paddle_serving_server.config.values import Limits, ServedModel, ServerConfig
+from paddle_serving_server.engine import repository
 from paddle_serving_server.graph import workflow
 
 _KEY_HOST = "localhost"
@@ -47,30 +49,51 @@ def parse(argv: Sequence[str]) -> tuple[Command, list[str]]:
     """
     known = flags.parser()
     argv, service_argv = flags.split(list(argv))
-    if "check" in argv:
-        argv = [word for word in argv if word not in flags.CHECKS]
-    said = known.parse_args(argv, known.parse_args(flags.from_environment()))
+    verb, words = _verb(known, known.words(argv))
+    said = known.values(argv, known.values(flags.from_environment()))
+    found = things.sorted_out(words)
+    file = _settings(said.config, found)
     from_file: list[str] = []
-    if said.config:
-        from_file = flags.from_yaml(known, Path(said.config))
-        said = known.parse_args(argv, known.parse_args(from_file, known.parse_args(flags.from_environment())))
+    if file:
+        from_file = flags.from_yaml(known, Path(file))
+        said = known.values(argv, known.values(from_file, known.values(flags.from_environment())))
     has_host = any(a == "--host" or a.startswith("--host=") for a in (*from_file, *argv))
-    # Any other word is the "True" of an old `--ir_optim True`.
-    verb = said.verb if said.verb in flags.VERBS else "start"
-    has_port = known.parse_args(argv, argparse.Namespace(port=None)).port is not None
+    has_port = known.values(argv, argparse.Namespace(port=None)).port is not None
     warnings = [f"{name} has no effect: {why}" for name, why in flags.ENVIRONMENT.items() if os.environ.get(name)]
     warnings += [f"--{name} has no effect: {why}" for name, why in flags.IGNORED.items() if getattr(said, name)]
     if verb != "start":
         return Command(verb, said.port if has_port else None, ServerConfig()), warnings
-    config = _config(said, service_argv)
+    config = _config(said, found, service_argv)
     if said.use_encryption_model:
         config = replace(config, key_host=said.host if has_host else _KEY_HOST)
     return Command(verb, said.port, config), warnings
 
 
-def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
-    _check(said)
-    chosen = gpus.gpus_of(said.gpu_ids, len(said.model), os.environ.get("CUDA_VISIBLE_DEVICES"))
+def _verb(known: flags.Flags, words: list[str]) -> tuple[str, list[str]]:
+    """What is to be done, and what is to be served."""
+    words = [word for word in words if word.lower() not in flags.SWITCHES]
+    if not words or words[0] not in flags.VERBS:
+        return "start", words
+    verb, *words = words
+    if verb == "check":
+        words = [word for word in words if word not in flags.CHECKS]
+    if verb != "start" and words:
+        known.error(f"unrecognized arguments: {' '.join(words)}")
+    return verb, words
+
+
+def _settings(flag: str | None, found: Things) -> str:
+    """The file of settings, which `--config` names, or a word."""
+    if flag and found.settings:
+        raise BadConfig(f"one file of settings is taken, got --config {flag} and {found.settings}")
+    return flag or found.settings
+
+
+def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) -> ServerConfig:
+    chain = [things.parse(text) for text in said.model[:1]] + [Thing(text) for text in said.model[1:]]
+    _check(said, chain, found)
+    paths = [thing.path for thing in (*chain, *found.models)]
+    chosen = gpus.gpus_of(said.gpu_ids, len(paths), os.environ.get("CUDA_VISIBLE_DEVICES"))
     options = ModelOptions(
         backend="" if said.backend == flags.AUTO else said.backend,
         threads=said.engine_threads or max(said.cpu_math_thread_num, 0),
@@ -80,9 +103,12 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
     )
     max_rows, instances = (_for_each_model(said, name) for name in ("batch_infer_size", "runtime_thread_num"))
     of_each = [
-        replace(options, gpu_id=gpu, golden=file) for gpu, file in zip(chosen, [*_golden(said), ""], strict=False)
+        replace(options, gpu_id=gpu, golden=file)
+        for gpu, file in zip(chosen, [*_golden(said, len(paths)), ""], strict=False)
     ]
-    models = _models(said, of_each, max_rows, instances)
+    models = _chain(said, chain, of_each, max_rows, instances)
+    models += _alone(said, found.models, of_each[len(chain) :])
+    _refuse_twins([model.name for model in models])
     return ServerConfig(
         host=said.host,
         port=said.port,
@@ -90,7 +116,7 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
         fronts=said.fronts,
         threads=said.thread,
         models=models,
-        services=tuple(said.service),
+        services=(*said.service, *found.services),
         service_argv=tuple(service_argv),
         options=options,
         max_rows=_common(max_rows),
@@ -119,20 +145,41 @@ def _config(said: argparse.Namespace, service_argv: list[str]) -> ServerConfig:
     )
 
 
-def _models(
-    said: argparse.Namespace, options: Sequence[ModelOptions], max_rows: Sequence[int], instances: Sequence[int]
+def _chain(
+    said: argparse.Namespace,
+    chain: Sequence[Thing],
+    options: Sequence[ModelOptions],
+    max_rows: Sequence[int],
+    instances: Sequence[int],
 ) -> tuple[ServedModel, ...]:
     """The one model, or chain of models, of `--model` and `--op`, if there is one."""
-    if not said.model:
+    if not chain:
         return ()
-    flow = workflow.chain(said.model, said.op)
-    first = said.model[0]
-    name = said.name or Path(first).resolve().name
+    flow = workflow.chain([thing.path for thing in chain], said.op)
+    first = chain[0].path
+    name = said.name or chain[0].name or things.name_of(first)
     if len(flow.nodes) == 1 and flow.nodes[0].op == workflow.INFER:
         return (ServedModel(name=name, folder=first, options=options[0]),)
-    of_each = zip(flow.nodes, options, max_rows, instances, strict=True)
+    of_each = zip(flow.nodes, options[: len(flow.nodes)], max_rows, instances, strict=True)
     nodes = tuple(replace(n, options=o, max_rows=r, instances=said.instances or i) for n, o, r, i in of_each)
     return (ServedModel(name=name, folder=first, options=options[0], nodes=nodes, ends=flow.ends),)
+
+
+def _alone(
+    said: argparse.Namespace, models: Sequence[Thing], options: Sequence[ModelOptions]
+) -> tuple[ServedModel, ...]:
+    """The models that are a service of their own each."""
+    given = said.name if len(models) == 1 and not said.model else ""
+    return tuple(
+        ServedModel(name=given or thing.name or things.name_of(thing.path), folder=thing.path, options=option)
+        for thing, option in zip(models, options, strict=False)
+    )
+
+
+def _refuse_twins(names: Sequence[str]) -> None:
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise BadConfig(f"several models would be served as {', '.join(twins)}: give them names, as NAME=PATH")
 
 
 def _for_each_model(said: argparse.Namespace, name: str) -> list[int]:
@@ -144,11 +191,11 @@ def _for_each_model(said: argparse.Namespace, name: str) -> list[int]:
     return values * count if len(values) == 1 else values
 
 
-def _golden(said: argparse.Namespace) -> list[str]:
+def _golden(said: argparse.Namespace, count: int) -> list[str]:
     """The golden sample of each model; empty where none was given. `-` stands for a model without one."""
-    files: list[str] = said.golden or ["-"] * len(said.model)
-    if len(files) != len(said.model):
-        raise BadConfig(f"--golden takes one file for each of {len(said.model)} models, - for none; got {len(files)}")
+    files: list[str] = said.golden or ["-"] * count
+    if len(files) != count:
+        raise BadConfig(f"--golden takes one file for each of {count} models, - for none; got {len(files)}")
     for file in files:
         if file != "-" and not Path(file).is_file():
             raise BadConfig(f"--golden {file}: there is no such file")
@@ -160,20 +207,20 @@ def _common(values: Sequence[int]) -> int:
     return values[0] if len(set(values)) == 1 else 0
 
 
-def _check(said: argparse.Namespace) -> None:
+def _check(said: argparse.Namespace, chain: Sequence[Thing], found: Things) -> None:
     if said.dist_master_serving or said.dist_worker_serving_endpoints:
         raise BadConfig(
             "--dist_master_serving: this server does not hand requests on to others; give their addresses to "
             "Client.connect, which spreads requests over them"
         )
-    if not said.model and not said.service:
-        raise NothingToServe("You must specify your serving model: --model DIR, --service FILE.py or both")
-    for folder in said.model:
-        if Path(folder).is_file():
-            raise BadConfig(f"The input of --model should be a dir not file: {folder}")
-        if not Path(folder).is_dir():
-            raise BadConfig(f"--model {folder}: there is no such folder")
-    if said.golden and not said.model:
+    if not chain and not said.service and not found.models and not found.services:
+        raise NothingToServe("You must specify your serving model: serve PATH, --model PATH or --service FILE.py")
+    for thing in chain:
+        repository.refuse_other(thing.path, "--model")
+    called = chain[:1] or found.models
+    if said.name and called and (len(called) > 1 or called[0].name):
+        raise BadConfig(f"--name {said.name} is for one model without a name; give several theirs, as NAME=PATH")
+    if said.golden and not chain and not found.models:
         raise BadConfig("--golden is for the models of --model; those of a service have golden.npz in their folders")
     for file in said.service:
         if not Path(file).is_file():

@@ -2,12 +2,15 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from paddle_serving_client.errors import BadConfig
 
 VERBS = ("start", "stop", "kill", "reload", "check")
+SWITCHES = ("true", "false", "on", "off", "yes", "no", "0", "1")
+"""Words that scripts of 0.9 put behind a switch, as in `--ir_optim True`; they mean nothing."""
 CHECKS = ("check_all", "check_cpp", "check_pipeline", "check_inference")
 """What the shell of `check` was told in Paddle Serving; behind `check`, all mean the same."""
 AUTO = "auto"
@@ -68,8 +71,23 @@ ENVIRONMENT = {"SERVING_BIN": "there is no binary to choose"}
 """Variables of Paddle Serving 0.9 that change nothing, and why."""
 
 
-class _Flags(argparse.ArgumentParser):
-    """Flags that may be shortened as in 0.9: one that is new here does not make an old abbreviation ambiguous."""
+class Flags(argparse.ArgumentParser):
+    """Flags that may be shortened as in 0.9: one that is new here does not make an old abbreviation ambiguous.
+
+    What stands beside the flags are words: a verb, or what is to be served. They may stand between flags, too, which
+    argparse does not allow them.
+    """
+
+    def words(self, argv: Sequence[str]) -> list[str]:
+        """The words of a command line. Ends the process where a flag is not known, as `parse_args` does."""
+        words = self.parse_known_args(argv)[1]
+        if unknown := [word for word in words if word.startswith("-")]:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return words
+
+    def values(self, argv: Sequence[str], before: argparse.Namespace | None = None) -> argparse.Namespace:
+        """The values of the flags, over those of `before`."""
+        return self.parse_known_args(argv, before)[0]
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         found = super()._get_option_tuples(option_string)
@@ -77,18 +95,18 @@ class _Flags(argparse.ArgumentParser):
         return old if len(old) == 1 else found
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags of `python -m paddle_serving_server.serve`."""
-    flags = _Flags(
+    flags = Flags(
         prog="python -m paddle_serving_server.serve",
-        description="Serve models: RPC and HTTP on one port.",
+        usage="%(prog)s [start | stop | kill | reload | check] [[NAME=]THING ...] [flags]",
+        description="Serve models: RPC and HTTP on one port. A THING is a model, a service file or a file of settings.",
         epilog="Everything behind -- is handed to the service files.",
     )
     add = flags.add_argument
-    add("verb", nargs="?", default="start", help="start (default), stop, kill, reload or check")
-    add("--model", nargs="+", default=[], metavar="DIR", help="model folder; several are one chain")
+    add("--model", nargs="+", default=[], metavar="[NAME=]PATH", help="a model; several are one chain")
     add("--op", nargs="+", default=[], metavar="OP", help="what runs each model (default: GeneralInferOp)")
-    add("--name", help="its name in POST /NAME/prediction (default: the folder's name)")
+    add("--name", help="its name in POST /NAME/prediction (default: the model's)")
     add("--service", action="append", default=[], metavar="FILE.py", help="host this WebService too; repeatable")
     add("--config", metavar="FILE.yml", help="the same settings as these flags, from a file; flags win")
     add("--host", default="0.0.0.0", help="address to listen on; :: for IPv6 and IPv4")

@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.engine import repository
 
 MAIN = "main"
 """The tag of the model that a service has anyway."""
@@ -35,7 +35,7 @@ def parse(flag: str, text: str, default_percent: float | None) -> TrialModel:
         default_percent: for a value without `:PERCENT`; None where it has to be there.
 
     Raises:
-        BadConfig: the value is not of that form, or there is no such folder.
+        BadConfig: the value is not of that form, or there is no model.
     """
     name, equals, rest = text.partition("=")
     service, _, tag = name.rpartition("/")
@@ -53,8 +53,7 @@ def parse(flag: str, text: str, default_percent: float | None) -> TrialModel:
         )
     if not 0 <= percent <= 100:
         raise BadConfig(f"--{flag} {text}: a percentage is from 0 to 100, got {percent:g}")
-    if not Path(folder).is_dir():
-        raise BadConfig(f"--{flag} {text}: there is no folder {folder}")
+    repository.refuse_other(folder, f"--{flag} {text}:")
     return TrialModel(service, tag, folder, percent)
 
 

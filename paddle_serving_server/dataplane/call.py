@@ -27,6 +27,10 @@ class Call:
     """Whose call it is; empty: nobody's that are counted, such as a page."""
     err_no: int = 0
     """Of an answer that says by itself that it is an error."""
+    goes_on: bool = False
+    """Whether its answer comes in parts, and is not over with its handler."""
+    is_over: bool = False
+    """Whether it was refused, and so was counted and is in the log."""
     stages: Sequence[Stage] = ()
     inside: Sequence[Stage] = ()
     """Of models inside those stages."""

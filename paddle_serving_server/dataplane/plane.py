@@ -8,21 +8,22 @@ message, asks `infer` and writes the answer. Small calls go by `try_now`, withou
 """
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadInput, DeadlineExceeded, ServingError
-from paddle_serving_client.message import Request, Response
+from paddle_serving_client.message import Parts, Request, Response
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.counting import recording
 from paddle_serving_server.counting.meter import UNKNOWN_SERVICE
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code import faults
 
 _Answer = TypeVar("_Answer")
@@ -65,13 +66,40 @@ class DataPlane:
             answer = await (work if call.timeout_s == math.inf else _in_time(call, work))
         except BaseException as exc:
             raise self.refused(call, exc) from None
-        if call.service:
+        if call.service and not call.goes_on:
             self._count(call, size(answer))
         return answer
 
+    async def parts(self, call: Call, parts: Parts, write: Callable[[Response], bytes]) -> AsyncGenerator[bytes, None]:
+        """The parts of a response as they travel; with the last one the call is answered, and counted.
+
+        Args:
+            call: its answer goes on when its handler has ended.
+            parts: of the response. They are closed when nobody takes them any more.
+            write: makes bytes of one.
+
+        Raises:
+            ServingError: whatever went wrong; nothing more comes then.
+        """
+        call.goes_on = True
+        sent = 0
+        async with contextlib.aclosing(parts):
+            try:
+                async for part in parts:
+                    written = write(part)
+                    sent += len(written)
+                    yield written
+            except Exception as exc:
+                raise self.refused(call, exc) from None
+        if call.service:
+            self._count(call, sent)
+
     def refused(self, call: Call, raised: BaseException) -> ServingError:
         """Count and log a call that is not answered; what its caller is told."""
+        if call.is_over and isinstance(raised, ServingError):
+            return raised
         error = faults.as_error(raised, call.what)
+        call.is_over = True
         if call.service:
             self.catalogue.meter.failed(self._counted(call), call.protocol, error.number, call.bytes_in)
         return error
@@ -101,7 +129,7 @@ class DataPlane:
         call.variant = next((response.variant for _, response in answered.values()), "")
         return answered
 
-    def service_for(self, request: Request) -> WebService:
+    def service_for(self, request: Request) -> Service:
         """Who answers a request.
 
         Raises:
@@ -125,7 +153,7 @@ class DataPlane:
 
     # -- details
 
-    async def _until(self, call: Call, service: WebService, answering: Awaitable[_Answer]) -> _Answer:
+    async def _until(self, call: Call, service: Service, answering: Awaitable[_Answer]) -> _Answer:
         return await faults.in_time(answering, math.inf if service.keeps_time else call.deadline)
 
     def _count(self, call: Call, bytes_out: int) -> None:

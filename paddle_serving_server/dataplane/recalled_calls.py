@@ -17,7 +17,7 @@ from paddle_serving_client.wire.general_model import ModelOutput, WireTensor
 from paddle_serving_client.wire.recall import Known
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.lane import Caller, Kind, Lane
-from paddle_serving_server.services.web_service import ENGINE_NAME
+from paddle_serving_server.services.model_service import ENGINE_NAME
 
 _MAX_CALLS: Final = 256
 

@@ -15,7 +15,7 @@ from paddle_serving_client.wire import tfserving
 from paddle_serving_client.wire.tfserving import ModelInfo, State, TensorInfo, Wanted
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services.service import Service
 
 STABLE: Final = "stable"
 
@@ -86,7 +86,7 @@ async def status(plane: DataPlane, call: Call, wanted: Wanted) -> tuple[int, Sta
     return version_of(service), State.AVAILABLE if plane.catalogue.is_ready else State.LOADING
 
 
-def version_of(service: WebService) -> int:
+def version_of(service: Service) -> int:
     """The number of the version of its main model that answers now."""
     plan: Mapping[str, object] = next(iter(service.model_plans.values()), {})
     for said in (plan.get("from"), plan.get("version")):
@@ -95,7 +95,7 @@ def version_of(service: WebService) -> int:
     return 1
 
 
-async def _service(plane: DataPlane, call: Call, wanted: Wanted, words: str = "") -> WebService:
+async def _service(plane: DataPlane, call: Call, wanted: Wanted, words: str = "") -> Service:
     catalogue = plane.catalogue
     await catalogue.start.over(call.deadline)
     if wanted.name not in catalogue.names:

@@ -27,10 +27,10 @@ class LocalEngine:
 
     @classmethod
     def load(
-        cls, folder: str | Path, options: ModelOptions, tune_s: float = 0.0, key: bytes | None = None
+        cls, path: str | Path, options: ModelOptions, tune_s: float = 0.0, key: bytes | None = None
     ) -> "LocalEngine":
-        """Load a model folder; as `Model.load`."""
-        return cls(Model.load(Path(folder), options, tune_s, key))
+        """Load a model; as `Model.load`."""
+        return cls(Model.load(path, options, tune_s, key))
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""

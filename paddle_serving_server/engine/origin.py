@@ -1,15 +1,19 @@
-"""Where an engine process takes its model from: the private copy of its version, which its first instance makes."""
+"""Where an engine process takes its model from: the private copy of its version, which its first instance makes.
+
+A bare model is converted first; the copy is one of what it was converted to.
+"""
 
 import contextlib
-import json
 import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from paddle_serving_app import layout
 from paddle_serving_client.errors import ServingError
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.settings import EngineConfig
+from paddle_serving_server.process import control
 
 
 class Unchanged(Exception):
@@ -17,28 +21,29 @@ class Unchanged(Exception):
 
 
 @contextlib.contextmanager
-def taken(config: EngineConfig, control: socket.socket) -> Iterator[Path]:
+def taken(config: EngineConfig, line: socket.socket) -> Iterator[Path]:
     """The folder to load from, inside the `with`; errors raised there name the folder that the files came from.
 
     Raises:
         Unchanged: there is nothing new; the supervisor was told.
-        BadModel: there is no model, or its files do not come to rest.
+        BadModel: there is no model, it cannot be converted, or its files do not come to rest.
     """
     copy = Path(config.copy)
     if config.copy and copy.is_dir():  # another instance was here, or this one before it died
-        with _named(copy, config.folder):
+        with _named(copy, config.spec.folder):
             yield copy
         return
-    source = repository.newest(config.folder, config.skip)
+    source = repository.newest(config.spec.folder, config.skip)
     if not config.copy:
         yield source.folder
         return
-    control.send(json.dumps({"taking": str(source.folder), "number": source.number}).encode())
-    folder = repository.copied(source.folder, copy)
-    if config.unlike and folder == copy and repository.is_same(copy, Path(config.unlike)):
-        control.send(json.dumps({"unchanged": True}).encode())
-        raise Unchanged
-    with _named(copy, str(source.folder)):
+    control.send(line, control.Taking(str(source.folder), source.number))
+    served = layout.served(source.folder)
+    with _named(served, str(source.folder)), _named(copy, str(source.folder)):
+        folder = repository.copied(served, copy)
+        if config.unlike and folder == copy and repository.is_same(copy, Path(config.unlike)):
+            control.send(line, control.Unchanged())
+            raise Unchanged
         yield folder
 
 

@@ -1,7 +1,8 @@
-"""A folder that models come from: which version is the newest, whether it changed, and private copies of it.
+"""Where models come from: which version is the newest, whether it changed, and private copies of it.
 
-A folder holds one model, which is replaced in place and announced by touching `fluid_time_file`; or numbered folders
-`1`, `2`, `10`, each a model, of which the highest counts. Other names in it, `v1`, `01` or `1.5`, are left alone.
+A path holds one model in any layout, which is replaced in place and announced by touching `fluid_time_file`; or it is a
+folder of numbered ones, `1`, `2`, `10`, each a model, of which the highest counts. Other names in it, `v1`, `01` or
+`1.5`, are left alone.
 
 An engine loads a private copy: whatever happens to the folder, an engine that dies comes back with the same version.
 """
@@ -21,9 +22,10 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from paddle_serving_app import layout
 from paddle_serving_app.model_cache import ORIGIN
 from paddle_serving_client import manifest, model_config
-from paddle_serving_client.errors import BadModel
+from paddle_serving_client.errors import BadConfig, BadModel
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +57,31 @@ class Sight:
 
 
 def numbers(folder: Path) -> list[int]:
-    """The numbered folders in a folder that have a config, highest first; none where it is a model itself."""
+    """The numbered folders in a folder that hold a model, highest first; none where it is a Serving folder itself."""
     if (folder / model_config.SERVER_CONFIG).exists():
         return []
     try:
-        names = [entry.name for entry in os.scandir(folder) if _NUMBER.fullmatch(entry.name)]
+        names = [entry.name for entry in os.scandir(folder) if _NUMBER.fullmatch(entry.name) and entry.is_dir()]
     except OSError:
         return []
-    return sorted((int(n) for n in names if (folder / n / model_config.SERVER_CONFIG).is_file()), reverse=True)
+    return sorted((int(name) for name in names if layout.is_model(folder / name)), reverse=True)
+
+
+def refuse_other(path: str | Path, said: str) -> None:
+    """Refuse what holds no model, now and not when it is loaded.
+
+    Args:
+        path: in any layout, or a folder of numbered ones.
+        said: what says so, for the message: "--model".
+
+    Raises:
+        BadConfig: there is nothing there, or nothing that any layout knows; the message says what.
+    """
+    try:
+        layout.of(path)
+    except BadModel as exc:
+        if not numbers(Path(path)):
+            raise BadConfig(f"{said} {exc}") from exc
 
 
 def newest(folder: str | Path, skip: Collection[int] = ()) -> Source:
@@ -74,8 +93,18 @@ def newest(folder: str | Path, skip: Collection[int] = ()) -> Source:
     return Source(folder, None)
 
 
+def refuse_missing(path: str | Path, said: str) -> None:
+    """Refuse a path where nothing is; for those who ask again while the server runs, when a model may be half written.
+
+    Raises:
+        BadConfig: there is nothing.
+    """
+    if not Path(path).exists():
+        raise BadConfig(f"{said} {path}: there is no such file or folder")
+
+
 def look(folder: Path) -> Sight:
-    """What a folder looks like now.
+    """What a path looks like now.
 
     A model that is replaced in place counts as changed when its `fluid_time_file` is touched, whatever else moves.
     A numbered folder has no such file while it is written: there every file counts, and whoever looks has to wait
@@ -83,8 +112,9 @@ def look(folder: Path) -> Sight:
     """
     source = newest(folder)
     if source.number is None:
+        beside = folder if folder.is_dir() else folder.parent  # of a model that is one file
         with contextlib.suppress(OSError):
-            return Sight(None, (os.stat(folder / TIME_FILE).st_mtime_ns,))
+            return Sight(None, (os.stat(beside / TIME_FILE).st_mtime_ns,))
         return Sight(None, ())
     try:
         return Sight(source.number, _stamps(_files(source.folder)))
@@ -105,7 +135,7 @@ def copied(source: Path, copy: Path) -> Path:
         BadModel: there is no config; a file is neither a file nor a folder; or the files do not come to rest.
     """
     if not (source / model_config.SERVER_CONFIG).is_file():
-        raise BadModel(f"{source} has no {model_config.SERVER_CONFIG}; it is no Serving model folder")
+        raise BadModel(f"{source} has no {model_config.SERVER_CONFIG}; it is no whole Serving folder")
     copy.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(_TRIES):
         before = _stamps(_files(source))

@@ -1,5 +1,6 @@
 """What an engine process is told, and how it says that it cannot start. Imports nothing heavy: others read it too."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,31 +12,54 @@ EXIT_BAD_START = 2
 """Exit status of a server whose flags, models or services are wrong."""
 EXIT_CANNOT_START = 3
 """Exit status of a child process whose model or services cannot be loaded: starting it again would not help."""
-MAX_MESSAGE_BYTES = 160 << 10
-"""Of one message between the supervisor and a child: JSON, one packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineConfig:
-    """One engine, as its supervisor tells it."""
+class DeploymentSpec:
+    """What a model is deployed as, whatever version of it: services whose specs are equal share its engines."""
 
     folder: str
     """A model folder, or a folder of numbered ones."""
     options: ModelOptions
     instances: int = 1
-    """Engines beside this one and itself, which share the processors; 0: what was measured, else one."""
+    """Engine processes, which share the processors; 0: what was measured, else one."""
     max_rows: int = 0
     """Largest batch, in rows of axis 0; 0: what measured best."""
     tune_s: float = 0.0
     """How long to measure which library is the fastest, where that is not known yet, in seconds."""
     max_wait_ms: float = 0.0
     """Longest time the oldest request waits for company, in milliseconds."""
+    nice: int = 0
+    """How far the processes stand back for others: 0, or up to 19 for those whose answers nobody waits for."""
+    log_level: str = "INFO"
+
+    @property
+    def identity(self) -> str:
+        """The same for equal specs, and for no others. There is no secret in it."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """As text; equal specs give equal ones."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "DeploymentSpec":
+        """The opposite of `to_json`."""
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> "DeploymentSpec":
+        """The opposite of `dataclasses.asdict`."""
+        return cls(**{**said, "options": ModelOptions(**said["options"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """One engine process, as its supervisor tells it: a version of a deployment."""
+
+    spec: DeploymentSpec
     key: str = field(default="", repr=False)
     """Of an encrypted model, base64."""
-    nice: int = 0
-    """How far the process stands back for others: 0, or up to 19 for one whose answers nobody waits for."""
-    log_level: str = "INFO"
-    # What follows differs from version to version of the model.
     copy: str = ""
     """Where the private copy of the model's files is, or is to be made; empty: the folder itself is loaded."""
     unlike: str = ""
@@ -53,4 +77,4 @@ class EngineConfig:
     def from_json(cls, text: str | bytes) -> "EngineConfig":
         """The opposite of `to_json`."""
         said = json.loads(text)
-        return cls(**{**said, "options": ModelOptions(**said["options"]), "skip": tuple(said["skip"])})
+        return cls(**{**said, "spec": DeploymentSpec.from_dict(said["spec"]), "skip": tuple(said["skip"])})

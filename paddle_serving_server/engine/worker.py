@@ -6,7 +6,6 @@ It reads an `EngineConfig` from the control socket, loads the model, and only th
 connects meanwhile waits in the listener's queue. When the control socket closes, the supervisor is gone and so is this.
 """
 
-import json
 import logging
 import os
 import resource
@@ -19,108 +18,48 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 from paddle_serving_app import progress
 from paddle_serving_app.choosing import plan
-from paddle_serving_app.choosing.samples import Style
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client.encryption import key_from_text
 from paddle_serving_client.errors import BackendFailed, BadInput, DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server.engine import batch, messages, segments
+from paddle_serving_server.engine.front_line import FrontLine
+from paddle_serving_server.engine.joining import joins_rows
 from paddle_serving_server.engine.origin import Unchanged, taken
-from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
-from paddle_serving_server.process import heap, log
+from paddle_serving_server.engine.settings import EXIT_CANNOT_START, DeploymentSpec, EngineConfig
+from paddle_serving_server.process import control, heap, log
 
 logger = logging.getLogger(__name__)
 
 _UNMEASURED_ROWS = 32
-_USUAL: Final[tuple[Style, Style, Style]] = ("plain", "plain", "plain")
-_UNUSUAL: Final[tuple[Style, Style, Style]] = ("signed", "wide", "whole")
-"""Of the values of rows that are tried together: one alone, and two others."""
 """Largest batch of a model of which nobody knows how it does in batches."""
-_OUTPUT_MESSAGES = 1024
-"""A front that lets this many answers lie unread is cut off."""
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
     """A request inside the engine."""
 
-    front: "_Front"
+    front: "FrontLine"
     run: messages.Run
     feed: batch.Feed
-
-
-class _Front:
-    """The connection of one front."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self.segments: dict[int, segments.Segment] = {}
-        self.outbox: deque[tuple[bytes, int | None]] = deque()
-        self.is_open = True
-        self.watched = selectors.EVENT_READ
-
-    def receive(self) -> tuple[bytes, list[int]] | None:
-        """One packet and the descriptors that rode along; None when there is none now; empty at the end."""
-        try:
-            packet, ancillary, _, _ = self.socket.recvmsg(messages.MAX_PACKET_BYTES, socket.CMSG_SPACE(4))
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b"", []
-        return packet, [int.from_bytes(data[:4], "little") for _, _, data in ancillary]
-
-    def send(self, message: bytes, fd: int | None = None) -> None:
-        """Send with what else is due, at the next `flush`; takes over `fd`."""
-        self.outbox.append((message, fd))
-
-    def flush(self) -> None:
-        """Send what waits, as far as the front takes it now."""
-        while self.outbox and self.is_open:
-            packet, fd, count = messages.next_packet(self.outbox)
-            try:
-                if fd is None:
-                    self.socket.send(packet)
-                else:
-                    socket.send_fds(self.socket, [packet], [fd])
-            except BlockingIOError:
-                self.is_open = len(self.outbox) < _OUTPUT_MESSAGES
-                return
-            except OSError:
-                self.is_open = False
-                return
-            for _ in range(count):
-                self.outbox.popleft()
-            if fd is not None:
-                os.close(fd)
-
-    def close(self) -> None:
-        """Let go of the socket and the segments."""
-        self.is_open = False
-        self.socket.close()
-        for segment in self.segments.values():
-            segments.discard(segment)
-        for _, fd in self.outbox:
-            if fd is not None:
-                os.close(fd)
 
 
 class Worker:
     """The loop around one model."""
 
-    def __init__(self, model: Model, config: EngineConfig, listener: socket.socket, control: socket.socket) -> None:
+    def __init__(self, model: Model, spec: DeploymentSpec, listener: socket.socket, line: socket.socket) -> None:
         self._model = model
         self._joins = joins_rows(model)
-        self._max_rows = (config.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if self._joins else 1
-        self._max_wait_s = config.max_wait_ms / 1000
+        self._max_rows = (spec.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if self._joins else 1
+        self._max_wait_s = spec.max_wait_ms / 1000
         self._listener = listener
-        self._control = control
+        self._line = line
         self._waiting: deque[_Job] = deque()
-        self._fronts: set[_Front] = set()
+        self._fronts: set[FrontLine] = set()
         self._selector = selectors.DefaultSelector()
         self._stopping = False
         plan = {**model.plan.describe(), "max_rows": self._max_rows}
@@ -130,7 +69,7 @@ class Worker:
         """Answer until the supervisor says stop or is gone."""
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._control, selectors.EVENT_READ)
+        self._selector.register(self._line, selectors.EVENT_READ)
         while not self._stopping:
             self._listen(self._patience())
             if self._waiting and self._patience() == 0:
@@ -151,10 +90,10 @@ class Worker:
         for key, events in self._selector.select(timeout):
             if key.fileobj is self._listener:
                 self._accept()
-            elif key.fileobj is self._control:
+            elif key.fileobj is self._line:
                 self._stopping = True
             else:
-                front: _Front = key.data
+                front: FrontLine = key.data
                 if events & selectors.EVENT_READ:
                     self._receive(front)
                 self._mind(front)
@@ -166,13 +105,13 @@ class Worker:
             return
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * messages.MAX_PACKET_BYTES)
-        front = _Front(sock)
+        front = FrontLine(sock)
         self._fronts.add(front)
         self._selector.register(sock, selectors.EVENT_READ, front)
         front.send(self._hello)
         self._mind(front)
 
-    def _receive(self, front: _Front) -> None:
+    def _receive(self, front: FrontLine) -> None:
         while (received := front.receive()) is not None:
             packet, fds = received
             if not packet:
@@ -181,7 +120,7 @@ class Worker:
             for message in messages.unbundle(packet):
                 self._take(front, message, fds)
 
-    def _take(self, front: _Front, message: bytes, fds: list[int]) -> None:
+    def _take(self, front: FrontLine, message: bytes, fds: list[int]) -> None:
         kind, number = messages.kind_and_id(message)
         if kind == messages.RUN:
             self._enqueue(front, messages.read_run(message))
@@ -193,19 +132,19 @@ class Worker:
         elif kind == messages.CANCEL:
             self._cancel(front, number)
 
-    def _enqueue(self, front: _Front, run: messages.Run) -> None:
+    def _enqueue(self, front: FrontLine, run: messages.Run) -> None:
         values = run.inline if run.segment == messages.INLINE else front.segments[run.segment].memory
         layout = run.layout
         self._waiting.append(_Job(front, run, batch.Feed(layout.arrays(values), layout.rows, layout.kind)))
 
-    def _cancel(self, front: _Front, number: int) -> None:
+    def _cancel(self, front: FrontLine, number: int) -> None:
         for job in self._waiting:
             if job.front is front and job.run.id == number:
                 self._waiting.remove(job)
                 front.send(messages.failed(number, Stopping("cancelled")))
                 return
 
-    def _mind(self, front: _Front) -> None:
+    def _mind(self, front: FrontLine) -> None:
         """Send what is due, watch for what the front can do next, or forget it when its end is closed."""
         front.flush()
         if front.is_open:
@@ -311,82 +250,43 @@ class Worker:
             raise
 
 
-def joins_rows(model: Model) -> bool:
-    """Try whether rows of several requests may be computed together: three rows at once, and the same rows alone.
-
-    A row of large numbers is among them, which a model that scales by the largest of a batch lets the others feel.
-    Models that take no such numbers are tried with those that they take.
-    """
-    if not model.signature.can_join:
-        return False
-    tries = [_joins(model, styles) for styles in (_USUAL, _UNUSUAL)]
-    if tries[0] and tries[1] is not False:
-        return True
-    logger.info("requests are not joined: this model mixes the rows of a batch")
-    return False
-
-
-def _joins(model: Model, styles: tuple[Style, Style, Style]) -> bool | None:
-    """Whether rows of these styles are the same together and alone; None: the model does not take them alone."""
-    one, two = model.sample(1, 1, styles[:1]), model.sample(2, 2, styles[1:])
-    if one is None or two is None:
-        return None
-    feeds = [batch.Feed.of(sample.arrays, {}) for sample in (one, two)]
-    try:
-        alone = [model.run(Arranged(tuple(feed.arrays), {})).arrays for feed in feeds]
-    except BackendFailed as exc:
-        logger.info("not tried in a batch with others: %s", exc)
-        return None
-    try:
-        together = batch.split(model.run(Arranged(batch.join(feeds), {})).arrays, [feed.rows for feed in feeds])
-    except BackendFailed as exc:
-        logger.info("requests are not joined: %s", exc)
-        return False
-    return together is not None and batch.agree(together, alone)
-
-
-def _tell(control: socket.socket, said: dict[str, object]) -> None:
-    control.send(json.dumps(said).encode())
-
-
 def main(argv: list[str], model_class: type[Model] = Model) -> int:
     """Load what the supervisor asks for, say so, and serve."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they reach the whole group; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
     heap.keep_freed_memory()
-    listener, control = (socket.socket(fileno=int(fd)) for fd in argv)
-    config = EngineConfig.from_json(control.recv(MAX_MESSAGE_BYTES))
-    log.configure(config.log_level, f"engine {Path(config.folder).name}")
-    os.nice(config.nice)
+    listener, line = (socket.socket(fileno=int(fd)) for fd in argv)
+    config = EngineConfig.from_json(line.recv(control.MAX_BYTES))
+    spec = config.spec
+    log.configure(spec.log_level, f"engine {Path(spec.folder).name}")
+    os.nice(spec.nice)
     started = time.monotonic()
-    progress.tell(lambda doing: _tell(control, {"doing": doing}))
+    progress.tell(lambda doing: control.send(line, control.Loading(doing)))
     try:
         key = None
         if config.key:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key and the model
             key = key_from_text(config.key, "the key of the engine")
-        with taken(config, control) as folder:
+        with taken(config, line) as folder:
             follow = None if config.plan is None else plan.from_json(config.plan)
-            model = model_class.load(
-                folder, config.options, config.tune_s, key, instances=config.instances, follow=follow
-            )
-            worker = Worker(model, config, listener, control)
+            model = model_class.load(folder, spec.options, spec.tune_s, key, instances=spec.instances, follow=follow)
+            worker = Worker(model, spec, listener, line)
     except Unchanged:
         return 0
     except ServingError as exc:
-        _tell(control, {"failed": str(exc)})
+        control.send(line, control.Failed(str(exc)))
         return EXIT_CANNOT_START
     seconds = time.monotonic() - started
-    logger.info("%s loaded by %s (%s) in %.1f s", config.folder, model.plan.candidate, model.plan.why, seconds)
-    said = {
-        "backend": model.backend_name,
-        "seconds": round(seconds, 3),
-        "instances": model.instances,
-        "inputs": [asdict(i) for i in model.signature.inputs],
-        "outputs": [asdict(o) for o in model.signature.outputs],
-        "plan": asdict(model.plan),
-    }
-    _tell(control, {"ready": said})
+    logger.info("%s loaded by %s (%s) in %.1f s", spec.folder, model.plan.candidate, model.plan.why, seconds)
+    loaded = control.Loaded(
+        backend=model.backend_name,
+        seconds=round(seconds, 3),
+        instances=model.instances,
+        inputs=[asdict(i) for i in model.signature.inputs],
+        outputs=[asdict(o) for o in model.signature.outputs],
+        plan=asdict(model.plan),
+    )
+    control.send(line, loaded)
     worker.serve()
     return 0
 

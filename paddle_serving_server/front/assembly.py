@@ -18,11 +18,11 @@ from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.live import Live
 from paddle_serving_server.engine.local import LocalEngine
-from paddle_serving_server.engine.settings import EngineConfig
+from paddle_serving_server.engine.settings import DeploymentSpec
 from paddle_serving_server.front.wrappers import Wrappers
-from paddle_serving_server.services.web_service import ModelPlan, WebService
+from paddle_serving_server.services.service import ModelPlan, Service
 
-Connect = Callable[[EngineConfig], Awaitable[Live]]
+Connect = Callable[[DeploymentSpec], Awaitable[Live]]
 """Asks for the engines of a model; they may still be loading: `Live.ready` waits for them."""
 
 
@@ -36,11 +36,11 @@ class Assembly:
         self._lives: list[Live] = []
         self._lives_of: dict[str, list[Live]] = {}
 
-    async def engines_of(self, service: WebService) -> dict[str, Engine]:
+    async def engines_of(self, service: Service) -> dict[str, Engine]:
         """The engines that a service needs, by the names it gave its models."""
         return {name: await self.engine(service, name, plan) for name, plan in service.plans.items()}
 
-    async def engine(self, service: WebService, name: str, plan: ModelPlan) -> Engine:
+    async def engine(self, service: Service, name: str, plan: ModelPlan) -> Engine:
         """One model of a service: its live version, and everything around that, innermost first."""
         engine: Engine = await self._model(service, plan)
 
@@ -68,28 +68,27 @@ class Assembly:
         """The models of a service that can be reloaded."""
         return self._lives_of.get(service, [])
 
-    async def _model(self, service: WebService, plan: ModelPlan, nice: int = 0) -> Engine:
+    async def _model(self, service: Service, plan: ModelPlan, nice: int = 0) -> Engine:
         options = self._options(plan.options)
         if service.in_process:
             folder = repository.newest(plan.folder).folder
             key = key_from_text(self._config.key, "the key") if self._config.key else None
             return LocalEngine.load(folder, options, self._config.tune_s, key)
-        live = await self._connect(replace(self._engine_config(plan, options), nice=nice))
+        live = await self._connect(replace(self._spec_of(plan, options), nice=nice))
         self._lives_of.setdefault(service.name, [])
         for known in (self._lives, self._lives_of[service.name]):
             if live not in known:
                 known.append(live)
         return live
 
-    def _engine_config(self, plan: ModelPlan, options: ModelOptions) -> EngineConfig:
-        return EngineConfig(
+    def _spec_of(self, plan: ModelPlan, options: ModelOptions) -> DeploymentSpec:
+        return DeploymentSpec(
             folder=plan.folder,
             options=options,
             instances=plan.instances or self._config.instances,
             max_rows=plan.max_rows or self._config.max_rows,
             tune_s=self._config.tune_s,
             max_wait_ms=self._config.max_wait_ms,
-            key=self._config.key,
             log_level=self._config.log_level,
         )
 

@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -31,20 +30,33 @@ from paddle_serving_server.counting import recording
 from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.counting.meter import Meter
 from paddle_serving_server.engine.channel import HUNG_S, Channel
-from paddle_serving_server.engine.live import Live
+from paddle_serving_server.engine.live import Live as LiveEngine
 from paddle_serving_server.engine.replicas import Replicas
 from paddle_serving_server.engine.segments import SegmentPool
-from paddle_serving_server.engine.settings import EXIT_CANNOT_START, MAX_MESSAGE_BYTES, EngineConfig
+from paddle_serving_server.engine.settings import EXIT_CANNOT_START, DeploymentSpec
 from paddle_serving_server.front.assembly import Assembly
 from paddle_serving_server.front.listener import Listener
 from paddle_serving_server.front.wrappers import Wrappers
-from paddle_serving_server.graph.workflow import Workflow
-from paddle_serving_server.process import forks, heap, log
+from paddle_serving_server.process import control, forks, heap, log
+from paddle_serving_server.process.control import (
+    Drain,
+    Failed,
+    Hung,
+    Live,
+    Loading,
+    Message,
+    Needed,
+    Record,
+    Released,
+    ReloadAsked,
+    Reloaded,
+    Serving,
+    Switched,
+    Weights,
+)
+from paddle_serving_server.services import from_config
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.chain_service import ChainService
-from paddle_serving_server.services.web_service import WebService
 from paddle_serving_server.showing import chrome_trace
-from paddle_serving_server.user_code import hosting, namespaces
 from paddle_serving_server.user_code.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -64,10 +76,10 @@ _LONGEST_TURN_S = 0.00025
 class Front:
     """One front process."""
 
-    def __init__(self, config: ServerConfig, listening: Sequence[socket.socket], control: socket.socket) -> None:
+    def __init__(self, config: ServerConfig, listening: Sequence[socket.socket], line: socket.socket) -> None:
         self._config = config
         self._listening = listening
-        self._control = control
+        self._line = line
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._grace_s = config.grace_s
@@ -78,8 +90,9 @@ class Front:
         self._assembly = Assembly(config, self._live, self._wrappers)
         self._weights: dict[str, Mapping[str, object]] = {}
         """Of variants, by service, as they were last changed."""
-        self._lives: dict[str, Live] = {}
-        """By the JSON of their config, which is how the supervisor calls them."""
+        self._specs: dict[str, DeploymentSpec] = {}
+        self._lives: dict[str, LiveEngine] = {}
+        """By the identity of the deployment, as the specs."""
         self._switches: set[asyncio.Task[None]] = set()
         self._asked: dict[int, asyncio.Future[Report]] = {}
         self._last_asked = 0
@@ -88,11 +101,11 @@ class Front:
 
     async def serve(self) -> None:
         """Serve until told to stop, then drain."""
-        self._control.setblocking(False)
-        self._loop.add_reader(self._control.fileno(), self._hear)
+        self._line.setblocking(False)
+        self._loop.add_reader(self._line.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         began = time.monotonic()
-        services = make_services(self._config)
+        services = from_config.services_of(self._config)
         self._catalogue = catalogue = Catalogue(services)
         catalogue.reload = self._reload
         catalogue.config, catalogue.meter = self._config, Meter(self._counters)
@@ -130,7 +143,7 @@ class Front:
         gc.collect()
         gc.freeze()  # what is here stays: the collector need not look at it again
         giving_back = self._loop.create_task(heap.give_back_freed_memory())
-        self._tell({"ready": True})
+        self._tell(Serving())
         await self._stop.wait()
         giving_back.cancel()
         catalogue.is_ready = False
@@ -148,52 +161,52 @@ class Front:
         """Every thread for steps hangs: finish what can be finished, and let another front take this place."""
         if not self._is_stuck:
             self._is_stuck = True
-            self._tell({"failed": "every thread for the steps of services hangs"})
+            self._tell(Failed("every thread for the steps of services hangs"))
             self._stop.set()
 
     # -- models
 
-    async def _live(self, config: EngineConfig) -> Live:
+    async def _live(self, spec: DeploymentSpec) -> LiveEngine:
         """Ask for the engines of a model; services that need the same ones share them."""
-        key = config.to_json()
-        if key not in self._lives:
-            self._lives[key] = Live()
-            self._tell({"need": key})
-        return self._lives[key]
+        identity = spec.identity
+        if identity not in self._lives:
+            self._specs[identity], self._lives[identity] = spec, LiveEngine()
+            self._tell(Needed(identity, spec.to_json()))
+        return self._lives[identity]
 
-    def _switch(self, key: str, number: int, source: str, paths: list[str]) -> None:
+    def _switch(self, version: Live) -> None:
         """A version is loaded: let it answer, and say so; when the one before it is done, say that."""
-        task = self._loop.create_task(self._switch_to(key, number, source, paths))
+        task = self._loop.create_task(self._switch_to(version))
         self._switches.add(task)
         task.add_done_callback(self._switches.discard)
 
-    async def _switch_to(self, key: str, number: int, source: str, paths: list[str]) -> None:
-        live = self._lives[key]
+    async def _switch_to(self, version: Live) -> None:
+        live = self._lives[version.deployment]
         limits = self._config.limits
         # A run that takes longer than any request may cannot help anybody.
         hung_s = max(HUNG_S, limits.request_s)
-        room = math.ceil(limits.max_waiting / len(paths))
-        model = f"{Path(EngineConfig.from_json(key).folder).name}, version {number}"
+        room = math.ceil(limits.max_waiting / len(version.paths))
+        model = f"{Path(self._specs[version.deployment].folder).name}, version {version.number}"
         channels = [
-            Channel(path, room, partial(self._tell, {"hung": path}), self._pool, hung_s, f"{model}, instance {k}")
-            for k, path in enumerate(paths, 1)
+            Channel(path, room, partial(self._tell, Hung(path)), self._pool, hung_s, f"{model}, instance {k}")
+            for k, path in enumerate(version.paths, 1)
         ]
-        before = await live.switch(number, Replicas(channels), Path(source).name)
-        self._tell({"switched": key, "number": number})
+        before = await live.switch(version.number, Replicas(channels), Path(version.source).name)
+        self._tell(Switched(version.deployment, version.number))
         if before is not None:
             await live.drain(before)
-            self._tell({"released": key, "number": before.number})
+            self._tell(Released(version.deployment, before.number))
 
     async def _reload(self, service: str, allows_change: bool) -> list[Report]:
         """Ask for a new version of each model of a service; what became of that."""
         keys = [key for live in self._assembly.lives_of(service) for key, known in self._lives.items() if known is live]
         return [await self._reload_model(key, allows_change) for key in keys]
 
-    async def _reload_model(self, key: str, allows_change: bool) -> Report:
+    async def _reload_model(self, identity: str, allows_change: bool) -> Report:
         self._last_asked += 1
         number = self._last_asked
         self._asked[number] = self._loop.create_future()
-        self._tell({"reload": key, "allow": allows_change, "id": number})
+        self._tell(ReloadAsked(identity, allows_change, number))
         return await self._asked[number]
 
     async def _record(self, seconds: float) -> bytes:
@@ -202,7 +215,7 @@ class Front:
             raise Busy("somebody records already; try again when that is over")
         with tempfile.TemporaryDirectory(prefix="paddle-serving-trace-") as folder:
             until = time.monotonic() + seconds
-            self._tell({"record": folder, "until": until})
+            self._tell(Record(folder, until))
             await recording.written(Path(folder), until, self._config.fronts)
             return await asyncio.to_thread(chrome_trace.from_files, Path(folder), seconds, self._config.fronts)
 
@@ -210,70 +223,48 @@ class Front:
         """Change the weights of variants here, and, by way of the supervisor, in every front."""
         variants = self._wrappers.variants[service]
         variants.set_weights(weights)
-        self._tell({"weights": variants.weights, "of": service})
+        self._tell(Weights(service, variants.weights))
 
     # -- the supervisor
 
     def _hear(self) -> None:
         try:
-            raw = self._control.recv(MAX_MESSAGE_BYTES)
+            message = control.receive(self._line)
         except BlockingIOError:
             return
-        except OSError:
-            raw = b""
-        if not raw:
-            self._loop.remove_reader(self._control.fileno())
-            self._grace_s = _GRACE_WITHOUT_SUPERVISOR_S
-            self._stop.set()
-            return
-        said = json.loads(raw)
-        if "live" in said:
-            self._switch(said["live"], said["number"], said["from"], said["paths"])
-        elif "doing" in said:
-            self._catalogue.start.note(said["model"], said["doing"])
-        elif "report" in said:
-            self._lives[said["of"]].last_reload = said["report"]
-            for number in said["ids"]:
-                if not (asked := self._asked.pop(number)).done():  # who asked may have gone
-                    asked.set_result(said["report"])
-        elif "weights" in said:
-            self._weights[said["of"]] = said["weights"]
-            if said["of"] in self._wrappers.variants:
-                self._wrappers.variants[said["of"]].set_weights(said["weights"])
-        elif "record" in said:
-            self._recorder = self._loop.create_task(recording.record(Path(said["record"]), said["until"]))
-        elif "drain" in said:
-            self._stop.set()
+        match message:
+            case None:
+                self._loop.remove_reader(self._line.fileno())
+                self._grace_s = _GRACE_WITHOUT_SUPERVISOR_S
+                self._stop.set()
+            case Live():
+                self._switch(message)
+            case Loading(doing, model):
+                self._catalogue.start.note(model, doing)
+            case Reloaded(deployment, report, questions):
+                self._lives[deployment].last_reload = report
+                for number in questions:
+                    if not (asked := self._asked.pop(number)).done():  # who asked may have gone
+                        asked.set_result(report)
+            case Weights(service, weights):
+                self._weights[service] = weights
+                if service in self._wrappers.variants:
+                    self._wrappers.variants[service].set_weights(weights)
+            case Record(folder, until):
+                self._recorder = self._loop.create_task(recording.record(Path(folder), until))
+            case Drain():
+                self._stop.set()
 
-    def _tell(self, said: dict[str, Any]) -> None:
-        tell(self._control, said)
+    def _tell(self, message: Message) -> None:
+        tell(self._line, message)
 
 
-def tell(control: socket.socket, said: dict[str, Any]) -> None:
+def tell(line: socket.socket, message: Message) -> None:
     """Send one message to the supervisor, if it is still there."""
     try:
-        control.send(json.dumps(said).encode())
+        control.send(line, message)
     except OSError as exc:
         logger.debug("the supervisor does not listen: %s", exc)
-
-
-def make_services(config: ServerConfig) -> list[WebService]:
-    """The services of a server: the model folders as they are, then those of the service files."""
-    services: list[WebService] = []
-    for model in config.models:
-        if model.nodes:
-            services.append(ChainService(model.name, Workflow(model.nodes, model.ends)))
-            continue
-        service = WebService(model.name)
-        service.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits every model that has no code
-        service.load_model_config(model.folder)
-        if model.options.golden:
-            service.set_golden(model.options.golden)
-        services.append(service)
-    namespaces.add([Path(file).parent for file in config.services])
-    for file in config.services:
-        services += hosting.services_of(file, config.service_argv)
-    return services
 
 
 def reason_of(error: BaseException) -> str:
@@ -283,14 +274,14 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _serve(listening: Sequence[socket.socket], control: socket.socket, raw_config: bytes) -> int:
+async def _serve(listening: Sequence[socket.socket], line: socket.socket, raw_config: bytes) -> int:
     try:
-        await Front(ServerConfig.from_json(raw_config), listening, control).serve()
+        await Front(ServerConfig.from_json(raw_config), listening, line).serve()
     except Exception as exc:
         if not isinstance(exc, ServingError):
             logger.exception("the services cannot be made")
-        control.setblocking(True)
-        tell(control, {"failed": reason_of(exc)})
+        line.setblocking(True)
+        tell(line, Failed(reason_of(exc)))
         return EXIT_CANNOT_START
     return 0
 
@@ -301,13 +292,13 @@ def main(argv: Iterable[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     heap.keep_freed_memory()
     sys.setswitchinterval(_LONGEST_TURN_S)
-    *listening, control = (socket.socket(fileno=int(fd)) for fd in argv)
+    *listening, line = (socket.socket(fileno=int(fd)) for fd in argv)
     forks.take_from_children([sock.getsockname()[1] for sock in listening])
-    raw_config = control.recv(MAX_MESSAGE_BYTES)
+    raw_config = line.recv(control.MAX_BYTES)
     log.configure(json.loads(raw_config)["log_level"], "front")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # a caller's broken picture is his error, not a line of ours
     started = time.monotonic()
-    status = uvloop.run(_serve(listening, control, raw_config))
+    status = uvloop.run(_serve(listening, line, raw_config))
     logger.debug("ended after %.1f s", time.monotonic() - started)
     return status
 

@@ -20,7 +20,7 @@ from paddle_serving_server.engine.counted import CountedEngine
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.shadow import NICE, ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services.service import Service
 
 Load = Callable[[str, int], Awaitable[Engine]]
 """Gets the engine of another folder, with the options of the same model and so much lower a priority."""
@@ -38,7 +38,7 @@ class Wrappers:
         """By service."""
         self.shadows: list[ShadowEngine] = []
 
-    async def around(self, engine: Engine, service: WebService, name: str, load: Load) -> Engine:
+    async def around(self, engine: Engine, service: Service, name: str, load: Load) -> Engine:
         """Wrap one model of a service; its first one may have variants and shadows."""
         if service.name not in self._services:
             self._services.append(service.name)

@@ -13,8 +13,8 @@ from paddle_serving_server.counting.meter import Meter
 from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.engine.shadow import ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.services.starting import Start
-from paddle_serving_server.services.web_service import WebService
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Connection:
 class Catalogue:
     """Which services there are, and which one answers a call that names none."""
 
-    def __init__(self, services: Sequence[WebService]) -> None:
+    def __init__(self, services: Sequence[Service]) -> None:
         names = [service.name for service in services]
         for name in names:
             if names.count(name) > 1:
@@ -55,7 +55,7 @@ class Catalogue:
         self.record: Callable[[float], Awaitable[bytes]] | None = None
         """Records requests for so many seconds, in all fronts; gives a Chrome trace."""
 
-    def __getitem__(self, name: str) -> WebService:
+    def __getitem__(self, name: str) -> Service:
         service = self._services.get(name)
         if service is None:
             served = ", ".join(map(repr, self._services))
@@ -76,7 +76,7 @@ class Catalogue:
         """Whether there is no other kind of service."""
         return all(service.is_pipeline for service in self._services.values())
 
-    def pipeline(self, name: str) -> WebService:
+    def pipeline(self, name: str) -> Service:
         """The pipeline of a name, or the first one for an empty name.
 
         Raises:
@@ -91,7 +91,7 @@ class Catalogue:
         return pipelines[name]
 
     @functools.cached_property
-    def tensor_service(self) -> WebService:
+    def tensor_service(self) -> Service:
         """Who answers calls of GeneralModelService, which name no service: the first that takes tensors."""
         services = [service for service in self._services.values() if not service.is_pipeline]
         return next((service for service in services if service.plans), next(iter(services or self._services.values())))
@@ -100,7 +100,7 @@ class Catalogue:
         """What is served, for `GET /services`."""
         return {"services": [self._described(service) for service in self._services.values()]}
 
-    def _described(self, service: WebService) -> dict[str, object]:
+    def _described(self, service: Service) -> dict[str, object]:
         said = _description(service, self.is_ready)
         if service.name in self.variants:
             said["variants"] = self._variants_of(service.name)
@@ -122,7 +122,7 @@ class Catalogue:
         ]
 
 
-def _description(service: WebService, is_ready: bool) -> dict[str, object]:
+def _description(service: Service, is_ready: bool) -> dict[str, object]:
     signature = service.signature
     inputs = [_variable(i.alias, i.elem_type, i.shape) for i in signature.inputs]
     outputs = [_variable(o.alias, o.elem_type, o.shape) for o in signature.outputs]

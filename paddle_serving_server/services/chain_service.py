@@ -12,15 +12,16 @@ from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server.engine.chain import Chain
 from paddle_serving_server.engine.context import Context
-from paddle_serving_server.engine.feed import named_inputs, outputs_of, stacked
+from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.graph import general_ops
 from paddle_serving_server.graph.workflow import Node, Workflow, module_of
-from paddle_serving_server.services.web_service import ModelPlan, WebService
+from paddle_serving_server.services.model_service import ModelService
+from paddle_serving_server.services.service import ModelPlan
 from paddle_serving_server.user_code.threads import Threads
 
 
-class ChainService(WebService):
+class ChainService(ModelService):
     """Models, one after the other or side by side, without code around them.
 
     Args:
@@ -33,7 +34,7 @@ class ChainService(WebService):
         self._workflow = workflow
         self._ends: dict[str, Engine] = {}
         self._by_node: Mapping[str, Engine] = {}
-        self.load_model_config({node.name: node.folder for node in workflow.nodes})
+        self.set_models({node.name: node.folder for node in workflow.nodes})
 
     @property
     def plans(self) -> dict[str, ModelPlan]:
@@ -44,12 +45,13 @@ class ChainService(WebService):
         }
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
-        """See `WebService.bind`; settles how the models feed each other."""
+        """See `Service.bind`; settles how the models feed each other."""
         self._by_node = engines
         self._ends = {end: self._path_to(end, threads) for end in self._workflow.ends}
-        if not any(i.elem_type == dtype.STRING or i.is_lod for i in self._inputs().inputs):
-            self.kind = "numbers"  # type: ignore[misc]  # a form for the inputs suits a chain without code
+        if any(i.elem_type == dtype.STRING or i.is_lod for i in self._inputs().inputs):
+            self.kind = "json"  # a form suits numbers only
         super().bind(self._ends, threads)
+        self.lane, self.keeps_time = None, False  # there is more between a caller and his answer than one engine
 
     @property
     def backends(self) -> dict[str, str]:
@@ -66,7 +68,7 @@ class ChainService(WebService):
         }
 
     async def infer(self, request: Request) -> Response:
-        """See `WebService.infer`. Of several ends, tensors are called END/ALIAS, and the result has a part for each."""
+        """See `Service.infer`. Of several ends, tensors are called END/ALIAS, and the result has a part for each."""
         has_one_end = len(self._ends) == 1
         if request.tensors is not None:
             if has_one_end:
@@ -80,11 +82,11 @@ class ChainService(WebService):
         instances = list(request.instances)
         tensors = _tensors_of(signature, instances)
         parts = await self.infer_models(replace(request, tensors=tensors, instances=()))
-        results = {end: self.postprocess(instances, [], outputs_of(said)) for end, (_, said) in parts.items()}
+        results = {end: as_json(outputs_of(said)) for end, (_, said) in parts.items()}
         return Response(result=results[next(iter(results))] if has_one_end else results, stages=_stages(parts))
 
     async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
-        """See `WebService.infer_models`: one answer for each end."""
+        """See `Service.infer_models`: one answer for each end."""
         if len(self._ends) == 1:
             (end,) = self._ends
             return {end: (self.signature, await super().infer(request))}

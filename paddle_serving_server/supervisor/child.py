@@ -1,17 +1,16 @@
 """A place for one child process: started, told things, watched, started again."""
 
 import contextlib
-import json
 import selectors
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from paddle_serving_app.exit_status import shown
-from paddle_serving_server.engine.settings import MAX_MESSAGE_BYTES
+from paddle_serving_server.process import control
+from paddle_serving_server.process.control import Message
 
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 10.0
@@ -47,7 +46,7 @@ class Slot:
         """Start the process, and give it its config."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_MESSAGE_BYTES)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * control.MAX_BYTES)
         fds = (*(sock.fileno() for sock in self.listening), theirs.fileno())
         command = [sys.executable, "-m", self.module, *map(str, fds)]
         self.process = subprocess.Popen(command, pass_fds=(*fds, *self.shared))
@@ -58,24 +57,19 @@ class Slot:
         self.selector.register(ours, selectors.EVENT_READ, self)
         ours.send(self.config.encode())
 
-    def tell(self, said: dict[str, Any]) -> None:
+    def tell(self, message: Message) -> None:
         """Say something, if there is somebody."""
         if self.control is not None:
             with contextlib.suppress(OSError):
-                self.control.send(json.dumps(said).encode())
+                control.send(self.control, message)
 
-    def hear(self) -> dict[str, Any] | None:
+    def hear(self) -> Message | None:
         """What it says; None at the end."""
         assert self.control is not None
-        try:
-            raw = self.control.recv(MAX_MESSAGE_BYTES)
-        except OSError:
-            raw = b""
-        if not raw:
+        message = control.receive(self.control)
+        if message is None:
             self.hang_up()
-            return None
-        said: dict[str, Any] = json.loads(raw)
-        return said
+        return message
 
     @property
     def has_more(self) -> bool:

@@ -17,7 +17,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from typing import Any
 from paddle_serving_app.exit_status import shown
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.compatible import differences
-from paddle_serving_server.engine.settings import EngineConfig
+from paddle_serving_server.engine.settings import DeploymentSpec, EngineConfig
+from paddle_serving_server.process.control import Live, Loaded, Loading, Message, Reloaded, Taking, Unchanged
 from paddle_serving_server.supervisor.child import Slot
+from paddle_serving_server.supervisor.version import Asker, Engine, Version
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +36,6 @@ _WORKER = "paddle_serving_server.engine.worker"
 _EXTRA_DRAIN_S = 10.0
 _END_S = 5.0
 """An engine that was told to end is killed after that."""
-Asker = tuple[Slot, int]
-"""A front that waits for the outcome, and its number for the question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,54 +45,25 @@ class Surroundings:
     selector: selectors.BaseSelector
     sockets: Path
     copies: Path
+    key: str
+    """Of encrypted models, base64; engines get it, and nobody else."""
     load_s: float
     """Longest time for a version to load, but for the first."""
     request_s: float
 
 
-@dataclass(slots=True, eq=False)
-class Engine(Slot):
-    """The place of one instance."""
-
-    path: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class _Version:
-    number: int
-    config: EngineConfig
-    engines: list[Engine] = field(default_factory=list)
-    source: str = ""
-    folder_number: int | None = None
-    said: Mapping[str, Any] | None = None
-    """What its first instance said when it was ready."""
-    fronts: set[Slot] = field(default_factory=set)
-    """Who uses it, as far as is known here."""
-    unconfirmed: set[Slot] = field(default_factory=set)
-    """Who was told of it and has not said yet that it answers."""
-    is_announced: bool = False
-    deadline: float = float("inf")
-    """Of loading, or of draining."""
-    askers: list[Asker] = field(default_factory=list)
-    allows_change: bool = False
-
-    @property
-    def is_ready(self) -> bool:
-        return self.said is not None and all(engine.was_ready for engine in self.engines)
-
-
 class Deployment:
     """One model: the version that is live, the one that comes, those that go."""
 
-    def __init__(self, index: int, key: str, around: Surroundings) -> None:
-        self.key = key
+    def __init__(self, index: int, spec: DeploymentSpec, around: Surroundings) -> None:
+        self._identity = spec.identity
         self._name = f"model-{index}"
-        self._config = EngineConfig.from_json(key)
+        self._spec = spec
         self._around = around
         self._fronts: set[Slot] = set()
-        self._live: _Version | None = None
-        self._coming: _Version | None = None
-        self._going: list[_Version] = []
+        self._live: Version | None = None
+        self._coming: Version | None = None
+        self._going: list[Version] = []
         self._count = 0
         self._report: dict[str, object] | None = None
         self._doing = ""
@@ -105,7 +76,7 @@ class Deployment:
     @property
     def folder(self) -> str:
         """Where its versions come from."""
-        return self._config.folder
+        return self._spec.folder
 
     @property
     def engines(self) -> Iterator[Engine]:
@@ -161,22 +132,23 @@ class Deployment:
                 version.fronts.discard(front)
         self._go_on()
 
-    def engine_says(self, engine: Engine, said: Mapping[str, Any]) -> None:
+    def engine_says(self, engine: Engine, message: Message) -> None:
         """An engine tells where its model comes from, that it is loaded, or that there is nothing new."""
         version = self._version_of(engine)
-        if "taking" in said:
-            version.source, version.folder_number = said["taking"], said["number"]
-        elif "unchanged" in said:
-            self._give_up(version, "unchanged", f"{version.source} holds what is served already")
-        elif "doing" in said:
-            self._note(said["doing"])
-        elif "ready" in said:
-            self._note("")
-            engine.is_ready = engine.was_ready = True
-            engine.false_starts = 0
-            if version.said is None:
-                self._try(version, said["ready"])
-            self._go_on()
+        match message:
+            case Taking(source, number):
+                version.source, version.folder_number = source, number
+            case Unchanged():
+                self._give_up(version, "unchanged", f"{version.source} holds what is served already")
+            case Loading(doing):
+                self._note(doing)
+            case Loaded():
+                self._note("")
+                engine.is_ready = engine.was_ready = True
+                engine.false_starts = 0
+                if version.loaded is None:
+                    self._try(version, message)
+                self._go_on()
 
     def engine_died(self, engine: Engine, status: int) -> bool:
         """An engine has ended; returns whether that is dealt with, so that it is not started again."""
@@ -236,18 +208,21 @@ class Deployment:
         version.allows_change, self._allows_change = self._allows_change, False
         self._say("loading", "")
 
-    def _begin(self, skip: tuple[int, ...]) -> _Version:
+    def _begin(self, skip: tuple[int, ...]) -> Version:
         self._count += 1
-        config = replace(self._config, copy=str(self._around.copies / f"{self._name}-{self._count}"), skip=skip)
-        version = self._coming = _Version(self._count, config)
-        if self._live is not None and self._live.said is not None:
-            plan = self._live.said["plan"] if self._live.said["plan"]["table"] else None  # only one that was measured
-            version.config = replace(config, unlike=self._live.config.copy, plan=plan, tune_s=0.0)
+        copy = str(self._around.copies / f"{self._name}-{self._count}")
+        config = EngineConfig(spec=self._spec, key=self._around.key, copy=copy, skip=skip)
+        version = self._coming = Version(self._count, config)
+        if self._live is not None and self._live.loaded is not None:
+            before = self._live.loaded.plan
+            plan = before if before["table"] else None  # only one that was measured
+            spec = replace(self._spec, tune_s=0.0)
+            version.config = replace(config, spec=spec, unlike=self._live.config.copy, plan=plan)
             version.deadline = time.monotonic() + self._around.load_s
         self._add_engine(version)
         return version
 
-    def _add_engine(self, version: _Version) -> None:
+    def _add_engine(self, version: Version) -> None:
         path = str(self._around.sockets / f"{self._name}-{version.number}-{len(version.engines)}.sock")
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listening.bind(path)
@@ -260,17 +235,17 @@ class Deployment:
         version.engines.append(engine)
         engine.start()
 
-    def _try(self, version: _Version, said: Mapping[str, Any]) -> None:
+    def _try(self, version: Version, loaded: Loaded) -> None:
         """Its first instance is loaded: compare it with the live version, and start the others."""
-        version.said = said
-        if self._live is not None and self._live.said is not None and not version.allows_change:
-            found = differences(self._live.said, said)
+        version.loaded = loaded
+        if self._live is not None and self._live.loaded is not None and not version.allows_change:
+            found = differences(_seen(self._live.loaded), _seen(loaded))
             if found:
                 hint = "callers of the version that is live would notice; a reload that allows it says so"
                 self._give_up(version, "refused", f"another signature: {'; '.join(found)} ({hint})")
                 return
-        version.config = replace(version.config, instances=said["instances"])
-        for _ in range(1, said["instances"]):
+        version.config = replace(version.config, spec=replace(version.config.spec, instances=loaded.instances))
+        for _ in range(1, loaded.instances):
             self._add_engine(version)
 
     def _go_on(self) -> None:
@@ -295,13 +270,13 @@ class Deployment:
                 self._end(version)
         self._begin_next()
 
-    def _announce_to(self, front: Slot, version: _Version) -> None:
+    def _announce_to(self, front: Slot, version: Version) -> None:
         version.fronts.add(front)
         version.unconfirmed.add(front)
         paths = [engine.path for engine in version.engines]
-        front.tell({"live": self.key, "number": version.number, "from": version.source, "paths": paths})
+        front.tell(Live(self._identity, version.number, version.source, paths))
 
-    def _give_up(self, version: _Version, state: str, reason: str) -> None:
+    def _give_up(self, version: Version, state: str, reason: str) -> None:
         self._coming = None
         self._going.append(version)
         for engine in version.engines:
@@ -310,7 +285,7 @@ class Deployment:
         self._say(state, reason, version)
         self._go_on()
 
-    def _end(self, version: _Version) -> None:
+    def _end(self, version: Version) -> None:
         """Let its engines end, and remove what it left."""
         version.deadline = float("inf")
         version.engines = [engine for engine in version.engines if engine.process is not None]
@@ -328,7 +303,7 @@ class Deployment:
 
     # -- reports
 
-    def _say(self, state: str, reason: str, version: _Version | None = None) -> None:
+    def _say(self, state: str, reason: str, version: Version | None = None) -> None:
         """Keep what became of it, log it, and tell the fronts and those who asked."""
         self._report = {"state": state, "reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         if version is not None:
@@ -352,19 +327,24 @@ class Deployment:
                 self._tell_doing(front)
 
     def _tell_doing(self, front: Slot) -> None:
-        front.tell({"doing": self._doing, "model": Path(self.folder).name})
+        front.tell(Loading(self._doing, Path(self.folder).name))
 
     def _tell_report(self, front: Slot, ids: list[int]) -> None:
-        front.tell({"of": self.key, "report": self._report, "ids": ids})
+        front.tell(Reloaded(self._identity, self._report or {}, ids))
 
     # -- details
 
-    def _versions(self) -> list[_Version]:
+    def _versions(self) -> list[Version]:
         return [v for v in (self._live, self._coming, *self._going) if v is not None]
 
-    def _version_of(self, engine: Engine) -> _Version:
+    def _version_of(self, engine: Engine) -> Version:
         return next(version for version in self._versions() if engine in version.engines)
 
-    def _skipped(self, version: _Version) -> tuple[int, ...]:
+    def _skipped(self, version: Version) -> tuple[int, ...]:
         own = () if version.folder_number is None else (version.folder_number,)
         return (*version.config.skip, *own)
+
+
+def _seen(loaded: Loaded) -> Mapping[str, Any]:
+    """What a caller sees of a model."""
+    return {"inputs": loaded.inputs, "outputs": loaded.outputs}

@@ -6,33 +6,44 @@ of a model and its versions is in `deployment.py`.
 """
 
 import contextlib
-import errno
-import ipaddress
 import logging
 import os
-import resource
 import selectors
 import signal
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from paddle_serving_app.exit_status import shown
-from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.counting import counters
 from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.counting.meter import RESTARTS
 from paddle_serving_server.engine import store
-from paddle_serving_server.engine.settings import EXIT_BAD_START, EXIT_CANNOT_START
-from paddle_serving_server.process import process_info
+from paddle_serving_server.engine.settings import EXIT_BAD_START, EXIT_CANNOT_START, DeploymentSpec
+from paddle_serving_server.process import machine, process_info
+from paddle_serving_server.process.control import (
+    Drain,
+    Failed,
+    Hung,
+    Message,
+    Needed,
+    Record,
+    Released,
+    ReloadAsked,
+    Serving,
+    Switched,
+    Weights,
+)
+from paddle_serving_server.process.hangup import Hangup, signals
+from paddle_serving_server.supervisor import addresses
+from paddle_serving_server.supervisor.addresses import PortTaken
 from paddle_serving_server.supervisor.child import Slot
-from paddle_serving_server.supervisor.deployment import Deployment, Engine, Surroundings
+from paddle_serving_server.supervisor.deployment import Deployment, Surroundings
+from paddle_serving_server.supervisor.version import Engine
 from paddle_serving_server.supervisor.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -41,12 +52,9 @@ EXIT_PORT_IN_USE = 98
 _EXTRA_GRACE_S = 2.0
 _INIT = 1
 """The number of a container's first process."""
-_LONGEST_FOLDER = 60
-_FILES = 65_536
 _ENGINE_GRACE_S = 5.0
 _FALSE_STARTS = 3
 """How often a process may die before it was ever ready, until the server gives up."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,10 +75,10 @@ class Supervisor:
         self._fronts: list[Slot] = []
         self._listening: list[socket.socket] = []
         self._deployments: dict[str, Deployment] = {}
-        """By the JSON of their config, as fronts ask for them."""
+        """By identity."""
         self._watcher = Watcher(config.reload_interval_s)
-        self._hangup = _Hangup()
-        self._weights: dict[str, dict[str, Any]] = {}
+        self._hangup = Hangup()
+        self._weights: dict[str, Weights] = {}
         """Of the variants of a service, as a front has last changed them."""
         self._announced = False
         self._on_ready = on_ready
@@ -80,27 +88,25 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal says stop; returns the exit status."""
         config = self._config
-        _allow_many_files()
+        machine.allow_many_files()
         listening = self._listening
-        for port in (config.port, *config.extra_ports):
-            try:
-                listening.append(_bind(config.host, port))
-            except OSError as exc:
-                if exc.errno == errno.EADDRINUSE:
-                    print(f"Port {port} is already used", file=sys.stderr)  # noqa: T201  # the operator waits for it
-                    return EXIT_PORT_IN_USE
-                raise BadConfig(f"cannot listen on {config.host} port {port}: {exc.strerror}") from exc
-        _require_temporary_folder()
+        try:
+            listening += addresses.bound(config.host, (config.port, *config.extra_ports))
+        except PortTaken as exc:
+            print(f"Port {exc} is already used", file=sys.stderr)  # noqa: T201  # the operator waits for it
+            return EXIT_PORT_IN_USE
+        machine.require_temporary_folder()
         folders = contextlib.ExitStack()
-        with folders, _signals() as wakeup:
+        with folders, signals() as wakeup:
             self._selector.register(wakeup, selectors.EVENT_READ)
             self._selector.register(self._watcher.socket, selectors.EVENT_READ)
             if config.reload_interval_s > 0:
                 self._watcher.start()
             self._around = Surroundings(
                 selector=self._selector,
-                sockets=Path(folders.enter_context(_short_folder())),
+                sockets=Path(folders.enter_context(machine.short_folder())),
                 copies=folders.enter_context(store.opened()),
+                key=config.key,
                 load_s=config.load_timeout_s,
                 request_s=config.limits.request_s,
             )
@@ -194,7 +200,7 @@ class Supervisor:
             sock.close()
         for slot in self._fronts:
             if slot.is_ready and status == 0:
-                slot.tell({"drain": True})
+                slot.tell(Drain())
             else:
                 slot.kill()
         if status != 0:
@@ -216,11 +222,12 @@ class Supervisor:
 
     # -- models
 
-    def _deployment_for(self, key: str) -> Deployment:
-        if key not in self._deployments:
-            deployment = self._deployments[key] = Deployment(len(self._deployments), key, self._around)
-            self._watcher.add(deployment.folder)
-        return self._deployments[key]
+    def _deployment_for(self, needed: Needed) -> Deployment:
+        if needed.deployment not in self._deployments:
+            spec = DeploymentSpec.from_json(needed.spec)
+            self._deployments[needed.deployment] = Deployment(len(self._deployments), spec, self._around)
+            self._watcher.add(spec.folder)
+        return self._deployments[needed.deployment]
 
     def _reload(self, folder: str | None) -> None:
         """Load what a folder holds now, or every one."""
@@ -231,45 +238,46 @@ class Supervisor:
     # -- children
 
     def _hear(self, slot: Slot) -> None:
-        said = slot.hear()
-        if said is None:
-            return
-        if "failed" in said:
-            slot.failure = said["failed"]
-        elif isinstance(slot, Engine):
-            self._of(slot).engine_says(slot, said)
-        elif "ready" in said:
-            slot.is_ready = slot.was_ready = True
-            self._announce()
-        elif "need" in said:
-            self._deployment_for(said["need"]).front_asks(slot)
-            for weights in self._weights.values():
-                slot.tell(weights)
-        elif "switched" in said:
-            self._deployments[said["switched"]].front_switched(slot, said["number"])
-        elif "released" in said:
-            self._deployments[said["released"]].front_released(slot, said["number"])
-        elif "reload" in said:
-            self._deployments[said["reload"]].reload((slot, said["id"]), said["allow"])
-        elif "weights" in said:
-            self._weights[said["of"]] = said
-            for front in self._fronts:
-                front.tell(said)
-        elif "record" in said:
-            for front in self._fronts:
-                front.tell(said)
-        elif "hung" in said:
-            for engine in self._engines():
-                if engine.path == said["hung"] and engine.process is not None:
-                    logger.error("%s does not answer; it is killed and started again", engine.title)
-                    engine.kill()
+        message = slot.hear()
+        if isinstance(message, Failed):
+            slot.failure = message.reason
+        elif message is not None and isinstance(slot, Engine):
+            self._of(slot).engine_says(slot, message)
+        elif message is not None:
+            self._front_says(slot, message)
+
+    def _front_says(self, front: Slot, message: Message) -> None:
+        match message:
+            case Serving():
+                front.is_ready = front.was_ready = True
+                self._announce()
+            case Needed():
+                self._deployment_for(message).front_asks(front)
+                for weights in self._weights.values():
+                    front.tell(weights)
+            case Switched(deployment, number):
+                self._deployments[deployment].front_switched(front, number)
+            case Released(deployment, number):
+                self._deployments[deployment].front_released(front, number)
+            case ReloadAsked(deployment, allows_change, question):
+                self._deployments[deployment].reload((front, question), allows_change)
+            case Weights() | Record():
+                if isinstance(message, Weights):
+                    self._weights[message.service] = message
+                for other in self._fronts:
+                    other.tell(message)
+            case Hung(path):
+                for engine in self._engines():
+                    if engine.path == path and engine.process is not None:
+                        logger.error("%s does not answer; it is killed and started again", engine.title)
+                        engine.kill()
 
     def _of(self, engine: Engine) -> Deployment:
         return next(d for d in self._deployments.values() if engine in d.engines)
 
     def _reap(self) -> None:
         if os.getpid() == _INIT:
-            _reap_orphans({slot.process.pid for slot in self._slots() if slot.process is not None})
+            machine.reap_orphans({slot.process.pid for slot in self._slots() if slot.process is not None})
         for slot in self._slots():
             if slot.process is None or (status := slot.process.poll()) is None:
                 continue
@@ -308,7 +316,7 @@ class Supervisor:
         print("C++ Serving service started successfully!", flush=True)  # noqa: T201  # scripts wait for this line
         ports = ", ".join(map(str, (self._config.port, *self._config.extra_ports)))
         logger.info("serving on %s port %s", self._config.host, ports)
-        if any(not _is_loopback(sock) for sock in self._listening):
+        if any(not addresses.is_loopback(sock) for sock in self._listening):
             logger.info("everybody who reaches this machine may ask: there are no keys; see --host")
         if self._on_ready is not None:
             self._on_ready()
@@ -321,113 +329,3 @@ class Supervisor:
                 slot.process.wait()
                 slot.process = None
             slot.hang_up()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """The one listening socket of a port."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as exc:
-        raise BadConfig(f"--host {host}: {exc.strerror}") from exc
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    try:
-        sock.bind(address)
-        sock.listen(1024)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _is_loopback(sock: socket.socket) -> bool:
-    return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback
-
-
-@contextlib.contextmanager
-def _signals() -> Any:
-    """Signals as bytes on a socket, so that one `select` hears everything."""
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    before = {n: signal.getsignal(n) for n in _SIGNALS}
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: None)
-    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    try:
-        yield ours
-    finally:
-        signal.set_wakeup_fd(-1)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        ours.close()
-        theirs.close()
-
-
-def _allow_many_files() -> None:
-    """Connections and shared memory take a file descriptor each; many systems allow 1024 unless somebody asks."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _reap_orphans(ours: Set[int]) -> None:
-    """Let processes go that have lost their parents, as the first process of a container has to.
-
-    Args:
-        ours: children whose status is asked for elsewhere.
-    """
-    with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
-            if ended.si_pid in ours:
-                return  # the next signal comes when that one is dealt with
-            os.waitpid(ended.si_pid, 0)
-
-
-def _require_temporary_folder() -> None:
-    """Sockets and private copies of models need one.
-
-    Raises:
-        BadConfig: there is none that can be written.
-    """
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError as exc:
-        raise BadConfig("no temporary folder can be written; TMPDIR says where one is") from exc
-
-
-def _short_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for sockets: their paths have at most 107 bytes, whatever TMPDIR says."""
-    usual = tempfile.gettempdir()
-    return tempfile.TemporaryDirectory(prefix="paddle-serving-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp")
-
-
-class _Hangup:
-    """What SIGHUP means: the terminal that this server was started from is gone, or somebody wants a reload."""
-
-    def __init__(self) -> None:
-        self._had_terminal = _has_terminal()
-        self.is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup
-
-    @property
-    def means_end(self) -> bool:
-        """Whether the terminal has gone."""
-        return self._had_terminal and not _has_terminal()
-
-    @property
-    def is_for_us(self) -> bool:
-        """Whether it is to be minded: with `nohup` the end of a terminal is not."""
-        return not (self.is_ignored and self.means_end)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

@@ -10,15 +10,21 @@ import runpy
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.user_code import namespaces
 
-if TYPE_CHECKING:  # only for types: this module is imported by that one
-    from paddle_serving_server.services.web_service import WebService
 
-_collected: "list[WebService] | None" = None
+class Hosted(Protocol):
+    """A service, as far as it is looked at here."""
+
+    name: str
+    origin: tuple[str, tuple[str, ...]] | None
+    """The file that makes it, and what that finds in `sys.argv`."""
+
+
+_collected: list[Any] | None = None
 _origin: tuple[str, tuple[str, ...]] = ("", ())
 """The file that runs, and what it finds in `sys.argv` behind its own name."""
 
@@ -28,15 +34,15 @@ def is_hosted() -> bool:
     return _collected is not None
 
 
-def collect(service: "WebService") -> None:
+def collect(service: Hosted) -> None:
     """Hand a service to the server that runs this file."""
     assert _collected is not None
     service.origin = _origin
     _collected.append(service)
 
 
-def services_of(file: str | Path, argv: Sequence[str] = ()) -> "list[WebService]":
-    """Run a service file and return the services it would have started.
+def services_of(file: str | Path, argv: Sequence[str] = ()) -> list[Any]:
+    """Run a service file and return the services it would have started, as they were given to `collect`.
 
     Args:
         file: a Python file that makes a `WebService` and calls its `run_web_service`.
@@ -49,7 +55,7 @@ def services_of(file: str | Path, argv: Sequence[str] = ()) -> "list[WebService]
     path = Path(file).resolve()
     if not path.is_file():
         raise BadConfig(f"service file {file} does not exist")
-    collected: list[WebService] = []
+    collected: list[Hosted] = []
     _collected, _origin = collected, (str(path), tuple(argv))
     try:
         with _as_script(path, argv):

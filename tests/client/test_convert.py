@@ -65,7 +65,7 @@ def test_show_proto_with_another_word(model: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--dirname", "none"], "convert: none: there is no such folder"),
+        (["--dirname", "none"], "convert: none: there is no such file or folder"),
         (["--dirname", "m", "--model_filename", "x"], "convert: m has no file 'x': it holds __model__"),
         (["--dirname", "m", "--feed_alias_names", "a,b"], "convert: please check the input --feed_alias_names"),
         (["--dirname", "m", "--serving_server", "m/__model__"], "convert: m/__model__ is a file; a folder"),

@@ -109,6 +109,7 @@ class Reader:
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         home = {"PATH": path, "PYTHONPATH": str(ROOT), "SERVING_HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+        home["XDG_CACHE_HOME"] = str(folder / ".cache")
         self._environment = {**os.environ, **home}
         for name in _SHARED:
             (folder / name).symlink_to(ROOT / name)

@@ -52,13 +52,16 @@ def undocumented(names: Iterable[str], text: str) -> list[str]:
 
 
 def public(cls: type) -> list[str]:
-    """The attributes that a user of a class may use, those of an instance too."""
+    """The attributes that a user of a class may use, those of an instance and of our classes above it too."""
+    ours = [base for base in cls.__mro__ if base.__module__ == cls.__module__ or "paddle_serving" in base.__module__]
     assigned = {
         node.attr
-        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(cls))))
+        for base in ours
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(base))))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
     }
-    return sorted(name for name in {*vars(cls), *assigned} if not name.startswith("_"))
+    said = {name for base in ours for name in vars(base)}
+    return sorted(name for name in said | assigned if not name.startswith("_"))
 
 
 # -- followed to the letter

@@ -20,6 +20,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from paddle_serving_client.client import Client
+from paddle_serving_client.model_config import SERVER_CONFIG
 from paddle_serving_server.config import command_line
 from paddle_serving_server.protocols.http import drawing
 from paddle_serving_server.showing import status
@@ -197,6 +198,7 @@ def test_status_says_how_calls_fare(operated: Operated) -> None:
 
 
 def test_settings_are_shown_without_what_service_files_are_told(tmp_path: Path) -> None:
+    (tmp_path / SERVER_CONFIG).touch()  # nobody loads it here
     said = command_line.parse(["--model", str(tmp_path), "--thread", "7", "--", "--token", "my-secret"])[0].config
     said = replace(said, key="c2VjcmV0")
     text = drawing.as_text([status.flags(said)])

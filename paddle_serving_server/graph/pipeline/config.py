@@ -11,6 +11,7 @@ import yaml
 
 from paddle_serving_app.backend import PRECISIONS, ModelOptions
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.engine import repository
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ _REMOTE_TYPES: Final = ("brpc", "grpc", "pipeline_grpc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalModel:
-    """A model folder that an engine of this server loads."""
+    """A model that an engine of this server loads."""
 
     folder: str
     fetch: tuple[str, ...] = ()
@@ -209,8 +210,7 @@ def local_model(where: str, said: Mapping[str, Any]) -> LocalModel | None:
         text = f"[CONF] {where}client_type must be local_predictor, brpc or grpc, but get {values['client_type']}."
         raise BadConfig(text)
     folder = found(str(values["model_config"]))
-    if not Path(folder).is_dir():
-        raise BadConfig(f"{where}model_config: there is no folder {folder}")
+    repository.refuse_missing(folder, f"{where}model_config:")
     device = values["device_type"]
     gpus = [part.strip() for part in values["devices"].split(",") if part.strip()]
     if device == -1:

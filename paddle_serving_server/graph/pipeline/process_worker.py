@@ -75,8 +75,9 @@ def _end_with(line: socket.socket) -> None:
 
 def _pipeline(told: Mapping[str, Any]) -> Any:
     for service in hosting.services_of(told["file"], told["argv"]):
-        if service.name == told["service"] and service.pipeline is not None:
-            return service.pipeline
+        pipeline = getattr(service, "pipeline", None)
+        if service.name == told["service"] and pipeline is not None:
+            return pipeline
     raise BadConfig(f"{told['file']} makes no pipeline {told['service']!r} in a second process")
 
 

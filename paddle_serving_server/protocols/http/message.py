@@ -1,7 +1,7 @@
 """An HTTP request and response as values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
@@ -55,6 +55,8 @@ class HttpResponse(NamedTuple):
     headers: Mapping[str, str] = _NO_HEADERS
     close: bool = False
     """Whether the connection cannot be used any more."""
+    parts: AsyncGenerator[bytes, None] | None = None
+    """The body, where it is not known in advance: sent as it is made."""
 
 
 def weight(accepted: str, *names: str) -> float:

@@ -7,10 +7,11 @@ is listened to for a while, or the answer would be lost on its way to him (RFC 9
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httptools
 import orjson
@@ -72,6 +73,8 @@ class HttpStream:
         self._unread_bytes = 0
         self._is_http_11 = False
         """Whether the last head was of that version."""
+        self._has_begun = False
+        """Whether an answer that comes in parts has begun."""
         self._head_bytes = 0
         self._chunk = b""
         """What came last, if it is small and a request begins with it."""
@@ -201,7 +204,7 @@ class HttpStream:
 
     def sound(self) -> None:
         """Say that the answer is still coming, which clients of HTTP/1.1 read over: one that has closed resets."""
-        if self._is_busy and self._is_http_11:
+        if self._is_busy and self._is_http_11 and not self._has_begun:
             self.transport.write(CONTINUE)
 
     def connection_lost(self) -> None:
@@ -331,10 +334,17 @@ class HttpStream:
             await self._flow.writable()
             request, keep_alive = self._whole.popleft()
             try:
-                self._send(await self._answer(request), request, keep_alive)
+                response = await self._answer(request)
+                if response.parts is None:
+                    self._send(response, request, keep_alive)
+                else:
+                    await self._send_parts(response, response.parts, request, keep_alive)
             except Exception:  # an answer that cannot be written: the caller gets another, and the connection ends
                 logger.exception("failed to write an answer")
                 self._whole.clear()
+                if self._has_begun:  # there is no other way to say that this is not all of it
+                    self.transport.abort()
+                    return
                 self._refuse(500, "internal error", ErrNo.UNKNOWN)
         self._task = None
         self._rest()
@@ -361,6 +371,26 @@ class HttpStream:
             self._deaf = True
             self._whole.clear()
 
+    async def _send_parts(
+        self, response: HttpResponse, parts: AsyncGenerator[bytes, None], request: HttpRequest, keep_alive: bool
+    ) -> None:
+        """Send a body as it is made: in chunks, or to HTTP/1.0 until the connection ends."""
+        is_chunked = self._is_http_11
+        keep_alive = keep_alive and is_chunked and not response.close and not (self._draining and not self._whole)
+        self._has_begun = True
+        async with contextlib.aclosing(parts):
+            self.transport.write(_head_of(response, request, keep_alive, "Transfer-Encoding: chunked" * is_chunked))
+            if request.method != "HEAD":
+                async for part in parts:
+                    await self._flow.writable()
+                    if part:
+                        self.transport.write(b"%x\r\n%b\r\n" % (len(part), part) if is_chunked else part)
+                self.transport.write(b"0\r\n\r\n" * is_chunked)
+        self._has_begun = False
+        if not keep_alive:
+            self._deaf = True
+            self._whole.clear()
+
     def _rest(self) -> None:
         """Everything that came is answered."""
         self._flow.release(_PIPELINE)
@@ -382,17 +412,7 @@ class HttpStream:
         self.deadline = time.monotonic() + (HALF_S if self._draining else LINGER_S)
 
     def _write(self, response: HttpResponse, request: HttpRequest, keep_alive: bool) -> None:
-        head = [
-            f"HTTP/1.1 {response.status} {REASONS.get(response.status, '')}",
-            f"Content-Type: {response.content_type}",
-            f"Content-Length: {len(response.body)}",
-            *(f"{name}: {value}" for name, value in response.headers.items()),
-        ]
-        if not keep_alive:
-            head.append("Connection: close")
-        elif request.headers.get("connection", "").lower() == "keep-alive":
-            head.append("Connection: keep-alive")
-        raw = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
+        raw = _head_of(response, request, keep_alive, f"Content-Length: {len(response.body)}")
         whole = raw if request.method == "HEAD" else raw + response.body
         if len(whole) < _JOINED_BYTES:
             write_soon(self.transport, whole)
@@ -416,3 +436,18 @@ class HttpStream:
 
     def _too_large(self) -> str:
         return f"a request body is at most {self._limits.max_body_bytes} bytes (--max_body_size)"
+
+
+def _head_of(response: HttpResponse, request: HttpRequest, keep_alive: bool, length: str) -> bytes:
+    """The head of an answer; `length` is the line that says how long its body is, if one does."""
+    head = [
+        f"HTTP/1.1 {response.status} {REASONS.get(response.status, '')}",
+        f"Content-Type: {response.content_type}",
+        *([length] if length else []),
+        *(f"{name}: {value}" for name, value in response.headers.items()),
+    ]
+    if not keep_alive:
+        head.append("Connection: close")
+    elif request.headers.get("connection", "").lower() == "keep-alive":
+        head.append("Connection: keep-alive")
+    return ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")

@@ -30,10 +30,12 @@ class Table:
         self._rows = [(api, route, _parts(route.template)) for api in apis for route in api.ROUTES]
         self._rows.sort(key=lambda row: [_openness(part) for part in row[2]])
         self._literal: dict[str, list[Found]] = {}
-        self._templates: dict[int, list[tuple[Api, Route, Sequence[str]]]] = {}
+        self._templates: dict[tuple[int, str], list[tuple[Api, Route, Sequence[str]]]] = {}
+        """By the number of parts and the first one, which is empty for a name."""
         for api, route, parts in self._rows:
             if any(map(_is_name, parts)):
-                self._templates.setdefault(len(parts), []).append((api, route, parts))
+                first = "" if _is_name(parts[0]) else parts[0]
+                self._templates.setdefault((len(parts), first), []).append((api, route, parts))
             else:
                 self._literal.setdefault("/".join(parts), []).append(Found(api, route, {}))
 
@@ -47,10 +49,10 @@ class Table:
         stripped = path.strip("/")
         fitting = list(self._literal.get(stripped, ()))
         parts = stripped.split("/")
-        for api, route, template in self._templates.get(len(parts), ()):
-            names = _names(template, parts)
-            if names is not None:
-                fitting.append(Found(api, route, names))
+        for first in (parts[0], ""):
+            for api, route, template in self._templates.get((len(parts), first), ()):
+                if (names := _names(template, parts)) is not None:
+                    fitting.append(Found(api, route, names))
         return [found for found in fitting if found.route.exists(catalogue, found.names)]
 
     def paths(self, catalogue: Catalogue) -> list[str]:
@@ -89,7 +91,8 @@ def _names(template: Sequence[str], parts: Sequence[str]) -> Names | None:
             name, _, behind = said[1:].partition("}")
             if not part.endswith(behind) or len(part) == len(behind):
                 return None
-            found[name] = unquote(part.removesuffix(behind))
+            value = part.removesuffix(behind)
+            found[name] = unquote(value) if "%" in value else value
         elif said != part:
             return None
     return found

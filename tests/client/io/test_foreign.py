@@ -29,3 +29,32 @@ def test_head_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     with pytest.raises(BadModel, match="a folder, not a regular file"):
         foreign.head_of(tmp_path / "sub", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (
+            ("config.json", "model.safetensors", "tokenizer.json"),
+            "a model of Hugging Face; export it to ONNX",
+        ),
+        (("saved_model.pb", "variables"), "a TensorFlow SavedModel; export it to ONNX"),
+        (("config.pbtxt", "1"), "a model of a Triton repository"),
+        (("serving_client_conf.prototxt",), "the folder for clients; give the server's"),
+        (("adapter.safetensors",), "weights without the program"),
+    ],
+)
+def test_what_people_often_have_is_known(tmp_path: Path, names: tuple[str, ...], hint: str) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert f"({hint}" in foreign.describe_folder(tmp_path)
+
+
+def test_files_without_a_mark_are_known_by_their_endings(tmp_path: Path) -> None:
+    for name, words in (
+        ("frozen.pb", "TensorFlow graph"),
+        ("net.engine", "TensorRT"),
+        ("w.pdiparams", "parameters"),
+    ):
+        (tmp_path / name).write_bytes(b"\x00\x01\x02")
+        assert words in foreign.describe_file(tmp_path / name)

@@ -73,12 +73,28 @@ def test_json_of_another_kind_is_not_a_candidate(tmp_path: Path) -> None:
     assert source.read(folder).files[0].name == "inference.json"
 
 
-def test_missing_folder_and_file_for_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(BadModel, match="there is no such folder"):
+def test_missing_folder_and_files(tmp_path: Path) -> None:
+    with pytest.raises(BadModel, match="there is no such file or folder"):
         source.read(tmp_path / "none")
     (tmp_path / "file").touch()
-    with pytest.raises(BadModel, match="a file; give the folder it is in"):
+    with pytest.raises(BadModel, match="file: empty"):
         source.read(tmp_path / "file")
+    with pytest.raises(BadModel, match="a file; give the folder it is in"):
+        source.read(tmp_path / "file", Names(model="file"))
+
+
+@pytest.mark.parametrize(("form", "name"), [("pdmodel", "model.pdmodel"), ("onnx", "model.onnx"), ("legacy", None)])
+def test_the_model_file_itself_may_be_given(tmp_path: Path, form: Form, name: str | None) -> None:
+    folder = trained.uci(tmp_path, form)
+    assert source.read(folder / (name or "__model__")) == source.read(folder)
+
+
+def test_the_models_of_a_folder_and_their_kinds(tmp_path: Path) -> None:
+    trained.uci(tmp_path, "pdmodel")
+    trained.uci(tmp_path, "json")
+    (tmp_path / "empty.onnx").touch()
+    (tmp_path / "labels.json").write_text("{}")
+    assert source.models_in(tmp_path) == {"inference.json": "pir", "model.pdmodel": "program"}
 
 
 def test_wrong_name_lists_what_is_there(tmp_path: Path) -> None:
@@ -109,6 +125,22 @@ def foreign_zip(path: Path) -> None:
         archive.writestr("data.pkl", "x")
 
 
+def torchserve_archive(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("MAR-INF/MANIFEST.json", "{}")
+
+
+def torchscript(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/constants.pkl", "x")
+        archive.writestr("net/code/__torch__.py", "x")
+
+
+def keras(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", "x")
+
+
 def foreign_tar(path: Path) -> None:
     with tarfile.open(path, "w") as archive:
         archive.add(__file__, "model")
@@ -118,6 +150,11 @@ def foreign_tar(path: Path) -> None:
     ("content", "message"),
     [
         (foreign_zip, "a zip archive, as PyTorch writes"),
+        (torchserve_archive, "a TorchServe archive; it is not served yet"),
+        (torchscript, "a TorchScript model; it is not served yet"),
+        (keras, "a Keras model; export it to ONNX"),
+        (b"PK\x03\x04 cut short", "a zip archive, as PyTorch writes"),
+        (bytes(4) + b"TFL3", "a TensorFlow Lite model; export"),
         (foreign_tar, "a tar archive; unpack it first"),
         (pickle.dumps({"w": 1}), "a Python pickle"),
         (b"", "empty"),

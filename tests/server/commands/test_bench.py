@@ -170,7 +170,7 @@ def test_a_sweep_starts_servers_and_says_what_to_use(
         (["--sweep", "--model", "x", "--rate", "5"], "--sweep finds the rate"),
         (["--sweep", "--model", "x", "--batch_infer_size", "0"], "--batch_infer_size must be at least 1, got 0"),
         (["--sweep", "--model", "x", "--target_p99_ms", "0"], "--target_p99_ms must be more than 0"),
-        (["--sweep", "--model", "no_such_folder"], "no_such_folder: there is no such folder"),
+        (["--sweep", "--model", "no_such_folder"], "no_such_folder: there is no such file or folder"),
     ],
 )
 def test_wrong_use_is_explained_in_a_line(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:

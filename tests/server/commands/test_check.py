@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from paddle_serving_client.model_config import SERVER_CONFIG
 from tests.serving import ROOT
 
 
@@ -59,6 +60,7 @@ def test_without_any_library_it_says_what_to_install(tmp_path: Path) -> None:
 
 
 def test_a_server_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / SERVER_CONFIG).touch()  # nobody loads it here
     done = as_a_client_is_installed(tmp_path, "--model", str(tmp_path))
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: uvloop, httptools, h2, orjson, yaml not installed: pip ")

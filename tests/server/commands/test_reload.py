@@ -87,6 +87,7 @@ def no_numbers(folder: Path) -> None:
 
 
 def config_missing(folder: Path) -> None:
+    manifest.write(folder, ["model.pdmodel", "model.pdiparams"])
     (folder / "serving_server_conf.prototxt").unlink()
 
 
@@ -124,7 +125,7 @@ def another_type(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("breakage", "reason"),
     [
-        (gone, "serving_server_conf.prototxt"),
+        (gone, "there is no such file or folder"),
         (a_file, "serving_server_conf.prototxt"),
         (program_empty, "model.pdmodel"),
         (program_cut, "model.pdmodel"),
@@ -134,7 +135,7 @@ def another_type(folder: Path) -> None:
         (params_too_long, "pdiparams"),
         (one_bit_flipped, "SHA-256"),
         (no_numbers, "not finite"),
-        (config_missing, "serving_server_conf.prototxt"),
+        (config_missing, "has no serving_server_conf.prototxt"),
         (config_garbage, "serving_server_conf.prototxt"),
         (config_of_another_model, "do not belong together"),
         (params_a_pipe, "a pipe, not a regular file"),

@@ -93,7 +93,7 @@ def test_a_report() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--model", "/no/such/folder"], "there is no such folder"),
+        (["--model", "/no/such/folder"], "there is no such file or folder"),
         (["--model", ".", "--seconds", "0"], "--seconds must be from 1 to 3600, got 0"),
         (["--model", ".", "--precision", "fp8"], "--precision must be one of fp32"),
         (["--model", ".", "--engine_threads", "-1"], "--engine_threads"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_client.model_config import SERVER_CONFIG
 from paddle_serving_server.config.command_line import parse
 from paddle_serving_server.config.flags import parser
 from paddle_serving_server.config.values import ServerConfig
@@ -13,6 +14,7 @@ from paddle_serving_server.config.values import ServerConfig
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
     (tmp_path / "uci_housing").mkdir()
+    (tmp_path / "uci_housing" / SERVER_CONFIG).touch()  # nobody loads it here
     return str(tmp_path / "uci_housing")
 
 
@@ -158,13 +160,21 @@ def test_abbreviations_of_0_9_mean_what_they_did(said: list[str], name: str, val
     assert getattr(parser().parse_args(said), name) == value
 
 
-def test_a_loose_word_means_start_and_two_are_an_error(folder: str) -> None:
-    for words in (["True"], ["start"], ["--ir_optim", "True", "--thread", "10"], ["--port", "9393", "check_all"]):
-        assert parse([*words, "--model", folder])[0].verb == "start"
+def test_what_stands_behind_a_switch_means_nothing_and_words_may_stand_anywhere(folder: str) -> None:
+    for words in (
+        ["True"],
+        ["start"],
+        ["--ir_optim", "True", "--thread", "10"],
+        ["--use_mkl", "1", "--use_lite", "off"],
+    ):
+        command = parse([*words, "--model", folder])[0]
+        assert (command.verb, len(command.config.models)) == ("start", 1)
     assert parse(["--port", "9393", "stop"])[0].verb == "stop"
-    with pytest.raises(SystemExit) as caught:
-        parse(["True", "False", "--model", folder])
-    assert caught.value.code == 2
+    assert config("--port", "9000", "start", folder, "--thread", "7", "b=" + folder).models[1].name == "b"
+    for wrong in (["stop", folder], [folder, "--no_such_flag"]):
+        with pytest.raises(SystemExit) as caught:
+            parse(wrong)
+        assert caught.value.code == 2
 
 
 @pytest.mark.parametrize("words", [["check"], ["check", "check_all"], ["check", "check_cpp", "--port", "9000"]])

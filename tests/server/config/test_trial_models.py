@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_client.model_config import SERVER_CONFIG
 from paddle_serving_server.config import command_line
 from paddle_serving_server.config.trial_models import TrialModel
 from paddle_serving_server.config.values import ServerConfig
 
 
 def parsed(folder: Path, *flags: str) -> ServerConfig:
+    (folder / SERVER_CONFIG).touch()  # nobody loads it here
     return command_line.parse(["--model", str(folder), *flags])[0].config
 
 
@@ -31,7 +33,7 @@ def test_flags_and_a_file_say_the_same_and_reach_the_fronts(tmp_path: Path) -> N
         (["--variant", "b={}"], r"\[SERVICE/\]TAG=DIR:PERCENT"),
         (["--variant", "b={}:much"], r"\[SERVICE/\]TAG=DIR:PERCENT"),
         (["--variant", "b={}:nan"], r"\[SERVICE/\]TAG=DIR:PERCENT"),
-        (["--variant", "b={}/none:10"], "there is no folder"),
+        (["--variant", "b={}/none:10"], "there is no such file or folder"),
         (["--variant", "b={}:101"], "from 0 to 100"),
         (["--variant", "main={}:10"], "not 'main'"),
         (["--variant", "a b={}:10"], "a tag has letters"),

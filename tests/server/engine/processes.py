@@ -15,7 +15,7 @@ from paddle_serving_client.message import Array
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.segments import SegmentPool
-from paddle_serving_server.engine.settings import EngineConfig
+from paddle_serving_server.engine.settings import DeploymentSpec, EngineConfig
 from tests import models
 from tests.serving import ROOT
 
@@ -25,7 +25,7 @@ class EngineProcess:
 
     def __init__(self, folder: Path, path: str) -> None:
         self.path = path
-        self._config = EngineConfig(folder=str(folder), options=ModelOptions(threads=1))
+        self._config = EngineConfig(spec=DeploymentSpec(folder=str(folder), options=ModelOptions(threads=1)))
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(path)
         self._listener.listen()

@@ -9,7 +9,7 @@ import pytest
 
 from paddle_serving_app import model_cache
 from paddle_serving_client import manifest, model_config
-from paddle_serving_client.errors import BadModel
+from paddle_serving_client.errors import BadConfig, BadModel
 from paddle_serving_server.engine import repository, store
 from paddle_serving_server.engine.compatible import differences
 
@@ -50,6 +50,30 @@ def test_a_look_tells_what_was_announced(tmp_path: Path) -> None:
     assert repository.look(numbered) == before
     (numbered / "1" / "model.pdiparams").write_bytes(b"other")
     assert repository.look(numbered) != before
+
+
+def test_a_numbered_folder_may_hold_a_bare_model_and_a_file_is_announced_beside_it(tmp_path: Path) -> None:
+    for number in ("1", "2", "3"):
+        (tmp_path / number).mkdir()
+    for name in ("1/net.onnx", "2/net.onnx", "2/readme", "net.onnx"):
+        (tmp_path / name).write_bytes(b"\x08\x08")
+    (tmp_path / "3" / "net.onnx").touch()  # nothing is in it yet
+    assert repository.numbers(tmp_path) == [2, 1]
+    file = tmp_path / "net.onnx"
+    assert repository.newest(file) == repository.Source(file, None)
+    before = repository.look(file)
+    (tmp_path / repository.TIME_FILE).touch()
+    assert repository.look(file) != before
+
+
+def test_what_holds_no_model_is_refused_and_named(tmp_path: Path) -> None:
+    model(tmp_path / "models" / "7")
+    repository.refuse_other(tmp_path / "models", "--model")
+    repository.refuse_other(tmp_path / "models" / "7", "--model")
+    with pytest.raises(BadConfig, match=r"--model /none: there is no such file or folder"):
+        repository.refuse_other("/none", "--model")
+    with pytest.raises(BadConfig, match=r"--model .*: it holds models/; expected .*"):
+        repository.refuse_other(tmp_path, "--model")
 
 
 def test_a_copy_has_the_files_and_knows_where_they_came_from(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_labels_are_the_variants_of_a_test(folder: Path) -> None:
         async with catalogue_of(folder, WebService("model")) as catalogue:
             service = catalogue["model"]
             with contextlib.closing(Threads(1, "test")) as threads:
-                engine = service._engine()
+                engine = service._engines[""]
                 test = VariantsEngine({"main": engine, "canary": engine}, {"main": 0.5, "canary": 0.5})
                 service.bind({"": test}, threads)
                 catalogue.variants = {"model": test}

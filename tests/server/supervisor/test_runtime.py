@@ -187,7 +187,7 @@ def test_a_port_in_use_is_said_at_once(uci_server: Server, uci_folder: Path, tmp
     ("flags", "words"),
     [
         (["--model", "no/such/folder"], "no/such/folder"),
-        (["--model", "README.md"], "should be a dir not file"),
+        (["--model", "README.md"], "README.md: of an unknown kind"),
         (["--service", "no/such.py"], "no/such.py"),
         (["--model", "UCI", "--thread", "0"], "--thread must be from 1 to 1024, got 0"),
         (["--model", "UCI", "--gpu_ids", "x"], "--gpu_ids"),

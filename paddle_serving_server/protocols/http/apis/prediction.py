@@ -1,22 +1,25 @@
 """`POST /NAME/prediction`: instances or tensors for a service."""
 
+import contextlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import ServingError
-from paddle_serving_client.message import Request, Response, Stage
+from paddle_serving_client.message import Parts, Request, Response, Stage
 from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.engine.feed import as_json, outputs_of
-from paddle_serving_server.protocols.http import body, encoding, openapi, tensor_body, variant_headers
+from paddle_serving_server.protocols.http import body, encoding, event_stream, openapi, tensor_body, variant_headers
 from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services import json_result
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.web_service import WebService
+from paddle_serving_server.services.service import Service
+from paddle_serving_server.user_code import faults
 
 _BINARY: Final = {"type": "string", "format": "binary"}
 
@@ -29,6 +32,10 @@ async def _answer(exchange: Exchange) -> HttpResponse:
     asked = await body.beside_the_loop(request, _read, request, service, call.deadline, max_bytes)
     read = time.monotonic()
     response = await plane.infer(call, asked)
+    if response.parts is not None:
+        if kind := event_stream.wanted(request):
+            return await event_stream.answer(plane, call, response.parts, kind, lambda part: _result(name, part))
+        response = await faults.in_time(_collected(response, response.parts), call.deadline)
     answered = time.monotonic()
     if service.takes_tensors and tensor_body.wants_npy(request):
         said, media_type = tensor_body.to_npy(response.tensors), tensor_body.NPY
@@ -45,7 +52,13 @@ async def _answer(exchange: Exchange) -> HttpResponse:
     return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
 
 
-def _read(request: HttpRequest, service: WebService, deadline: float, max_bytes: int) -> Request:
+async def _collected(response: Response, parts: Parts) -> Response:
+    """All parts as one result, for who does not ask for a stream."""
+    async with contextlib.aclosing(parts):
+        return replace(response, result=[part.result async for part in parts], parts=None)
+
+
+def _read(request: HttpRequest, service: Service, deadline: float, max_bytes: int) -> Request:
     raw = body.plain(request, max_bytes)
     tag, key = variant_headers.wanted(request)
     if service.takes_tensors and tensor_body.is_tensor(request):

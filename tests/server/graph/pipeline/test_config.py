@@ -10,6 +10,9 @@ from paddle_serving_server.graph.pipeline.graph import graph_of
 from paddle_serving_server.graph.pipeline.pipeline import Pipeline
 from paddle_serving_server.pipeline import LocalServiceHandler, Op, RequestOp, ResponseOp
 from paddle_serving_server.util import ArgsParser
+from tests.serving import ROOT
+
+UCI = str(ROOT / "serving_model" / "uci_housing")
 
 
 def test_defaults_and_empty_values() -> None:
@@ -44,13 +47,13 @@ def test_a_file_or_a_dict_but_not_both(tmp_path: Path) -> None:
             config.read(**arguments)
 
 
-def test_the_constructor_wins_over_the_file(tmp_path: Path) -> None:
+def test_the_constructor_wins_over_the_file() -> None:
     said = PipelineConfig(http_port=9999, ops={"a": {"concurrency": 3, "timeout": 100, "auto_batching_timeout": 20}})
     settings = config.op_config("a", {"concurrency": 2, "timeout": None}, said)
     assert (settings.concurrency, settings.timeout_s, settings.batch_wait_s) == (2, 0.1, 0.02)
     remote = {"server_endpoints": ["a:1"], "client_config": "c", "fetch_list": ["y"]}
     assert config.op_config("b", remote, said).model == RemoteModel(endpoints=("a:1",), client_config="c", fetch=("y",))
-    handler = LocalServiceHandler(str(tmp_path), devices="1", precision="FP16", fetch_names=["y"])
+    handler = LocalServiceHandler(UCI, devices="1", precision="FP16", fetch_names=["y"])
     model = config.op_config("c", Op(local_service_handler=handler).given, said).model
     assert isinstance(model, LocalModel)
     assert (model.fetch, model.options.gpu_id, model.options.precision) == (("y",), 1, "fp16")
@@ -62,12 +65,12 @@ def test_the_constructor_wins_over_the_file(tmp_path: Path) -> None:
         ({"concurrency": 0}, "op.a.concurrency must be >= 1"),
         ({"server_endpoints": ["x:1"]}, "client_config"),
         ({"server_endpoints": ["x:1"], "client_type": "x"}, "pipeline_grpc"),
-        ({"local_service_conf": {"model_config": "/none"}}, "there is no folder /none"),
-        ({"local_service_conf": {"model_config": ".", "devices": 0}}, "devices must be <class 'str'>"),
-        ({"local_service_conf": {"model_config": ".", "device_type": 4}}, "device_type 4 is not served"),
-        ({"local_service_conf": {"model_config": ".", "devices": "x"}}, "numbers"),
-        ({"local_service_conf": {"model_config": ".", "precision": "x"}}, "fp32"),
-        ({"local_service_conf": {"model_config": ".", "client_type": "x"}}, "local_predictor"),
+        ({"local_service_conf": {"model_config": "/none"}}, "model_config: /none: there is no such file or folder"),
+        ({"local_service_conf": {"model_config": UCI, "devices": 0}}, "devices must be <class 'str'>"),
+        ({"local_service_conf": {"model_config": UCI, "device_type": 4}}, "device_type 4 is not served"),
+        ({"local_service_conf": {"model_config": UCI, "devices": "x"}}, "numbers"),
+        ({"local_service_conf": {"model_config": UCI, "precision": "x"}}, "fp32"),
+        ({"local_service_conf": {"model_config": UCI, "client_type": "x"}}, "local_predictor"),
     ],
 )
 def test_a_wrong_value_of_an_op_is_named(said: dict[str, Any], words: str) -> None:

@@ -1,0 +1,116 @@
+"""A model as it is, without code around it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.signature import Signature
+from paddle_serving_client.errors import NoMethod
+from paddle_serving_client.message import Request, Response, Stage
+from paddle_serving_server.engine import repository
+from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
+from paddle_serving_server.engine.interface import Engine, answer
+from paddle_serving_server.engine.lane import Lane
+from paddle_serving_server.services.service import ModelPlan, Service
+from paddle_serving_server.user_code.threads import Threads
+
+ENGINE_NAME: Final = "GeneralInferOp_0"
+"""What Paddle Serving calls the one inference step of a chain."""
+
+
+class ModelService(Service):
+    """A service whose instances are the inputs of a model."""
+
+    kind = "numbers"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._folders: dict[str, str] = {}
+        self._options = ModelOptions()
+        self._golden = ""
+
+    def set_models(self, folders: Mapping[str, str]) -> None:
+        """Say which models the service needs, by name: anything that a layout knows. The first is the main one.
+
+        Raises:
+            BadConfig: there is nothing at a path.
+        """
+        for folder in folders.values():
+            repository.refuse_missing(folder, "load_model_config:")
+        self._folders = dict(folders)
+
+    def set_gpus(self, gpus: str) -> None:
+        """Run the models on a GPU: "0"."""
+        self._options = replace(self._options, gpu_id=int(str(gpus).split(",")[0]))
+
+    def set_golden(self, file: str | Path) -> None:
+        """Refuse the main model, and every new version of it, unless it gives the outputs of a golden sample.
+
+        Args:
+            file: with the golden sample, as `serve --golden` takes it.
+        """
+        self._golden = str(Path(file).absolute())
+
+    @property
+    def plans(self) -> dict[str, ModelPlan]:
+        """See `Service.plans`."""
+        goldens = [self._golden, *[""] * len(self._folders)]
+        return {
+            name: ModelPlan(folder, replace(self._options, golden=golden))
+            for (name, folder), golden in zip(self._folders.items(), goldens, strict=False)
+        }
+
+    def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
+        """See `Service.bind`."""
+        self._engines = engines
+        self.keeps_time = not self.in_process
+        self.lane = Lane.beside(self._engine())
+
+    @property
+    def takes_tensors(self) -> bool:
+        """See `Service.takes_tensors`."""
+        return True
+
+    @property
+    def signature(self) -> Signature:
+        """See `Service.signature`."""
+        return self._engine().signature if self._engines else super().signature
+
+    async def infer(self, request: Request) -> Response:
+        """Answer one request: tensors, or instances that are stacked to tensors.
+
+        Raises:
+            ServingError: whatever is wrong, in the caller's terms.
+        """
+        with Context.of(request) as context:
+            if request.tensors is not None:
+                return await answer(self._engine(), request, context)
+            return await self._infer_instances(request, context)
+
+    async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
+        """See `Service.infer_models`."""
+        return {ENGINE_NAME: (self.signature, await self.infer(request))}
+
+    async def _infer_instances(self, request: Request, context: Context) -> Response:
+        engine = self._engine()
+        began = time.monotonic()
+        instances = list(request.instances)
+        tensors = {i.alias: stacked(i, instances) for i in named_inputs(engine.signature, instances)}
+        stacked_at = time.monotonic()
+        response = await answer(engine, Request(tensors=tensors, fetch=request.fetch), context)
+        came = time.monotonic()
+        result = as_json(outputs_of(response))
+        ended = time.monotonic()
+        before = Stage("preprocess", (stacked_at - began) * 1000, began, stacked_at)
+        stages = (before, *response.stages, Stage("postprocess", (ended - came) * 1000, came, ended))
+        return replace(response, result=result, stages=stages)
+
+    def _engine(self) -> Engine:
+        """The main model's."""
+        if not self._engines:
+            raise NoMethod(f"service {self.name!r} has no model that takes tensors; POST /{self.name}/prediction")
+        return next(iter(self._engines.values()))

@@ -1,0 +1,51 @@
+"""A Paddle pipeline as a service."""
+
+from collections.abc import Mapping
+
+from paddle_serving_client.message import Request, Response
+from paddle_serving_server.engine.interface import Engine
+from paddle_serving_server.graph.pipeline.pipeline import Pipeline
+from paddle_serving_server.graph.pipeline.process import Origin
+from paddle_serving_server.services.service import ModelPlan, Service
+from paddle_serving_server.user_code import hosting
+from paddle_serving_server.user_code.admission import Admission, Room
+from paddle_serving_server.user_code.threads import Threads
+
+
+class PipelineService(Service):
+    """The ops of a pipeline, which unpack calls of PipelineService themselves."""
+
+    kind = "pipeline"
+    is_pipeline = True
+
+    def __init__(self, name: str, pipeline: Pipeline, title: str = "") -> None:
+        super().__init__(name)
+        self.title = title
+        self.pipeline = pipeline
+
+    @property
+    def plans(self) -> dict[str, ModelPlan]:
+        """See `Service.plans`: those that ops have, by the name of the op."""
+        return {name: ModelPlan(model.folder, model.options) for name, model in self.pipeline.models.items()}
+
+    def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
+        """See `Service.bind`; starts the workers of the ops."""
+        self._engines = engines
+        self.pipeline.bind(engines, threads, Origin(*self.origin) if self.origin else None)
+        workers = max(threads.count, self.pipeline.worker_count)
+        room = Room.beside(workers, self.limits.max_inside, self.limits.max_body_bytes)
+        self._admission = Admission(self.name, room, self.pipeline.expected_s)
+
+    async def infer(self, request: Request) -> Response:
+        """See `Service.infer`."""
+        assert self._admission is not None
+        with self._admission.enter(request.deadline, request.body_bytes):
+            return await self.pipeline.infer(request)
+
+
+def host(service: PipelineService) -> None:
+    """Serve a pipeline until stopped, on the ports of its config; hosted: hand it to that server and return."""
+    if hosting.is_hosted():
+        hosting.collect(service)
+        return
+    hosting.become_server(service.pipeline.flags)

@@ -1,0 +1,134 @@
+"""What a server sees of a service: a name, the models it needs, and something behind `infer`.
+
+    Service
+      ModelService       a model as it is; ChainService: several of them
+        WebService       with the steps of a user before and behind it
+      PipelineService    the ops of a Paddle pipeline
+
+A server hands a service engines and threads by `bind`, and asks it to `infer`. Nothing in a service knows flags,
+signals or sockets.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.signature import Signature
+from paddle_serving_client.errors import BadConfig, NoMethod
+from paddle_serving_client.message import Request, Response
+from paddle_serving_server.config import things
+from paddle_serving_server.config.values import Limits
+from paddle_serving_server.engine.interface import Engine
+from paddle_serving_server.engine.lane import Lane
+from paddle_serving_server.user_code.admission import Admission
+from paddle_serving_server.user_code.threads import Threads
+
+_NOTHING: Final = Signature((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """A model that a service needs, and how to run it."""
+
+    folder: str
+    options: ModelOptions
+    max_rows: int = 0
+    """Largest batch, in rows; 0: as for the whole server."""
+    instances: int = 0
+    """Engine processes; 0: as for the whole server."""
+
+
+class Service(ABC):
+    """One of them: `POST /NAME/prediction`."""
+
+    kind: str = "json"
+    """What a visitor is asked for: "numbers" (a form), "image" (a picture) or "json"."""
+    title: str = ""
+    """One line for people."""
+    example: Mapping[str, object] | None = None
+    """An instance that works, for the form: {"x": [...]}."""
+    outputs: Sequence[str] = ()
+    """Names a caller can put in `fetch`, where postprocessing makes others than the model gives."""
+    file_input: str = "image"
+    """The name under which an uploaded file or a raw image body arrives in an instance."""
+    is_pipeline: bool = False
+    """Whether it takes calls of PipelineService, and no tensors."""
+
+    def __init__(self, name: str) -> None:
+        if not things.NAME.fullmatch(name):
+            raise BadConfig(f"service name {name!r}: {things.NAME_RULE}")
+        self.name = name
+        self.in_process = False
+        """Whether its models are loaded by the serving process itself."""
+        self.limits = Limits()
+        """Of the server: what may be inside at once, where user code is asked."""
+        self.lane: Lane | None = None
+        """The way for small calls whose tensors go to the main model as they are; None: there is none."""
+        self.keeps_time = False
+        """Whether each part of `infer` keeps the deadline of a request by itself."""
+        self.origin: tuple[str, tuple[str, ...]] | None = None
+        """The file that makes it, and what that finds in `sys.argv`; None: none that is known."""
+        self._engines: Mapping[str, Engine] = {}
+        self._admission: Admission | None = None
+
+    @property
+    @abstractmethod
+    def plans(self) -> dict[str, ModelPlan]:
+        """The models it needs, by name; the first is the main one."""
+
+    @abstractmethod
+    def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
+        """Take the engines for `plans`, and the threads for user code. Call on the event loop.
+
+        Raises:
+            BadConfig: nothing could be answered.
+        """
+
+    @abstractmethod
+    async def infer(self, request: Request) -> Response:
+        """Answer one request.
+
+        Raises:
+            ServingError: whatever is wrong, in the caller's terms.
+        """
+
+    async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
+        """Answer a request that carries tensors: each model whose outputs are the answer, by the name of its op."""
+        raise NoMethod(f"service {self.name!r} has no model that takes tensors; POST /{self.name}/prediction")
+
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether what a caller sends goes to the model as it is, with no code of a user before or behind it."""
+        return False
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs of the main model, where that takes tensors of callers."""
+        return _NOTHING
+
+    @property
+    def backends(self) -> dict[str, str]:
+        """The inference library of each model."""
+        return {name: engine.backend_name for name, engine in self._engines.items()}
+
+    @property
+    def model_plans(self) -> dict[str, Mapping[str, object]]:
+        """Why each model is run the way it is, by its name, or by that of its folder where it has none."""
+        folders = {name: plan.folder for name, plan in self.plans.items()}
+        return {name or Path(folders[name]).name: engine.plan for name, engine in self._engines.items()}
+
+    def check_room(self, deadline: float, size: int) -> None:
+        """Refuse a request before it is read, where `infer` would refuse it: nothing of it is kept then.
+
+        Args:
+            deadline: on the clock of `time.monotonic`.
+            size: of its body, in bytes.
+
+        Raises:
+            Busy: too many requests are inside, or those that wait leave no time for this one.
+        """
+        if self._admission is not None:
+            self._admission.check(deadline, size)
