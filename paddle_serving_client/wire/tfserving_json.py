@@ -2,7 +2,6 @@
 
     {"signature_name"?, "instances": [...]}   row form: one item for each instance   -> {"predictions": [...]}
     {"signature_name"?, "inputs": ...}        column form: whole tensors             -> {"outputs": ...}
-    {"signature_name"?, "context"?, "examples": [{feature: value}]}                  -> {"results": [...]}
 
 NaN, Infinity and -Infinity are read and written as numbers, which JSON does not have.
 
@@ -31,7 +30,7 @@ _BYTES_SUFFIX: Final = "_bytes"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A body of `:predict`."""
+    """What a body asks for."""
 
     tensors: Mapping[str, Array] = field(default_factory=dict)
     """By alias."""
@@ -50,8 +49,8 @@ def read_prediction(text: Text, inputs: Sequence[TensorInfo]) -> Prediction:
     Raises:
         BadPacket: no JSON. BadInput: not what the model takes, in TensorFlow Serving's words. TooLarge: over a limit.
     """
-    document = _document(text)
-    signature = _signature(document)
+    document = document_of(text)
+    signature = signature_of(document)
     if "instances" in document and "inputs" in document:
         what = "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist"
         raise BadInput(f"JSON Value: {shown(document)} {what}")
@@ -70,7 +69,7 @@ def write_prediction(outputs: Mapping[str, Array], is_row: bool) -> bytes:
     """
     if not is_row:
         said = {name: _written(name, array) for name, array in outputs.items()}
-        return _object("outputs", _members(said) if len(said) > 1 else next(iter(said.values())))
+        return whole("outputs", _members(said) if len(said) > 1 else next(iter(said.values())))
     rows = -1
     for name, array in outputs.items():
         if not array.ndim:
@@ -85,66 +84,18 @@ def write_prediction(outputs: Mapping[str, Array], is_row: bool) -> bytes:
     else:
         each = ({name: _written(name, array[k]) for name, array in outputs.items()} for k in range(rows))
         items = b", ".join(map(_members, each))
-    return _object("predictions", b"[" + items + b"\n    ]")
-
-
-def read_examples(text: Text, inputs: Sequence[TensorInfo]) -> Prediction:
-    """Read a body of `:classify` or `:regress`: every feature is an input, in the input's own shape or flat.
-
-    Raises:
-        As `read_prediction`.
-    """
-    document = _document(text)
-    signature = _signature(document)
-    if "examples" not in document:
-        raise BadInput(f"JSON Value: {shown(document)} key 'examples' is expected and was not found")
-    examples = document["examples"]
-    if not isinstance(examples, list):
-        raise BadInput(f"JSON Value: {shown(document)} Expecting 'examples' value to be an list/array")
-    if not examples:
-        raise BadInput(f"JSON Value: {shown(document)} 'examples' value is an empty array")
-    context = document.get("context", {})
-    for example in (context, *examples):
-        if not isinstance(example, dict):
-            raise BadInput(f"Example must be JSON object but got {shown(example)}")
-    whole = [{**context, **example} for example in examples]
-    names = {info.alias for info in inputs}
-    for k, example in enumerate(whole):
-        if example.keys() != names:
-            raise BadInput(f"Failed to process element: {k} of 'examples' list. {_keys_wanted(example, names)}")
-    return Prediction({i.alias: np.stack([_feature(e[i.alias], i) for e in whole]) for i in inputs}, True, signature)
-
-
-def write_regressions(outputs: Mapping[str, Array]) -> bytes:
-    """Write the answer of `:regress`: one number for each example.
-
-    Raises:
-        BadInput: the model gives anything else.
-    """
-    (array,) = outputs.values() if len(outputs) == 1 else (np.empty(()),)
-    if array.dtype.kind not in "fiu" or not array.ndim or array.size != len(array):
-        raise BadInput(f"regress needs one output with one number for each example; {_given(outputs)}; use :predict")
-    return _object("results", _floats(array.reshape(-1)))
-
-
-def write_classes(outputs: Mapping[str, Array]) -> bytes:
-    """Write the answer of `:classify`: a pair of label and score for each class; labels are empty, as models have none.
-
-    Raises:
-        BadInput: the model gives anything else than scores.
-    """
-    (array,) = outputs.values() if len(outputs) == 1 else (np.empty(()),)
-    if array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
-        raise BadInput(f"classify needs one output with a score for each class; {_given(outputs)}; use :predict")
-    rows = [_floats(row)[1:-1].split(b",") for row in array.reshape(len(array), -1)]
-    said = [b"[" + b",".join(b'["",' + score + b"]" for score in row) + b"]" for row in rows]
-    return _object("results", b"[" + b", ".join(said) + b"\n    ]")
+    return whole("predictions", b"[" + items + b"\n    ]")
 
 
 # -- reading
 
 
-def _document(text: Text) -> dict[str, Any]:
+def document_of(text: Text) -> dict[str, Any]:
+    """A body as an object.
+
+    Raises:
+        BadPacket: no JSON. BadInput: no object. TooLarge: over a limit.
+    """
     if not bytes(text[:64]).strip() and not bytes(text).strip():
         raise BadPacket("JSON Parse error: The document is empty at offset: 0")
     try:
@@ -156,7 +107,8 @@ def _document(text: Text) -> dict[str, Any]:
     return document
 
 
-def _signature(document: Mapping[str, Any]) -> str:
+def signature_of(document: Mapping[str, Any]) -> str:
+    """The signature that a body names; empty: none. Raises BadInput for what is no name."""
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         what = "not formatted correctly. 'signature_name' key must be a string value."
@@ -181,7 +133,7 @@ def _rows(document: Mapping[str, Any], inputs: Sequence[TensorInfo]) -> dict[str
     names = {info.alias for info in inputs}
     for k, item in enumerate(instances):
         if item.keys() != names:
-            raise BadInput(f"Failed to process element: {k} of 'instances' list. {_keys_wanted(item, names)}")
+            raise BadInput(f"Failed to process element: {k} of 'instances' list. {keys_wanted(item, names)}")
     return {i.alias: _stacked([item[i.alias] for item in instances], i, f" key: {i.alias}") for i in inputs}
 
 
@@ -192,7 +144,8 @@ def _refuse_mixed(instances: Sequence[object], are_named: bool) -> None:
             raise BadInput(f"Expecting {said} at item {k} of input list")
 
 
-def _keys_wanted(item: Mapping[str, object], names: set[str]) -> str:
+def keys_wanted(item: Mapping[str, object], names: set[str]) -> str:
+    """In words which keys an object must have, and which it has instead."""
     unknown = sorted(item.keys() - names)
     what = f" It does not have named input: {unknown[0][:64]}." if unknown else ""
     return f"JSON object: {shown(item)} keys must be equal to: {','.join(sorted(names))}.{what}"
@@ -200,21 +153,21 @@ def _keys_wanted(item: Mapping[str, object], names: set[str]) -> str:
 
 def _stacked(values: Any, info: TensorInfo, key: str) -> Array:
     """The values of one input of all instances, on a new axis 0."""
-    row = _row(info)
+    row = row_of(info)
     try:
         return array_of(values, row)
     except BadInput as exc:
-        whole, shape = exc, None
+        refused, shape = exc, None
     for k, value in enumerate(values):  # whose is it?
         try:
             found = array_of(value, row).shape
             if shape is not None and found != shape:
-                raise BadInput(f"Expecting shape {_listed(shape)} but got: {_listed(found)}")
+                raise BadInput(f"Expecting shape {listed(shape)} but got: {listed(found)}")
         except BadInput as exc:
             where = f"Failed to process element: {k}{key} of 'instances' list."
             raise BadInput(f"{where} Error: INVALID_ARGUMENT: {exc}") from exc
         shape = found
-    raise whole
+    raise refused
 
 
 def _columns(value: Any, inputs: Sequence[TensorInfo]) -> dict[str, Array]:
@@ -222,39 +175,32 @@ def _columns(value: Any, inputs: Sequence[TensorInfo]) -> dict[str, Array]:
         if len(inputs) > 1:
             what = "expecting an object as multiple input tensors required as per tensorinfo_map"
             raise BadInput(f"inputs is a plain value/list, but {what}: {', '.join(i.alias for i in inputs)}")
-        return {inputs[0].alias: array_of(value, _row(inputs[0]))}
+        return {inputs[0].alias: array_of(value, row_of(inputs[0]))}
     found = {}
     for info in inputs:
         if info.alias not in value:
             raise BadInput(f"Missing named input: {info.alias} in 'inputs' object.")
-        found[info.alias] = array_of(value[info.alias], _row(info))
+        found[info.alias] = array_of(value[info.alias], row_of(info))
     return found
 
 
-def _feature(value: object, info: TensorInfo) -> Array:
-    """A feature in the shape of its input, where it has as many values."""
-    array, inner = array_of(value, _row(info)), info.shape[1:]
-    open_axes = inner.count(-1)
-    size = int(np.prod([length for length in inner if length != -1], dtype=np.int64))
-    if array.shape == inner or open_axes > 1 or not size or array.size % size or (not open_axes and array.size != size):
-        return array
-    return array.reshape(inner)
-
-
-def _row(info: TensorInfo) -> ElemType:
+def row_of(info: TensorInfo) -> ElemType:
+    """The row of the type table for an input. Raises BadDType where there is none."""
     if info.data_type is None:
         raise BadDType(f"input {info.alias!r} is {dtype.name_of(info.elem_type)}, which TensorFlow has no type for")
     return tfserving.row_of(info.data_type, f"input {info.alias!r}")
 
 
-def _listed(shape: Sequence[int]) -> str:
+def listed(shape: Sequence[int]) -> str:
+    """A shape as TensorFlow Serving writes it."""
     return f"[{','.join(map(str, shape))}]"
 
 
 # -- writing
 
 
-def _object(key: str, value: bytes) -> bytes:
+def whole(key: str, value: bytes) -> bytes:
+    """A body with one key."""
     return b'{\n    "%s": %s\n}' % (key.encode(), value)
 
 
@@ -278,11 +224,3 @@ def _texts(value: Any, as_base64: bool) -> object:
         return [_texts(item, as_base64) for item in value]
     raw = value.encode() if isinstance(value, str) else bytes(value)
     return {"b64": base64.b64encode(raw).decode()} if as_base64 else raw.decode("utf-8", "replace")
-
-
-def _floats(array: Array) -> bytes:
-    return json_text.dumps_numbers(np.asarray(array, array.dtype if array.dtype.kind == "f" else np.float64))
-
-
-def _given(outputs: Mapping[str, Array]) -> str:
-    return "this model gives " + ", ".join(f"{n!r} {a.dtype.name}{list(a.shape)}" for n, a in outputs.items())

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,20 @@ from paddle_serving_client import dtype
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadInput, BadPacket, ServingError
 from paddle_serving_client.message import Array
-from paddle_serving_client.wire import json_body, json_text, tfserving_json
+from paddle_serving_client.wire import json_body, json_text, tfserving_examples, tfserving_json
 from paddle_serving_client.wire.tfserving import TensorInfo
 from paddle_serving_client.wire.tfserving_values import array_of, is_named
 
 _FLOATS = [np.float32, np.float64, np.float16]
-_TEXTS = ElemType(99, "string", "", np.dtype(object))
-"""Byte strings, one in each element."""
 
 
 def row(name: str) -> ElemType:
     return next(found for found in dtype.ELEM_TYPES.values() if found.name == name)
+
+
+def texts() -> ElemType:
+    """Byte strings, one in each element."""
+    return replace(row("string"), numpy=np.dtype(object))
 
 
 def x(name: str = "float32", *inner: int) -> TensorInfo:
@@ -109,19 +113,19 @@ _NESTED = b"[" * 1000 + b"]" * 1000
     ],
 )
 def test_what_is_shown_of_a_value_is_short(text: bytes) -> None:
-    for read in (tfserving_json.read_prediction, tfserving_json.read_examples):
+    for read in (tfserving_json.read_prediction, tfserving_examples.read_examples):
         with pytest.raises(ServingError) as caught:
             read(text, [x()])
         assert len(str(caught.value)) < 600
 
 
 def test_texts_and_base64_are_byte_strings() -> None:
-    read = array_of([["text", {"b64": "/+8"}], [{"b64": "_-8="}, "\u00e9"]], _TEXTS)
+    read = array_of([["text", {"b64": "/+8"}], [{"b64": "_-8="}, "\u00e9"]], texts())
     assert read.tolist() == [[b"text", b"\xff\xef"], [b"\xff\xef", "é".encode()]]
     wrong: dict[str, Any] = {"expected type: string": 1, "Unable to base64": {"b64": "*"}, "for base64": {"c": "x"}}
     for words, value in wrong.items():
         with pytest.raises(BadInput, match=words):
-            array_of([value], _TEXTS)
+            array_of([value], texts())
     assert not is_named({"b64": "x"})
     assert all(is_named(value) for value in ({"b64": 1}, {"x": 1}, {"b64": "x", "x": 1}, {}))
 
@@ -149,7 +153,7 @@ def test_outputs_without_rows_are_refused_in_row_form() -> None:
 
 @given(st.binary(max_size=100) | st.text(max_size=100).map(lambda text: b'{"instances": [' + text.encode() + b"]}"))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    for read in (tfserving_json.read_prediction, tfserving_json.read_examples):
+    for read in (tfserving_json.read_prediction, tfserving_examples.read_examples):
         with contextlib.suppress(ServingError):
             read(data, [x()])
 
@@ -164,7 +168,7 @@ _json = st.recursive(
 @given(st.sampled_from(["instances", "inputs", "examples", "context", "signature_name"]), _json, _json)
 def test_any_document_is_read_or_refused(key: str, value: Any, other: Any) -> None:
     data = json.dumps({key: value, "examples": other} if key == "context" else {key: value}).encode()
-    for read in (tfserving_json.read_prediction, tfserving_json.read_examples):
+    for read in (tfserving_json.read_prediction, tfserving_examples.read_examples):
         for inputs in ([x()], [x(), TensorInfo("y", "y", 0, (-1, 2))]):
             with contextlib.suppress(ServingError):
                 read(data, inputs)

@@ -147,7 +147,7 @@ def test_numbers_that_are_not_packed_are_read() -> None:
 @pytest.mark.parametrize(
     ("fields", "error", "words"),
     [
-        ({"dtype": 7, "string_val": [b"a"]}, BadDType, "DT_STRING"),
+        ({"dtype": 20}, BadDType, "DataType 20"),
         ({"dtype": 99}, BadDType, "DataType 99"),
         ({}, BadDType, "DataType 0"),
         ({"dtype": 1, "shape": (-1,)}, BadInput, "negative"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from paddle_serving_client import errors
 from paddle_serving_client.errors import BadInput, ServingError
 from paddle_serving_client.message import Response
-from paddle_serving_client.wire import tfserving_about, tfserving_json
+from paddle_serving_client.wire import tfserving_about, tfserving_examples, tfserving_json
 from paddle_serving_client.wire.json_size import Text
 from paddle_serving_client.wire.tfserving import ModelInfo, Wanted
 from paddle_serving_client.wire.tfserving_json import Prediction
@@ -50,11 +50,11 @@ async def _predict(exchange: Exchange) -> HttpResponse:
 
 
 async def _classify(exchange: Exchange) -> HttpResponse:
-    return await _inferred(exchange, tfserving_json.read_examples, _classes)
+    return await _inferred(exchange, tfserving_examples.read_examples, _classes)
 
 
 async def _regress(exchange: Exchange) -> HttpResponse:
-    return await _inferred(exchange, tfserving_json.read_examples, _regressions)
+    return await _inferred(exchange, tfserving_examples.read_examples, _regressions)
 
 
 def _prediction(asked: Prediction, response: Response) -> bytes:
@@ -62,11 +62,11 @@ def _prediction(asked: Prediction, response: Response) -> bytes:
 
 
 def _classes(asked: Prediction, response: Response) -> bytes:
-    return tfserving_json.write_classes(response.tensors)
+    return tfserving_examples.write_classes(response.tensors)
 
 
 def _regressions(asked: Prediction, response: Response) -> bytes:
-    return tfserving_json.write_regressions(response.tensors)
+    return tfserving_examples.write_regressions(response.tensors)
 
 
 async def _inferred(
