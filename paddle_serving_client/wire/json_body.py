@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.wire import json_keys, json_numbers, json_size, json_text
-from paddle_serving_client.wire.json_size import MAX_NUMBERS, MAX_OBJECTS, Text
+from paddle_serving_client.wire.json_size import MAX_CONTAINERS, MAX_NUMBERS, MAX_OBJECTS, Text
 
 _SPECIAL: Final = (b"NaN", b"Infinity")
 
@@ -22,7 +22,7 @@ def loads(text: Text, as_arrays: bool = True, may_be_special: bool = False) -> A
             stands twice in one object.
         TooLarge: more values, arrays or objects than are taken.
     """
-    json_size.refuse_large(text, MAX_NUMBERS if as_arrays else MAX_OBJECTS)
+    _refuse_large(text, as_arrays)
     try:
         document = json_numbers.loads(text, MAX_OBJECTS) if as_arrays else json_text.loads(text)
     except TooLarge:
@@ -33,6 +33,18 @@ def loads(text: Text, as_arrays: bool = True, may_be_special: bool = False) -> A
         document = _special(text)
     json_keys.refuse_twins(text, document)
     return document
+
+
+def _refuse_large(text: Text, as_arrays: bool) -> None:
+    """One regular array may have as many arrays in it as numbers: a picture of 512 x 512 with the channels last."""
+    try:
+        json_size.refuse_large(text, MAX_NUMBERS if as_arrays else MAX_OBJECTS)
+    except TooLarge:
+        if not as_arrays:
+            raise
+        json_size.refuse_large(text, MAX_NUMBERS, max_containers=len(text))
+        if json_size.count(text, b"{") > MAX_CONTAINERS or json_numbers.regular_shape(text) is None:
+            raise
 
 
 def _special(text: Text) -> Any:
