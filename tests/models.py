@@ -144,6 +144,17 @@ def _conv_weights() -> tuple[F32, F32, F32]:
     return kernel, weight, bias
 
 
+def half_plus_two(folder: Path, form: Form = "pdmodel", axes: tuple[int, ...] = ()) -> Path:
+    """x float32[-1, *axes] -> y, half of each value and 2: the model of TensorFlow Serving's tutorial."""
+
+    def layers(paddle: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+        x = paddle.static.data("x", [-1, *axes], "float32")
+        return [x], [paddle.scale(x, 0.5, bias=2.0)]
+
+    spec = ModelSpec((_var("x", _FLOAT, *axes),), (_var("y", _FLOAT, *axes),))
+    return _build(folder, form, spec, layers, {})
+
+
 def upsample(folder: Path, form: Form = "json") -> Path:
     """image float32[-1, 2, -1, -1] -> each pixel four times; as "json", oneDNN in Paddle 3.3 lacks the operator."""
 

@@ -4,6 +4,7 @@ By simdjson, where it is installed, as on every server; elsewhere, and for what 
 ever. A nested array becomes one array only if it is regular: as many items in each of its arrays, numbers all the way.
 """
 
+import functools
 import math
 import sys
 import threading
@@ -27,7 +28,7 @@ MIN_BYTES = 4096
 _MIN_NUMBERS = 64
 """Shorter arrays stay lists."""
 _MAX_INNER_ARRAYS = 1 << 14
-"""Looking at more arrays one by one takes longer than reading them as lists."""
+"""Looking at more arrays one by one takes longer than reading them as lists: they are looked at all at once."""
 _MAX_INDEXED = 2048
 """Each item of an array is looked for from the first on ..."""
 _MAX_KEYS = 256
@@ -60,7 +61,7 @@ def loads(text: Text, max_objects: int = sys.maxsize) -> Any:
     if simdjson is None or len(text) < MIN_BYTES or bytes(text[:1]) == _BOM:
         return _plain(text, max_objects)
     try:
-        reader = _Reader()
+        reader = _Reader(text)
         parser = getattr(_parsers, "parser", None) or simdjson.Parser()
         # Not kept when anything goes wrong: an error on its way may still hold a piece of the document.
         _parsers.parser = None
@@ -75,6 +76,33 @@ def loads(text: Text, max_objects: int = sys.maxsize) -> Any:
     return _plain(text, max_objects)
 
 
+def regular_shape(text: Text) -> tuple[int, ...] | None:
+    """The shape of the arrays in a document, by nothing but brackets and commas from the first bracket to the last.
+
+    None where these are not those of one regular array, also because of strings or other values between them. What its
+    items are is not looked at: a list of objects, each with an array of one shape, looks like a list of these arrays.
+    """
+    whole = bytes(text)
+    begin, end = whole.find(b"["), whole.rfind(b"]")
+    marks = json_size.kept(memoryview(whole)[begin : end + 1], b"[],")
+    rank = len(marks) - len(marks.lstrip(b"["))
+    if not 0 < rank <= _MAX_RANK or end < begin:
+        return None
+    shape: list[int] = []
+    inner = b""
+    for level in range(rank):
+        # Up to the first place where so many arrays end at once there is one array of this level, the first.
+        length = marks.find(b"]" * (level + 1), rank) + level + 1 - (rank - 1 - level)
+        count = (length - 1) // (len(inner) + 1)
+        if count < 1:
+            return None
+        inner = b"[" + ((inner + b",") * count)[:-1] + b"]"
+        if len(inner) != length:
+            return None
+        shape.append(count)
+    return tuple(reversed(shape)) if inner == marks else None
+
+
 def _plain(text: Text, max_objects: int) -> Any:
     json_size.refuse_large(text, max_objects)
     return json_text.loads(text)  # it says what is wrong, and where
@@ -83,7 +111,8 @@ def _plain(text: Text, max_objects: int) -> Any:
 class _Reader:
     """Takes values out of one document, without any reference to the parser's memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: Text) -> None:
+        self._text = text
         self.arrays = 0
         """How many arrays were seen, those inside of arrays of numbers too."""
         self._looked_at = 0
@@ -116,15 +145,22 @@ class _Reader:
             shape.append(length)
             first = first[0]
         size, inner = math.prod(shape), math.prod(shape[:-1])
-        if type(first) not in (int, float) or size < _MIN_NUMBERS or inner > _MAX_INNER_ARRAYS:
+        if type(first) not in (int, float) or size < _MIN_NUMBERS:
             return None
-        if max(shape[:-1], default=0) > _MAX_INDEXED:
-            return None
-        flat = _flat(value, type(first)) if self._is_regular(value, shape) else None
+        if inner > _MAX_INNER_ARRAYS or max(shape[:-1], default=0) > _MAX_INDEXED:
+            is_regular = self._shape is not None and self._shape[-len(shape) :] == tuple(shape)
+        else:
+            is_regular = self._is_regular(value, shape)
+        flat = _flat(value, type(first)) if is_regular else None
         if flat is None or flat.size != size:
             return None
         self.arrays += sum(math.prod(shape[:k]) for k in range(len(shape)))
         return flat.reshape(shape)
+
+    @functools.cached_property
+    def _shape(self) -> tuple[int, ...] | None:
+        """Of all arrays of the document together: one of them that has its last axes is regular, too."""
+        return regular_shape(self._text)
 
     def _items(self, value: Any) -> Iterator[Any]:
         """The items of an array; iterating over it would make lists of arrays."""

@@ -1,5 +1,6 @@
 """The table of routes as an OpenAPI 3.1 document, with the inputs and outputs of every live model."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -24,13 +25,14 @@ _ERROR_SCHEMA: Final = {
     "properties": {"err_no": {"type": "integer"}, "err_msg": {"type": "string"}},
     "required": ["err_no", "err_msg"],
 }
+_NAME: Final = re.compile(r"\{(\w+)\}")
 Json = Mapping[str, Any]
 
 
 def document(table: Table, catalogue: Catalogue) -> Json:
     """All that can be asked of this server now."""
     paths: dict[str, dict[str, Any]] = {}
-    for _, route in table.routes:
+    for route in (route for _, route in table.routes if route.is_listed):
         for path, names in _places(route, catalogue):
             operation = {
                 "summary": route.about,
@@ -39,7 +41,7 @@ def document(table: Table, catalogue: Catalogue) -> Json:
                 "responses": {"200": {"description": "the answer"}},
                 **route.describe(catalogue, names),
             }
-            operation["responses"] = {**operation["responses"], "default": _error()}
+            operation["responses"] = {"default": _error(), **operation["responses"]}
             if parameters := _parameters(path):
                 operation["parameters"] = [*parameters, *operation.get("parameters", ())]
             if route.role is Role.MANAGEMENT:
@@ -62,7 +64,7 @@ def _places(route: Route, catalogue: Catalogue) -> list[tuple[str, Mapping[str, 
 
 
 def _parameters(path: str) -> list[Json]:
-    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    names = _NAME.findall(path)
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 

@@ -54,7 +54,8 @@ class Route:
     method: str
     """What GET answers, HEAD does too."""
     template: str
-    """A path; `{name}` stands for one of its parts: /{name}/prediction."""
+    """A path; `{name}` stands for one of its parts, or for what is before a colon in it: /{name}/prediction,
+    /v1/models/{name}:predict."""
     answer: Handler
     about: str
     """What it does, in one line."""
@@ -65,5 +66,7 @@ class Route:
     """The service whose calls these are; empty: they are not counted, or the handler says it."""
     describe: Callable[[Catalogue, Names], Mapping[str, Any]] = _nothing_more
     """What OpenAPI says of it beside `about`: an Operation Object, in parts."""
+    is_listed: bool = True
+    """Whether people are told of it: of several paths to one thing, one is enough."""
     while_starting: bool = False
     """Whether it is answered before the models are loaded."""

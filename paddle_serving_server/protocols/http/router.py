@@ -44,6 +44,8 @@ class Router:
         catalogue = self._plane.catalogue
         if catalogue.start.is_going and not (found and (chosen or found[0]).route.while_starting):
             raise catalogue.start.refusal()
+        if chosen is None and (said := self._unanswered(request, found)) is not None:
+            return said
         if not found:
             return self._not_found() or _nothing(self.table.paths(catalogue))
         if chosen is None:
@@ -58,6 +60,15 @@ class Router:
             return said
         call.service = route.counted_for(catalogue, chosen.names)
         return await route.answer(Exchange(self._plane, call, request, chosen.names, self._at))
+
+    def _unanswered(self, request: HttpRequest, found: Sequence[Found]) -> HttpResponse | None:
+        """What an API says of a request below its paths that none of its routes answers, if it has words for that."""
+        for api in [f.api for f in found] or self._apis:
+            unanswered = getattr(api, "unanswered", None)
+            if unanswered is not None and (said := unanswered(request)) is not None:
+                page: HttpResponse = said
+                return page
+        return None
 
     def _not_found(self) -> HttpResponse | None:
         """What an API says of all that is not there, if one does."""

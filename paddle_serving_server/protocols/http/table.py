@@ -1,4 +1,8 @@
-"""Which routes a path has: literal paths first, then templates, those with more literal parts before others."""
+"""Which routes a path has: literal paths first, then templates, those with more literal parts before others.
+
+A part of a template is literal, a name, `{name}`, or a name with something behind it, `{name}:predict`. That something
+has to be in the path as it is: a colon that came as %3A belongs to the name.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -29,7 +33,7 @@ class Table:
         self._rows = [
             (api, route, _parts(route.template)) for api in apis for route in api.ROUTES if at.has(api.API, route.role)
         ]
-        self._rows.sort(key=lambda row: [_is_name(part) for part in row[2]])
+        self._rows.sort(key=lambda row: [_openness(part) for part in row[2]])
         self._literal: dict[str, list[Found]] = {}
         self._templates: dict[tuple[int, str], list[tuple[Api, Route, Sequence[str]]]] = {}
         """By the number of parts and the first one, which is empty for a name."""
@@ -64,7 +68,7 @@ class Table:
             found += [
                 f"{route.method} {route.template.replace('{name}', of.get('name', ''))}"
                 for of in names
-                if route.exists(catalogue, of)
+                if route.is_listed and route.exists(catalogue, of)
             ]
         if len(found) > _MOST_LISTED:
             return [*found[:_MOST_LISTED], f"and {len(found) - _MOST_LISTED} more"]
@@ -79,12 +83,21 @@ def _is_name(part: str) -> bool:
     return part.startswith("{")
 
 
+def _openness(part: str) -> int:
+    """0 for what is literal, 1 for a name with something behind it, 2 for a name."""
+    return 0 if not _is_name(part) else 2 if part.endswith("}") else 1
+
+
 def _names(template: Sequence[str], parts: Sequence[str]) -> Names | None:
     """What stands in the place of the names of a template; None if it does not fit."""
     found = {}
     for said, part in zip(template, parts, strict=True):
         if _is_name(said):
-            found[said[1:-1]] = unquote(part) if "%" in part else part
+            name, _, behind = said[1:].partition("}")
+            if not part.endswith(behind) or len(part) == len(behind):
+                return None
+            value = part.removesuffix(behind)
+            found[name] = unquote(value) if "%" in value else value
         elif said != part:
             return None
     return found

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddle_serving_client.errors import BadPacket
+from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.wire import json_body, json_numbers
 
 NUMBERS = st.sampled_from(
@@ -114,3 +114,16 @@ def test_it_is_named(text: str, key: str) -> None:
 def test_colons_in_strings_are_no_keys() -> None:
     whole = {"feed": [{"image": "data:image/png;base64,AA==", "\\u003a": ["::", {":": ":"}]}]}
     assert json_body.loads(json.dumps(whole).encode()) == whole
+
+
+@pytest.mark.skipif(json_numbers.simdjson is None, reason="simdjson is not installed")
+def test_arrays_inside_of_one_regular_array_are_not_counted() -> None:
+    text = json.dumps({"x": np.zeros((400, 400, 3), int).tolist()}).encode()
+    assert json_body.loads(text)["x"].shape == (400, 400, 3)
+    for wrong in (text.replace(b"[0, 0, 0]", b"[0, 0]", 1), text.replace(b"[0, 0, 0]", b"[0, 0, null]", 1)):
+        with pytest.raises(TooLarge, match="arrays and objects"):
+            json_body.loads(wrong)
+    with pytest.raises(TooLarge, match="arrays and objects"):
+        json_body.loads(text, as_arrays=False)
+    with pytest.raises(TooLarge, match="values and keys"):
+        json_body.loads(b"[" + b"[]," * ((1 << 22) + 1) + b"[]]")

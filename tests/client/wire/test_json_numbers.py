@@ -53,6 +53,57 @@ def test_a_document_says_what_it_says(value: Any) -> None:
     assert plain(json_numbers.loads(padded(json.dumps(value)))) == value
 
 
+SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=5)
+
+
+@given(SHAPES)
+def test_the_shape_of_a_regular_array_is_in_its_brackets(shape: list[int]) -> None:
+    value = np.zeros(shape, int).tolist()
+    for document in (value, {"a": value}, {"a, b": 1, "x": value, "c": "d,e"}):
+        assert json_numbers.regular_shape(json.dumps(document).encode()) == tuple(shape)
+    objects = [{"x": value}, {"x": value}]
+    assert json_numbers.regular_shape(json.dumps({"feed": objects}).encode()) == (2, *shape)
+
+
+def is_regular(value: Any) -> bool:
+    try:
+        return isinstance(value, list) and np.asarray(value).size > 0
+    except ValueError:
+        return False
+
+
+@given(st.recursive(st.just(1), lambda inner: st.lists(inner, min_size=1, max_size=3), max_leaves=12))
+def test_what_has_another_shape_has_none(value: Any) -> None:
+    found = json_numbers.regular_shape(json.dumps(value).encode())
+    assert found == (np.asarray(value).shape if is_regular(value) else None)
+
+
+@given(st.text("[],1x", max_size=20))
+def test_any_brackets_have_a_shape_or_none(text: str) -> None:
+    found = json_numbers.regular_shape(text.encode())
+    assert found is None or (len(found) > 0 and min(found) > 0)
+
+
+@pytest.mark.parametrize("shape", [(200, 200, 3), (3000, 3), (2, 150, 150, 3), (170, 170, 1)])
+def test_an_array_of_many_arrays_is_an_array(reader: bool, shape: tuple[int, ...]) -> None:
+    picture = np.random.default_rng(1).integers(0, 99, shape)
+    for document in ({"x": picture.tolist()}, {"instances": [{"x": picture.tolist()}] * 2}):
+        text = json.dumps(document).encode()
+        got = json_numbers.loads(text)
+        found = got["x"] if "x" in got else got["instances"][1]["x"]
+        assert isinstance(found, np.ndarray) is reader
+        np.testing.assert_array_equal(found, picture)
+
+
+def test_many_arrays_that_are_not_regular_stay_lists() -> None:
+    rows = [[1, 2, 3]] * 20000
+    for odd in ([1, 2], [1, 2, 3, 4], [1, 2, "3"], [1, 2, [3]], [1, 2, None], 7, [], {"a": [1, 2, 3]}):
+        for value in ([*rows, odd], [*rows[:99], odd, *rows]):
+            assert json_numbers.loads(json.dumps({"x": value}).encode()) == {"x": value}
+    hidden = {"x": [*rows, [1, 2]], "y": "[,", "z": ",]"}
+    assert json_numbers.loads(json.dumps(hidden).encode()) == hidden
+
+
 def test_a_nested_list_of_numbers_is_an_array(reader: bool) -> None:
     if not reader:
         return

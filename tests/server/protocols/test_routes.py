@@ -1,14 +1,19 @@
 """What is found under which path: the table of routes, and what follows from it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from paddle_serving_client.errors import ServingError
 from paddle_serving_server.config.listening import Role
+from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import apis
+from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.route import Exchange, Route
 from paddle_serving_server.protocols.http.table import Table
+from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.web_service import WebService
 from tests.server.protocols.transport import Ask, serving
 
@@ -76,6 +81,42 @@ def test_every_route_of_management_is_closed_to_who_may_not_ask_and_no_other_is(
         path = route.template.replace("{name}", "uci").replace("{method}", "inference").replace("{pattern}", "*")
         status, _, body = said(ask, route.method, path, FROM_AFAR)
         assert (status == 403) is (route.role is Role.MANAGEMENT), (path, status, body)
+
+
+async def _never(exchange: Exchange) -> HttpResponse:
+    raise AssertionError
+
+
+class Verbs:
+    """An API whose paths have verbs behind a colon."""
+
+    API = "verbs"
+    ROUTES: Sequence[Route] = tuple(
+        Route(method="POST", template=template, answer=_never, about="")
+        for template in ("/m/{name}", "/m/{name}:do", "/m/x:do", "/m/{name}/v/{v}:do", "/m/{name}:undo")
+    )
+
+    def refusal(self, error: ServingError, call: Call) -> HttpResponse:
+        return HttpResponse(500)
+
+
+@pytest.mark.parametrize(
+    ("path", "template", "names"),
+    [
+        ("/m/a", "/m/{name}", {"name": "a"}),
+        ("/m/a:do", "/m/{name}:do", {"name": "a"}),
+        ("/m/a:undo", "/m/{name}:undo", {"name": "a"}),
+        ("/m/a:b:do", "/m/{name}:do", {"name": "a:b"}),
+        ("/m/a%3Ado", "/m/{name}", {"name": "a:do"}),
+        ("/m/a%3Ab:do", "/m/{name}:do", {"name": "a:b"}),
+        ("/m/x:do", "/m/x:do", {}),
+        ("/m/:do", "/m/{name}", {"name": ":do"}),
+        ("/m/a/v/1:do", "/m/{name}/v/{v}:do", {"name": "a", "v": "1"}),
+    ],
+)
+def test_verbs_behind_a_name(path: str, template: str, names: dict[str, str]) -> None:
+    found = Table([Verbs()]).find(path, Catalogue([WebService("uci")]))
+    assert (found[0].route.template, found[0].names) == (template, names)
 
 
 def test_templates_do_not_hide_each_other() -> None:
