@@ -34,7 +34,8 @@ class Router:
         try:
             return await self._plane.answer(call, self._answer_to(request, call, chosen, found), _size)
         except ServingError as exc:
-            return chosen.api.refusal(exc, call) if chosen else refusal.response(exc)
+            api = chosen.api if chosen else self.table.owner(request.path)
+            return api.refusal(exc, call) if api else refusal.response(exc)
 
     async def _answer_to(
         self, request: HttpRequest, call: Call, chosen: Found | None, found: Sequence[Found]
@@ -43,6 +44,8 @@ class Router:
         if catalogue.start.is_going and not (found and (chosen or found[0]).route.while_starting):
             raise catalogue.start.refusal()
         if not found:
+            if self.table.owner(request.path) is not None:
+                raise NoService("Not Found")
             return self._not_found() or _nothing(self.table.paths(catalogue))
         if chosen is None:
             methods = list(dict.fromkeys(f.route.method for f in found))

@@ -23,6 +23,8 @@ class Table:
     """The routes of some APIs."""
 
     def __init__(self, apis: Iterable[Api]) -> None:
+        apis = list(apis)
+        self._prefixes = [(prefix, api) for api in apis if (prefix := _prefix(api))]
         self._rows = [(api, route, _parts(route.template)) for api in apis for route in api.ROUTES]
         self._rows.sort(key=lambda row: [_is_name(part) for part in row[2]])
         self._literal: dict[str, list[Found]] = {}
@@ -49,10 +51,19 @@ class Table:
                 fitting.append(Found(api, route, names))
         return [found for found in fitting if found.route.exists(catalogue, found.names)]
 
+    def owner(self, path: str) -> Api | None:
+        """The API whose path this is, whether it is there or not."""
+        return next((api for prefix, api in self._prefixes if f"{path}/".startswith(f"{prefix}/")), None)
+
     def paths(self, catalogue: Catalogue) -> list[str]:
-        """What there is, for people who look for something else: GET /health, POST /uci/prediction, ..."""
+        """What there is, for people who look for something else: GET /health, POST /uci/prediction, ...
+
+        An API that has a prefix tells its own callers what there is.
+        """
         found = []
-        for _, route, _ in self._rows:
+        for api, route, _ in self._rows:
+            if _prefix(api):
+                continue
             names = [{"name": name} for name in catalogue.names] if "{name}" in route.template else [{}]
             found += [
                 f"{route.method} {route.template.replace('{name}', of.get('name', ''))}"
@@ -62,6 +73,10 @@ class Table:
         if len(found) > _MOST_LISTED:
             return [*found[:_MOST_LISTED], f"and {len(found) - _MOST_LISTED} more"]
         return found
+
+
+def _prefix(api: Api) -> str:
+    return str(getattr(api, "PREFIX", ""))
 
 
 def _parts(template: str) -> list[str]:

@@ -1,9 +1,10 @@
 """The HTTP APIs there are: one module each, found by being here.
 
 A module says `ROUTES`, its paths, and `refusal`, which gives an error as its callers expect it: from the `ServingError`
-and the call, whose `service` is empty where the call had not come to one. Two more are optional: `not_allowed` says
+and the call, whose `service` is empty where the call had not come to one. Three more are optional: `not_allowed` says
 that a path has other methods, which it is given; `not_found` says that nobody has a path, from the catalogue and the
-paths there are, or gives None if that is not for this API to say.
+paths there are, or gives None if that is not for this API to say; `PREFIX` begins paths that are all this API's, so
+that what is not there is said by its `refusal` as well.
 """
 
 import sys
