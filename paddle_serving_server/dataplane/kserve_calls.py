@@ -18,8 +18,17 @@ from paddle_serving_server.services.web_service import WebService
 _FULL: Final = RequestedOutput("")
 
 
-async def infer(plane: DataPlane, call: Call, service: WebService, request: InferRequest) -> InferResponse:
+async def infer(
+    plane: DataPlane, call: Call, service: WebService, request: InferRequest, variant: tuple[str, str] = ("", "")
+) -> InferResponse:
     """Have a model answer; outputs in the model's order, under the names that were asked for.
+
+    Args:
+        plane: of this front.
+        call: is counted as one of the service.
+        service: from `kserve_models.find`.
+        request: of the caller.
+        variant: the one that is asked for, and the key that settles it where none is.
 
     Raises:
         ServingError: whatever is wrong; what Triton has words for is said in them.
@@ -27,7 +36,14 @@ async def infer(plane: DataPlane, call: Call, service: WebService, request: Infe
     about = kserve_models.about(service)
     tensors = _checked(service, about, request)
     wanted = _wanted(service, about, request)
-    asked = Request(model=service.name, tensors=tensors, fetch=tuple(wanted), deadline=call.deadline)
+    asked = Request(
+        model=service.name,
+        tensors=tensors,
+        fetch=tuple(wanted),
+        deadline=call.deadline,
+        variant=variant[0],
+        variant_key=variant[1],
+    )
     response = await plane.infer(call, asked)
     order = {output.alias: k for k, output in enumerate(service.signature.outputs)}
     aliases = sorted(response.tensors, key=lambda alias: order.get(alias, len(order)))

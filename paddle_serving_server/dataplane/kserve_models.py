@@ -1,8 +1,10 @@
 """What KServe v2 is told of the models that are served: which there are, what they take and give, what is counted."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
+from paddle_serving_app.signature import Signature
 from paddle_serving_client import __version__
 from paddle_serving_client.errors import BadInput, NoMethod, NoService
 from paddle_serving_client.wire import kserve
@@ -94,8 +96,23 @@ def version_of(service: WebService) -> str:
 
 
 def about(service: WebService) -> ModelAbout:
-    """What a model takes and gives, and how it is run."""
+    """What a model takes and gives, and how it is run; made once for each version, which has a signature of its own."""
     signature = service.signature
+    kept = _kept.get(service)
+    if kept is None or kept.signature is not signature:
+        kept = _kept[service] = _Kept(signature, _made(service, signature))
+    return kept.about
+
+
+class _Kept(NamedTuple):
+    signature: Signature
+    about: ModelAbout
+
+
+_kept: WeakKeyDictionary[WebService, _Kept] = WeakKeyDictionary()
+
+
+def _made(service: WebService, signature: Signature) -> ModelAbout:
     plan = next(iter(service.model_plans.values()), {})
     backend = next(iter(service.backends.values()), "")
     options = next(iter(service.plans.values())).options

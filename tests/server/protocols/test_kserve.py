@@ -1,28 +1,21 @@
-"""KServe v2 over HTTP and gRPC beside a real Triton's recorded answers: equal, but for what is listed here."""
+"""KServe v2 over HTTP beside a real Triton's recorded answers: equal, but for what is listed here."""
 
 import asyncio
-import contextlib
 import gzip
 import json
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from paddle_serving_client.errors import NoMethod, ServingError
-from paddle_serving_client.wire import protobuf
-from paddle_serving_client.wire.protobuf import bytes_field
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.dataplane.plane import DataPlane
-from paddle_serving_server.protocols.grpc import methods
-from paddle_serving_server.protocols.grpc.services import kserve
-from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.protocols.http.message import HttpRequest
+from paddle_serving_server.protocols.http.router import Router
 from paddle_serving_server.services.web_service import WebService
-from paddle_serving_server.user_code.threads import Threads
 from tests import models
 from tests.data import triton
 from tests.data.triton import MODEL, Case
@@ -70,13 +63,6 @@ OTHER_STATUS = {
     "err_dup_keys": (500, "keys that stand twice are refused"),
 }
 """Cases with another status, and why."""
-
-
-class Prices(WebService):
-    """Takes no tensors: it has no model."""
-
-    def preprocess(self, feed=(), fetch=()):  # type: ignore[no-untyped-def]
-        return {"x": [1.0]}, fetch, True
 
 
 @pytest.fixture(scope="module")
@@ -174,108 +160,35 @@ def test_calls_are_counted_for_the_model(ask: Ask) -> None:
     assert counts() == {"success": before["success"] + 1, "fail": before["fail"] + 1}
 
 
-# -- gRPC
+def test_the_example_in_the_description_is_answered(ask: Ask) -> None:
+    raw, _ = ask(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+    said = json.loads(raw.partition(b"\r\n\r\n")[2])["paths"][f"{MODEL}/infer"]["post"]
+    example = said["requestBody"]["content"]["application/json"]["example"]
+    assert post(ask, f"{MODEL}/infer", json.dumps(example).encode())[0] == 200
 
 
-def tensor(name: str, array: Any, datatype: str = "INT32") -> list[Any]:
-    shape = protobuf.pack_few(array.shape)
-    return bytes_field(5, *bytes_field(1, name.encode()), *bytes_field(2, datatype.encode()), *bytes_field(3, shape))
-
-
-A, B = np.arange(16, dtype=np.int32)[None], np.ones((1, 16), np.int32)
-
-
-def infer_request(model: str = "simple", version: str = "", raw: bool = True, a: Any = A, b: Any = B) -> bytes:
-    parts = [*bytes_field(1, model.encode()), *bytes_field(2, version.encode()), *bytes_field(3, b"7")]
-    parts += [*tensor("INPUT0", a), *tensor("INPUT1", b)]
-    for array in (a, b) if raw else ():
-        parts += bytes_field(7, array.tobytes())
-    return b"".join(parts)
-
-
-@pytest.fixture(scope="module")
-def call(simple: Path) -> Iterator[Any]:
-    """Calls a method of the gRPC service with a message."""
-    with asyncio.Runner() as runner:
-        opened = catalogue_of(simple, WebService("simple"))
-        plane = DataPlane(runner.run(opened.__aenter__()), Limits())
-
-        async def ask(method: str, message: bytes) -> bytes:
-            return await kserve.METHODS[method](plane, plane.call("grpc", method, 0.0), message)
-
-        yield lambda method, message=b"": runner.run(ask(method, message))
-        runner.run(opened.__aexit__(None, None, None))
-
-
-def test_what_triton_answered_over_grpc(call: Any) -> None:
-    recorded = triton.grpc()
-    assert call("ServerLive") == recorded["ServerLive"]
-    assert call("ServerReady") == recorded["ServerLive"]
-    assert call("ModelReady", b"\x0a\x06simple") == recorded["ServerLive"]
-    assert call("ModelReady", b"\x0a\x04nope") == recorded["ModelReady:nope"]
-    assert call("ModelInfer", infer_request()) == recorded["ModelInfer:raw"]
-
-
-def test_values_that_are_not_raw(call: Any) -> None:
-    def explicit(name: str, array: Any, field: int) -> list[Any]:
-        contents = bytes_field(field, protobuf.pack_varints(array))
-        return bytes_field(
-            5, *bytes_field(1, name.encode()), b"\x12\x05INT32\x1a\x02\x01\x10", *bytes_field(5, *contents)
-        )
-
-    named = b"\x0a\x06simple"
-    good = named + b"".join([*explicit("INPUT0", A, 2), *explicit("INPUT1", B, 2)])
-    assert call("ModelInfer", good) == triton.grpc()["ModelInfer:contents"]
-    for message, words in (
-        (
-            named + b"".join([*explicit("INPUT0", A, 3), *explicit("INPUT1", B, 2)]),
-            "of type 'INT64', expected datatype 'INT32'",
-        ),
-        (named + b"".join([*explicit("INPUT0", A[:, :9], 2), *explicit("INPUT1", B, 2)]), "Expected 64, got 36"),
-        (
-            good + b"".join(bytes_field(7, A.tobytes())),
-            "contents field must not be specified when using raw_input_contents",
-        ),
-    ):
-        with pytest.raises(ServingError, match=words):
-            call("ModelInfer", message)
-
-
-@pytest.mark.parametrize(
-    ("message", "status", "text"),
-    [
-        (infer_request("nope"), "NOT_FOUND", "Request for unknown model: 'nope' is not found"),
-        (infer_request(""), "NOT_FOUND", "Request for unknown model: '' is not found"),
-        (infer_request(version="9"), "NOT_FOUND", "Request for unknown model: 'simple' version 9 is not found"),
-        (infer_request(version="x"), "INVALID_ARGUMENT", "failed to get model version from specified version string"),
-        (infer_request(raw=False), "INVALID_ARGUMENT", "input byte size mismatch for input 'INPUT0'"),
-        (infer_request(a=A[:, :15]), "INVALID_ARGUMENT", "Expected [-1,16], got [1,15]"),
-        (infer_request(a=-A[0]), "INVALID_ARGUMENT", "[request id: 7] unexpected shape for input 'INPUT0'"),
-        (b"\x0a\x06simple", "INVALID_ARGUMENT", "expected 2 inputs but got 0 inputs for model 'simple'"),
-        (infer_request() + b"\x32\x04\x0a\x02ZZ", "INVALID_ARGUMENT", "unexpected inference output 'ZZ'"),
-        (b"\xff\xff\xff", "INVALID_ARGUMENT", "varint is cut"),
-    ],
-)
-def test_refusals_over_grpc(call: Any, message: bytes, status: str, text: str) -> None:
-    with pytest.raises(ServingError) as caught:
-        call("ModelInfer", message)
-    assert text in str(caught.value)
-    assert methods.refusal(caught.value).status.name == status
-
-
-def test_services_without_a_model_are_none() -> None:
+def test_before_the_models_are_loaded(simple: Path) -> None:
     async def scene() -> None:
-        with contextlib.closing(Threads(1, "test")) as threads:
-            service = Prices("prices")
-            service.bind({}, threads)
-            plane = DataPlane(Catalogue([service]), Limits())
-
-            async def ask(method: str, message: bytes = b"") -> bytes:
-                return await kserve.METHODS[method](plane, plane.call("grpc", method, 0.0), message)
-
-            assert await ask("RepositoryIndex") == await ask("ModelStatistics") == b""
-            assert await ask("ModelReady", b"\x0a\x06prices") == b""
-            with pytest.raises(NoMethod, match="takes no tensors"):
-                await ask("ModelInfer", infer_request("prices"))
+        async with catalogue_of(simple, WebService("simple")) as catalogue:
+            catalogue.is_ready = False
+            catalogue.start.begin(0.0)
+            router = Router(DataPlane(catalogue, Limits()))
+            for path, status in (
+                ("/v2/health/live", 200),
+                ("/v2/health/ready", 503),
+                (f"{MODEL}/ready", 503),
+                ("/v2", 503),
+            ):
+                answer = await router.answer(HttpRequest("GET", path, "", {}, b""))
+                assert answer.status == status
+                assert ("Retry-After" in answer.headers) is (status == 503)
+            refused = await router.answer(HttpRequest("POST", f"{MODEL}/infer", "", {}, b"{}"))
+            assert (refused.status, list(json.loads(refused.body))) == (503, ["error"])
 
     asyncio.run(scene())
+
+
+def test_the_stages_are_told_to_who_asks(ask: Ask) -> None:
+    case = CASES["infer_json"]
+    assert "Server-Timing" not in asked(ask, case)[1]
+    assert "infer;dur=" in post(ask, case.path, case.body, X_Profile="1")[1]["Server-Timing"]

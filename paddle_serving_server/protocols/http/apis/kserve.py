@@ -7,12 +7,13 @@ import orjson
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import ServingError
-from paddle_serving_client.wire import kserve_about, kserve_json
+from paddle_serving_client.wire import kserve, kserve_about, kserve_json
 from paddle_serving_client.wire.kserve import InferRequest
 from paddle_serving_client.wire.kserve_json import HEADER_LENGTH
+from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane import kserve_calls, kserve_models
 from paddle_serving_server.dataplane.call import Call
-from paddle_serving_server.protocols.http import body, encoding
+from paddle_serving_server.protocols.http import body, encoding, openapi, variant_headers
 from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
@@ -43,11 +44,16 @@ async def _infer(exchange: Exchange) -> HttpResponse:
     plane, call, request = exchange.plane, exchange.call, exchange.request
     service = _model(exchange)
     asked = await body.beside_the_loop(request, _read, request, service, plane.limits.max_body_bytes)
-    told = kserve_json.encode_response(await kserve_calls.infer(plane, call, service, asked))
-    if told.header_length is None:
-        return await encoding.compressed(request, HttpResponse(200, told.body))
-    headers = {"Inference-Header-Content-Length": str(told.header_length)}
-    return await encoding.compressed(request, HttpResponse(200, told.body, _BINARY, headers))
+    response = await kserve_calls.infer(plane, call, service, asked, variant_headers.wanted(request))
+    told = kserve_json.encode_response(response)
+    headers = variant_headers.answered(call)
+    if request.headers.get(timing.ASK) == "1":
+        headers[timing.HEADER] = timing.text(call.stages)
+    kind = "application/json"
+    if told.header_length is not None:
+        headers["Inference-Header-Content-Length"] = str(told.header_length)
+        kind = _BINARY
+    return await encoding.compressed(request, HttpResponse(200, told.body, kind, headers))
 
 
 def _read(request: HttpRequest, service: WebService, max_bytes: int) -> InferRequest:
@@ -152,9 +158,39 @@ def _nobody(catalogue: Catalogue, names: Names) -> str:
     return ""
 
 
+def _nothing_more(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
+    return {}
+
+
 def _has_number(catalogue: Catalogue, names: Names) -> bool:
     """Whether the version in a path, where there is one, is a number."""
     return names.get("version", "1").isdecimal()
+
+
+def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
+    """The body of an inference in JSON, with an example that works."""
+    inputs = catalogue[names["name"]].signature.inputs
+    instance = openapi.example_instance(inputs)
+    content: dict[str, Any] = {"schema": _REQUEST}
+    if instance is not None:
+        tensors = [
+            {
+                "name": i.alias,
+                "shape": [1, *(max(1, length) for length in i.shape[1:])],
+                "datatype": kserve.datatype_of(i.elem_type),
+                "data": [instance[i.alias]],
+            }
+            for i in inputs
+        ]
+        content["example"] = {"inputs": tensors}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+_REQUEST: Final = {
+    "type": "object",
+    "properties": {"inputs": {"type": "array", "items": {"type": "object"}}},
+    "required": ["inputs"],
+}
 
 
 def _of_models(method: str, last: str, answer: Handler, about: str) -> list[Route]:
@@ -167,6 +203,7 @@ def _of_models(method: str, last: str, answer: Handler, about: str) -> list[Rout
             about=about,
             exists=_has_number,
             counted_for=_counted_for if last == "/infer" else _nobody,
+            describe=_described if last == "/infer" else _nothing_more,
         )
         for version in ("", "/versions/{version}")
     ]
