@@ -1,5 +1,6 @@
 """Calls of KServe v2, whatever carried them: which model is meant, whether its inputs fit, what it answers."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -110,8 +111,8 @@ def _refuse_wrong_names(
 def _refuse_misfit(about: ModelAbout, request: InferRequest, given: InferInput, expected: Input) -> None:
     """Refuse another type or shape than the input's."""
     wanted = kserve.datatype_of(expected.elem_type)
-    if expected.elem_type == dtype.STRING:
-        raise BadInput(f"input '{given.name}' of model '{about.name}' takes texts, which are not served here")
+    if wanted == kserve.BYTES and not _is_of_objects(expected):
+        raise BadInput(f"input '{given.name}' of model '{about.name}' takes strings, which are not served here")
     if given.datatype != wanted:
         raise BadInput(
             f"{kserve.prefix(request.id)}inference input '{given.name}' data-type is '{given.datatype}', "
@@ -124,6 +125,12 @@ def _refuse_misfit(about: ModelAbout, request: InferRequest, given: InferInput, 
             f"{kserve.prefix(request.id)}unexpected shape for input '{given.name}' for model '{about.name}'. "
             f"Expected {kserve.said(expected.shape)}, got {kserve.said(shape)}."
         )
+
+
+def _is_of_objects(expected: Input) -> bool:
+    """Whether a model takes strings as this protocol brings them: one by one."""
+    kind = dtype.numpy_of(expected.elem_type)
+    return kind is not None and kind.hasobject
 
 
 def _refuse_uneven(about: ModelAbout, request: InferRequest) -> None:
@@ -153,18 +160,21 @@ def raw_request(service: WebService, body: memoryview) -> InferRequest:
             f"{len(about.inputs)} inputs in '{about.name}' model configuration"
         )
     (tensor,) = about.inputs
-    if tensor.datatype == kserve.BYTES:
-        raise BadInput(f"{kserve.prefix('')}For BYTE datatype raw input '{tensor.name}', texts are not served here")
     shape = [1, *tensor.shape[1:]] if tensor.shape[:1] == (-1,) else list(tensor.shape)
+    if tensor.datatype == kserve.BYTES:
+        if math.prod(shape) != 1:
+            raise BadInput(
+                f"{kserve.prefix('')}For BYTE datatype raw input '{tensor.name}', the model must have input shape [1]"
+            )
+        text = kserve.objects([bytes(body)]).reshape(shape)
+        return InferRequest(inputs=(InferInput(tensor.name, tensor.datatype, text),), is_binary=True)
     if shape.count(-1) > 1:
         raise BadInput(
             f"{kserve.prefix('')}The shape of the raw input '{tensor.name}' can not be deduced because there are "
             "more than one variable-sized dimension"
         )
     if -1 in shape:
-        size = kserve.numpy_of(tensor.datatype, tensor.name).itemsize
-        for length in shape:
-            size *= max(1, length)
-        shape[shape.index(-1)] = max(1, len(body) // max(1, size))
+        row_bytes = kserve.numpy_of(tensor.datatype, tensor.name).itemsize * abs(math.prod(shape))
+        shape[shape.index(-1)] = len(body) // max(1, row_bytes)
     array = kserve.unpack(tensor.name, tensor.datatype, shape, body, about.name)
     return InferRequest(inputs=(InferInput(tensor.name, tensor.datatype, array),), is_binary=True)
