@@ -64,6 +64,18 @@ def uci_answer(x: npt.ArrayLike) -> F32:
     return np.asarray(np.asarray(x, np.float32) @ UCI_W[:, None] + UCI_B, np.float32)
 
 
+def simple(folder: Path, form: Form = "onnx") -> Path:
+    """INPUT0, INPUT1 int32[-1, 16] -> OUTPUT0, their sum, and OUTPUT1, their difference: a model of Triton's tests."""
+
+    def layers(paddle: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+        a, b = (paddle.static.data(name, [-1, 16], "int32") for name in ("INPUT0", "INPUT1"))
+        return [a, b], [a + b, a - b]
+
+    feeds = _var("INPUT0", _INT32, 16), _var("INPUT1", _INT32, 16)
+    fetches = _var("sum", _INT32, 16, alias="OUTPUT0"), _var("difference", _INT32, 16, alias="OUTPUT1")
+    return _build(folder, form, ModelSpec(feeds, fetches), layers, {})
+
+
 def multi(folder: Path, form: Form = "pdmodel") -> Path:
     """Three inputs and three outputs of three types, with the names of `tests/data/frames/conf/multi`.
 

@@ -16,6 +16,12 @@ _LARGE_PACKED_BYTES = 4 << 10
 """... and from this, if they are compressed."""
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
+_COMPRESSIONS = {
+    "gzip": brpc.Compression.GZIP,
+    "x-gzip": brpc.Compression.GZIP,
+    "deflate": brpc.Compression.ZLIB,
+}
+"""By Content-Encoding; HTTP's deflate is the zlib format."""
 JSON = ("application/json", "text/json")
 """Content types of JSON."""
 
@@ -34,14 +40,15 @@ def plain(request: HttpRequest, max_bytes: int) -> Body:
     """The body without its Content-Encoding.
 
     Raises:
-        UnsupportedMedia: an encoding other than gzip. BadPacket: damaged. TooLarge: it grows over the limit.
+        UnsupportedMedia: another encoding than gzip and deflate. BadPacket: damaged. TooLarge: it grows over the limit.
     """
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding in ("", "identity"):
         return request.body
-    if encoding not in ("gzip", "x-gzip"):
-        raise UnsupportedMedia(f"Content-Encoding {encoding[:32]!r} is not read here; gzip is")
-    return bytes(brpc.decompress(brpc.Compression.GZIP, bytes(request.body), max_bytes))
+    kind = _COMPRESSIONS.get(encoding)
+    if kind is None:
+        raise UnsupportedMedia(f"Content-Encoding {encoding[:32]!r} is not read here; gzip and deflate are")
+    return bytes(brpc.decompress(kind, bytes(request.body), max_bytes))
 
 
 def instances(

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import zlib
 
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse, weight
 
@@ -10,16 +11,25 @@ MIN_GZIP_BYTES = 512
 
 
 def is_worth_it(request: HttpRequest, response: HttpResponse) -> bool:
-    """Whether an answer is large enough for gzip, and the caller takes that."""
-    if len(response.body) < MIN_GZIP_BYTES:
-        return False
-    return weight(request.headers.get("accept-encoding", ""), "gzip", "x-gzip") > 0
+    """Whether an answer is large enough to be compressed, and the caller takes that."""
+    return len(response.body) >= MIN_GZIP_BYTES and bool(_taken(request))
 
 
 async def compressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """As gzip, where the caller takes that and it is worth it."""
+    """As gzip or deflate, where the caller takes that and it is worth it."""
     if not is_worth_it(request, response):
         return response
-    packed = await asyncio.to_thread(gzip.compress, response.body, 1)
-    headers = {**response.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    kind = _taken(request)
+    packed = await asyncio.to_thread(gzip.compress if kind == "gzip" else zlib.compress, response.body, 1)
+    headers = {**response.headers, "Content-Encoding": kind, "Vary": "Accept-Encoding"}
     return response._replace(body=packed, headers=headers)
+
+
+def _taken(request: HttpRequest) -> str:
+    """What the caller takes: gzip, deflate where that is all he takes, or nothing."""
+    accepted = request.headers.get("accept-encoding", "")
+    if not accepted:
+        return ""
+    if weight(accepted, "gzip", "x-gzip") > 0:
+        return "gzip"
+    return "deflate" if weight(accepted, "deflate") > 0 else ""

@@ -36,7 +36,8 @@ class Router:
         try:
             return await self._plane.answer(call, self._answer_to(request, call, chosen, found), _size)
         except ServingError as exc:
-            return chosen.api.refusal(exc, call) if chosen else refusal.response(exc)
+            api = chosen.api if chosen else self.table.owner(request.path)
+            return api.refusal(exc, call) if api else refusal.response(exc)
 
     async def _answer_to(
         self, request: HttpRequest, call: Call, chosen: Found | None, found: Sequence[Found]
@@ -44,12 +45,14 @@ class Router:
         catalogue = self._plane.catalogue
         if catalogue.start.is_going and not (found and (chosen or found[0]).route.while_starting):
             raise catalogue.start.refusal()
-        if chosen is None and (said := self._unanswered(request, found)) is not None:
-            return said
+        methods = list(dict.fromkeys(f.route.method for f in found))
+        owner = self.table.owner(request.path)
+        if chosen is None and owner is not None and request.method != "OPTIONS":
+            unanswered: HttpResponse = getattr(owner, "unanswered")(request, methods)  # noqa: B009  # not in every API
+            return unanswered
         if not found:
             return self._not_found() or _nothing(self.table.paths(catalogue))
         if chosen is None:
-            methods = list(dict.fromkeys(f.route.method for f in found))
             in_its_words = getattr(found[0].api, "not_allowed", None)
             if in_its_words is not None and request.method != "OPTIONS":
                 page: HttpResponse = in_its_words(methods)
@@ -60,15 +63,6 @@ class Router:
             return said
         call.service = route.counted_for(catalogue, chosen.names)
         return await route.answer(Exchange(self._plane, call, request, chosen.names, self._at))
-
-    def _unanswered(self, request: HttpRequest, found: Sequence[Found]) -> HttpResponse | None:
-        """What an API says of a request below its paths that none of its routes answers, if it has words for that."""
-        for api in [f.api for f in found] or self._apis:
-            unanswered = getattr(api, "unanswered", None)
-            if unanswered is not None and (said := unanswered(request)) is not None:
-                page: HttpResponse = said
-                return page
-        return None
 
     def _not_found(self) -> HttpResponse | None:
         """What an API says of all that is not there, if one does."""

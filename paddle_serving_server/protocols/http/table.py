@@ -34,6 +34,7 @@ class Table:
             (api, route, _parts(route.template)) for api in apis for route in api.ROUTES if at.has(api.API, route.role)
         ]
         self._rows.sort(key=lambda row: [_openness(part) for part in row[2]])
+        self._prefixes = {prefix: api for api, _, _ in self._rows if (prefix := _prefix(api))}
         self._literal: dict[str, list[Found]] = {}
         self._templates: dict[tuple[int, str], list[tuple[Api, Route, Sequence[str]]]] = {}
         """By the number of parts and the first one, which is empty for a name."""
@@ -60,10 +61,19 @@ class Table:
                     fitting.append(Found(api, route, names))
         return [found for found in fitting if found.route.exists(catalogue, found.names)]
 
+    def owner(self, path: str) -> Api | None:
+        """The API whose path this is, whether it is there or not."""
+        return next((api for prefix, api in self._prefixes.items() if f"{path}/".startswith(f"{prefix}/")), None)
+
     def paths(self, catalogue: Catalogue) -> list[str]:
-        """What there is, for people who look for something else: GET /health, POST /uci/prediction, ..."""
+        """What there is, for people who look for something else: GET /health, POST /uci/prediction, ...
+
+        An API that has a prefix tells its own callers what there is.
+        """
         found = []
-        for _, route, _ in self._rows:
+        for api, route, _ in self._rows:
+            if _prefix(api):
+                continue
             names = [{"name": name} for name in catalogue.names] if "{name}" in route.template else [{}]
             found += [
                 f"{route.method} {route.template.replace('{name}', of.get('name', ''))}"
@@ -73,6 +83,10 @@ class Table:
         if len(found) > _MOST_LISTED:
             return [*found[:_MOST_LISTED], f"and {len(found) - _MOST_LISTED} more"]
         return found
+
+
+def _prefix(api: Api) -> str:
+    return str(getattr(api, "PREFIX", ""))
 
 
 def _parts(template: str) -> list[str]:

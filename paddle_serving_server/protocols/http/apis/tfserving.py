@@ -4,7 +4,7 @@ GET  /v1/models/NAME[/versions/N|/labels/L][/metadata]
 POST /v1/models/NAME[/versions/N|/labels/L]:predict, :classify, :regress
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from paddle_serving_client import errors
@@ -23,7 +23,7 @@ from paddle_serving_server.protocols.http.message import HttpRequest, HttpRespon
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 
-_PREFIX: Final = "/v1/"
+PREFIX: Final = "/v1"
 _MODEL: Final = "/v1/models/{name}"
 _PLACES: Final = (_MODEL, _MODEL + "/versions/{version}", _MODEL + "/labels/{label}")
 _MAX_VERSION: Final = (1 << 63) - 1
@@ -109,10 +109,8 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
     return said._replace(status=_UNIMPLEMENTED) if isinstance(error, errors.NoMethod) else said
 
 
-def unanswered(request: HttpRequest) -> HttpResponse | None:
+def unanswered(request: HttpRequest, methods: Sequence[str]) -> HttpResponse:
     """See the package: what is no path of these, with another method too, is a malformed request."""
-    if not request.path.startswith(_PREFIX) or request.method == "OPTIONS":
-        return None
     words = f"Malformed request: {request.method} {request.path[:256]}"
     return HttpResponse(400, tfserving_about.write_error(words))
 

@@ -1,0 +1,130 @@
+"""What KServe v2 says of a server and its models over gRPC, as protobuf; and the questions, which name a model.
+
+ModelReadyRequest, ModelMetadataRequest, ModelConfigRequest, ModelStatisticsRequest {1 name, 2 version}
+RepositoryIndexRequest {1 repository_name, 2 ready}
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from paddle_serving_client.wire import protobuf
+from paddle_serving_client.wire.kserve_about import (
+    KIND,
+    TYPES,
+    Duration,
+    Indexed,
+    ModelAbout,
+    ServerAbout,
+    Statistics,
+    TensorAbout,
+)
+from paddle_serving_client.wire.kserve_fields import text, text_field
+from paddle_serving_client.wire.protobuf import BYTES, VARINT, MessageType, Part, bytes_field, number_field
+
+_NAME: Final = MessageType(name=(1, BYTES), version=(2, BYTES))
+_INDEX: Final = MessageType(repository_name=(1, BYTES), ready=(2, VARINT))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which model a question is about."""
+
+    name: str
+    version: str
+
+
+def decode_asked(message: bytes | memoryview) -> Asked:
+    """Read a question about a model.
+
+    Raises:
+        BadPacket: not such a message. TooLarge: a name that is too long.
+    """
+    got = _NAME.read(memoryview(message))
+    return Asked(text(got, "name"), text(got, "version"))
+
+
+def decode_only_ready(message: bytes | memoryview) -> bool:
+    """Read a `RepositoryIndexRequest`: whether only models are wanted that are ready.
+
+    Raises:
+        BadPacket: not such a message.
+    """
+    return protobuf.last_number(_INDEX.read(memoryview(message)), "ready") != 0
+
+
+def encode_yes(yes: bool) -> bytes:
+    """Write a `ServerLiveResponse`, a `ServerReadyResponse` or a `ModelReadyResponse`."""
+    return number_field(1, 1) if yes else b""
+
+
+def encode_server(about: ServerAbout) -> bytes:
+    """Write a `ServerMetadataResponse`."""
+    parts = [*text_field(1, about.name), *text_field(2, about.version)]
+    for extension in about.extensions:
+        parts += text_field(3, extension)
+    return b"".join(parts)
+
+
+def encode_metadata(about: ModelAbout) -> bytes:
+    """Write a `ModelMetadataResponse`."""
+    parts = [*text_field(1, about.name), *text_field(2, about.version), *text_field(3, about.platform)]
+    for number, tensors in ((4, about.inputs), (5, about.outputs)):
+        for tensor in tensors:
+            parts += bytes_field(number, *_tensor(tensor))
+    return b"".join(parts)
+
+
+def _tensor(tensor: TensorAbout) -> list[Part]:
+    shape = protobuf.pack_few(tensor.shape)
+    return [*text_field(1, tensor.name), *text_field(2, tensor.datatype), *bytes_field(3, shape)]
+
+
+def encode_config(about: ModelAbout) -> bytes:
+    """Write a `ModelConfigResponse`."""
+    parts = [*text_field(1, about.name), *text_field(2, about.platform)]
+    parts += bytes_field(3, *bytes_field(1, number_field(1, 1)))  # the latest version, and only that
+    parts.append(number_field(4, about.max_batch_size) if about.max_batch_size else b"")
+    for number, dims_number, tensors in ((5, 4, about.inputs), (6, 3, about.outputs)):
+        for tensor in tensors:
+            parts += bytes_field(number, *_config_tensor(about, tensor, dims_number))
+    group = [*text_field(1, about.name), number_field(2, about.instances), number_field(4, KIND.index(about.kind))]
+    parts += bytes_field(7, *group)
+    if about.max_batch_size:
+        parts += bytes_field(11)
+    return b"".join(bytes_field(1, *parts, *text_field(17, about.backend)))
+
+
+def _config_tensor(about: ModelAbout, tensor: TensorAbout, dims_number: int) -> list[Part]:
+    dims = protobuf.pack_few(about.dims(tensor))
+    return [*text_field(1, tensor.name), number_field(2, TYPES.index(tensor.datatype)), *bytes_field(dims_number, dims)]
+
+
+def encode_statistics(models: Sequence[Statistics]) -> bytes:
+    """Write a `ModelStatisticsResponse`."""
+    parts: list[Part] = []
+    for model in models:
+        durations: list[Part] = []
+        for number, (_, took) in enumerate(model.durations, 1):
+            durations += bytes_field(number, *_duration(took))
+        counts = [_count(4, model.inference_count), _count(5, model.execution_count)]
+        named = [*text_field(1, model.name), *text_field(2, model.version)]
+        parts += bytes_field(1, *named, *counts, *bytes_field(6, *durations))
+    return b"".join(parts)
+
+
+def _duration(took: Duration) -> list[Part]:
+    return [_count(1, took.count), _count(2, took.ns)]
+
+
+def _count(number: int, value: int) -> bytes:
+    return number_field(number, value) if value else b""
+
+
+def encode_index(models: Sequence[Indexed]) -> bytes:
+    """Write a `RepositoryIndexResponse`."""
+    parts: list[Part] = []
+    for model in models:
+        said = (model.name, model.version, model.state, model.reason)
+        parts += bytes_field(1, *[part for number, value in enumerate(said, 1) for part in text_field(number, value)])
+    return b"".join(parts)

@@ -1,0 +1,82 @@
+"""inference.GRPCInferenceService: KServe v2 as Triton answers it over gRPC. Tensors go out as raw bytes."""
+
+from collections.abc import Mapping
+
+from paddle_serving_client.wire import kserve_about_protobuf as about_wire
+from paddle_serving_client.wire import kserve_protobuf
+from paddle_serving_server.dataplane import kserve_calls, kserve_models
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.protocols.grpc.services import Method
+from paddle_serving_server.services.service import Service
+
+
+async def _server_live(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    return about_wire.encode_yes(True)
+
+
+async def _server_ready(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    return about_wire.encode_yes(plane.catalogue.is_ready)
+
+
+async def _model_ready(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    asked = about_wire.decode_asked(message)
+    is_starting = plane.catalogue.start.is_going
+    return about_wire.encode_yes(not is_starting and kserve_models.is_ready(plane.catalogue, asked.name, asked.version))
+
+
+async def _server_metadata(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    return about_wire.encode_server(kserve_models.SERVER)
+
+
+async def _asked_model(plane: DataPlane, call: Call, message: bytes | memoryview) -> Service:
+    asked = about_wire.decode_asked(message)
+    await plane.catalogue.start.over(call.deadline)
+    return kserve_models.find(plane.catalogue, asked.name, asked.version)
+
+
+async def _model_metadata(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    return about_wire.encode_metadata(kserve_models.about(await _asked_model(plane, call, message)))
+
+
+async def _model_config(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    return about_wire.encode_config(kserve_models.about(await _asked_model(plane, call, message)))
+
+
+async def _model_statistics(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    """Of one model, or of all where none is named."""
+    asked, catalogue = about_wire.decode_asked(message), plane.catalogue
+    await catalogue.start.over(call.deadline)
+    names = [asked.name] if asked.name else kserve_models.names(catalogue)
+    found = [kserve_models.find_counted(catalogue, name, asked.version) for name in names]
+    return about_wire.encode_statistics([kserve_models.statistics(catalogue, service) for service in found])
+
+
+async def _repository_index(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    only_ready = about_wire.decode_only_ready(message)
+    await plane.catalogue.start.over(call.deadline)
+    return about_wire.encode_index(kserve_models.index(plane.catalogue, only_ready))
+
+
+async def _model_infer(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    named = kserve_protobuf.decode_name(message)
+    call.service = named.model
+    await plane.catalogue.start.over(call.deadline)
+    service = kserve_models.find(plane.catalogue, named.model, named.version)
+    answered = await kserve_calls.infer(plane, call, service, kserve_protobuf.decode_request(named))
+    return kserve_protobuf.encode_response(answered)
+
+
+API = "kserve"
+NAMES = (kserve_protobuf.SERVICE,)
+METHODS: Mapping[str, Method] = {
+    "ServerLive": _server_live,
+    "ServerReady": _server_ready,
+    "ModelReady": _model_ready,
+    "ServerMetadata": _server_metadata,
+    "ModelMetadata": _model_metadata,
+    "ModelConfig": _model_config,
+    "ModelStatistics": _model_statistics,
+    "RepositoryIndex": _repository_index,
+    "ModelInfer": _model_infer,
+}

@@ -1,0 +1,236 @@
+"""`/v2`: KServe v2, the Open Inference Protocol, as Triton answers it over HTTP. Errors are `{"error": text}`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from paddle_serving_client import errors
+from paddle_serving_client.errors import ServingError
+from paddle_serving_client.wire import kserve, kserve_about, kserve_json
+from paddle_serving_client.wire.kserve import InferRequest
+from paddle_serving_client.wire.kserve_json import HEADER_LENGTH
+from paddle_serving_server.counting import timing
+from paddle_serving_server.dataplane import kserve_calls, kserve_models
+from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.protocols.http import body, encoding, openapi, variant_headers
+from paddle_serving_server.protocols.http import refusal as errors_in_http
+from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
+from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.service import Service
+
+PREFIX: Final = "/v2"
+_BINARY: Final = "application/octet-stream"
+_MAX_QUESTION_BYTES: Final = 64 << 10
+_STATUS: Final[tuple[tuple[type[ServingError], int], ...]] = (
+    (errors.NoService, 404),
+    (errors.NoMethod, 501),
+    (errors.UnsupportedMedia, 501),
+    (errors.BadInput, 400),
+    (errors.BadPacket, 500),
+    (errors.Busy, 503),
+    (errors.Stopping, 503),
+    (errors.DeadlineExceeded, 503),
+    (errors.EngineLost, 503),
+)
+"""Those of Triton, which says 500 to what it cannot parse; all others are 500, too."""
+
+
+# -- inference
+
+
+async def _infer(exchange: Exchange) -> HttpResponse:
+    plane, call, request = exchange.plane, exchange.call, exchange.request
+    service = _model(exchange)
+    asked = await body.beside_the_loop(request, _read, request, service, plane.limits.max_body_bytes)
+    response = await kserve_calls.infer(plane, call, service, asked, variant_headers.wanted(request))
+    told = kserve_json.encode_response(response)
+    headers = variant_headers.answered(call)
+    if request.headers.get(timing.ASK) == "1":
+        headers[timing.HEADER] = timing.text(call.stages)
+    kind = "application/json"
+    if told.header_length is not None:
+        headers["Inference-Header-Content-Length"] = str(told.header_length)
+        kind = _BINARY
+    return await encoding.compressed(request, HttpResponse(200, told.body, kind, headers))
+
+
+def _read(request: HttpRequest, service: Service, max_bytes: int) -> InferRequest:
+    try:
+        raw = body.plain(request, max_bytes)
+    except errors.BadPacket as exc:
+        raise errors.BadInput(str(exc)) from exc
+    length = kserve_json.header_length(request.headers.get(HEADER_LENGTH), len(raw))
+    if length == 0 or not raw:
+        return kserve_calls.raw_request(service, memoryview(raw))
+    return kserve_json.decode_request(raw, length, service.name)
+
+
+# -- questions
+
+
+def _question(ask: Callable[[Exchange], Any]) -> Handler:
+    async def answer(exchange: Exchange) -> HttpResponse:
+        said = orjson.dumps(ask(exchange), option=orjson.OPT_SERIALIZE_NUMPY)
+        return await encoding.compressed(exchange.request, HttpResponse(200, said))
+
+    return answer
+
+
+def _model(exchange: Exchange) -> Service:
+    return kserve_models.find(exchange.catalogue, exchange.names["name"], exchange.names.get("version", ""))
+
+
+def _server(exchange: Exchange) -> Mapping[str, Any]:
+    return kserve_about.server_json(kserve_models.SERVER)
+
+
+def _models(exchange: Exchange) -> Mapping[str, Any]:
+    return {"models": kserve_models.names(exchange.catalogue)}
+
+
+def _metadata(exchange: Exchange) -> Mapping[str, Any]:
+    return kserve_about.metadata_json(kserve_models.about(_model(exchange)))
+
+
+def _config(exchange: Exchange) -> Mapping[str, Any]:
+    return kserve_about.config_json(kserve_models.about(_model(exchange)))
+
+
+def _statistics(exchange: Exchange) -> Mapping[str, Any]:
+    catalogue, names = exchange.catalogue, exchange.names
+    service = kserve_models.find_counted(catalogue, names["name"], names.get("version", ""))
+    return kserve_about.statistics_json([kserve_models.statistics(catalogue, service)])
+
+
+def _all_statistics(exchange: Exchange) -> Mapping[str, Any]:
+    catalogue = exchange.catalogue
+    found = [kserve_models.statistics(catalogue, catalogue[name]) for name in kserve_models.names(catalogue)]
+    return kserve_about.statistics_json(found)
+
+
+def _index(exchange: Exchange) -> Sequence[Any]:
+    said = kserve_json.loads(body.plain(exchange.request, _MAX_QUESTION_BYTES))
+    return kserve_about.index_json(kserve_models.index(exchange.catalogue, kserve_json.flag(said, "ready")))
+
+
+# -- health: probes look at the status, clients of KServe at the body
+
+
+async def _live(exchange: Exchange) -> HttpResponse:
+    return HttpResponse(200, b'{"live":true}')
+
+
+async def _ready(exchange: Exchange) -> HttpResponse:
+    if exchange.catalogue.is_ready:
+        return HttpResponse(200, b'{"ready":true}')
+    return HttpResponse(503, b'{"ready":false}', headers={"Retry-After": "1"})
+
+
+async def _model_ready(exchange: Exchange) -> HttpResponse:
+    name, version = exchange.names["name"], exchange.names.get("version", "")
+    if kserve_models.is_ready(exchange.catalogue, name, version):
+        return HttpResponse(200, orjson.dumps({"name": name, "ready": True}))
+    return HttpResponse(400, b'{"error":"Model version not ready"}')
+
+
+# -- errors, and the table
+
+
+def refusal(error: ServingError, call: Call) -> HttpResponse:
+    """See the package."""
+    status = next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
+    headers = errors_in_http.response(error).headers if status == 503 else {}
+    return HttpResponse(status, orjson.dumps({"error": str(error)}), headers=headers)
+
+
+def unanswered(request: HttpRequest, methods: Sequence[str]) -> HttpResponse:
+    """See the package."""
+    if methods:
+        return HttpResponse(405, b'{"error":"Method Not Allowed"}', headers={"Allow": ", ".join(methods)})
+    return HttpResponse(404, b'{"error":"Not Found"}')
+
+
+def _counted_for(catalogue: Catalogue, names: Names) -> str:
+    return names["name"]
+
+
+def _nobody(catalogue: Catalogue, names: Names) -> str:
+    return ""
+
+
+def _nothing_more(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
+    return {}
+
+
+def _has_number(catalogue: Catalogue, names: Names) -> bool:
+    """Whether the version in a path, where there is one, is a number."""
+    return names.get("version", "1").isdecimal()
+
+
+def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
+    """The body of an inference in JSON, with an example that works."""
+    inputs = catalogue[names["name"]].signature.inputs
+    instance = openapi.example_instance(inputs)
+    content: dict[str, Any] = {"schema": _REQUEST}
+    if instance is not None:
+        tensors = [
+            {
+                "name": i.alias,
+                "shape": [1, *(max(1, length) for length in i.shape[1:])],
+                "datatype": kserve.datatype_of(i.elem_type),
+                "data": [instance[i.alias]],
+            }
+            for i in inputs
+        ]
+        content["example"] = {"inputs": tensors}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+_REQUEST: Final = {
+    "type": "object",
+    "properties": {"inputs": {"type": "array", "items": {"type": "object"}}},
+    "required": ["inputs"],
+}
+
+
+def _of_models(method: str, last: str, answer: Handler, about: str) -> list[Route]:
+    """The routes of a question to a model, without and with a version."""
+    return [
+        Route(
+            method=method,
+            template=f"{PREFIX}/models/{{name}}{version}{last}",
+            answer=answer,
+            about=about,
+            exists=_has_number,
+            counted_for=_counted_for if last == "/infer" else _nobody,
+            describe=_described if last == "/infer" else _nothing_more,
+        )
+        for version in ("", "/versions/{version}")
+    ]
+
+
+API = "kserve"
+ROUTES: Final = (
+    Route(method="GET", template=PREFIX, answer=_question(_server), about="the server and the extensions it has"),
+    Route(method="GET", template=f"{PREFIX}/health/live", answer=_live, about="it answers", while_starting=True),
+    Route(
+        method="GET",
+        template=f"{PREFIX}/health/ready",
+        answer=_ready,
+        about="whether every model is loaded",
+        while_starting=True,
+    ),
+    Route(method="GET", template=f"{PREFIX}/models", answer=_question(_models), about="the models, by name"),
+    Route(method="GET", template=f"{PREFIX}/models/stats", answer=_question(_all_statistics), about="their counts"),
+    *_of_models("GET", "", _question(_metadata), "what a model takes and gives"),
+    *_of_models("GET", "/ready", _model_ready, "whether a model can answer"),
+    *_of_models("GET", "/config", _question(_config), "a model's config, as Triton has it"),
+    *_of_models("GET", "/stats", _question(_statistics), "calls of a model, and how long they took"),
+    *_of_models("POST", "/infer", _infer, "inference, with tensors in JSON or behind it"),
+    *(
+        Route(method="POST", template=f"{PREFIX}/repository{of}/index", answer=_question(_index), about="the models")
+        for of in ("", "/{repository}")
+    ),
+)

@@ -1,0 +1,42 @@
+"""Answers recorded from a real Triton; README.md says which."""
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).parent
+MODEL = "/v2/models/simple"
+"""The path of the model that was asked."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request over HTTP, and its answer."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    status: int
+    answer_headers: dict[str, str]
+    answer: bytes
+
+
+def http() -> dict[str, Case]:
+    """All requests over HTTP, by name."""
+    return {name: _case(said) for name, said in json.loads((_HERE / "http.json").read_text(encoding="utf-8")).items()}
+
+
+def grpc() -> dict[str, bytes]:
+    """Messages of answers over gRPC, by name."""
+    return {name: bytes.fromhex(text) for name, text in json.loads((_HERE / "grpc.json").read_text()).items()}
+
+
+def _case(said: dict[str, Any]) -> Case:
+    answer = said["text"].encode() if "text" in said else base64.b64decode(said["b64"])
+    body, headers = base64.b64decode(said["body"]), said["answer_headers"]
+    return Case(
+        said["method"], said["path"].replace("{model}", MODEL), said["headers"], body, said["status"], headers, answer
+    )
