@@ -1,4 +1,4 @@
-"""What travels through the house: a Request in, a Response out. Every protocol adapts its bytes to these two."""
+"""A Request in, a Response out: every protocol adapts its bytes to these two."""
 
 import math
 from collections.abc import Mapping, Sequence

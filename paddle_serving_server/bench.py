@@ -1,4 +1,4 @@
-"""The door: python -m paddle_serving_server.bench"""
+"""The program: python -m paddle_serving_server.bench"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The door: python -m paddle_serving_server.monitor"""
+"""The program: python -m paddle_serving_server.monitor"""
 
 import sys
 

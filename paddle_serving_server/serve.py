@@ -1,4 +1,4 @@
-"""The door: python -m paddle_serving_server.serve --model DIR --port 9393 --name NAME"""
+"""The program: python -m paddle_serving_server.serve --model DIR --port 9393 --name NAME"""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""The door: python -m paddle_serving_server.trace"""
+"""The program: python -m paddle_serving_server.trace"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The door: python -m paddle_serving_server.tune"""
+"""The program: python -m paddle_serving_server.tune"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The door: python -m paddle_serving_server.bench http://127.0.0.1:9393/uci/prediction --clients 8 --seconds 10"""
+"""The program: python -m paddle_serving_server.bench http://127.0.0.1:9393/uci/prediction --clients 8 --seconds 10"""
 
 import argparse
 import json

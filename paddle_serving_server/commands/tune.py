@@ -1,4 +1,4 @@
-"""The door: python -m paddle_serving_server.tune --model DIR [--seconds 60]"""
+"""The program: python -m paddle_serving_server.tune --model DIR [--seconds 60]"""
 
 import argparse
 import json

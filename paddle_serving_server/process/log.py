@@ -1,4 +1,4 @@
-"""Where log lines go and what they look like. Only doors call this; libraries just log."""
+"""Where log lines go and what they look like. Only programs call this; libraries just log."""
 
 import logging
 import os

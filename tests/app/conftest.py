@@ -1,4 +1,4 @@
-"""Model folders for the tests of this floor, each made once."""
+"""Model folders for the tests of this package, each made once."""
 
 import functools
 from collections.abc import Callable
