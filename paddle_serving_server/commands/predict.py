@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from paddle_serving_client.errors import BadInput, ServingError, Unreachable
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 def _body(said: argparse.Namespace) -> tuple[bytes, str, str]:
     """What is sent, its Content-Type, and the query."""
     fetch = [name for name in said.fetch.split(",") if name]
-    query = f"?fetch={','.join(fetch)}" if fetch else ""
+    query = f"?fetch={quote(','.join(fetch))}" if fetch else ""
     if said.json is not None:
         if said.inputs:
             raise BadInput("--json is the whole body; leave the inputs out")
@@ -77,10 +77,14 @@ def _value(text: str) -> object:
     """JSON where it is some, else numbers with commas between them, else the text."""
     for candidate in (text, f"[{text}]"):
         try:
-            return json.loads(candidate)
+            return json.loads(candidate, parse_constant=_no_number)
         except ValueError:
             continue
     return text
+
+
+def _no_number(said: str) -> object:
+    raise ValueError(f"{said} is not JSON")
 
 
 def _read(file: str) -> bytes:
@@ -93,11 +97,15 @@ def _read(file: str) -> bytes:
 def _asked(service: str, body: bytes, kind: str, query: str, timeout_s: float) -> tuple[int, str]:
     parts = urlsplit(service if "://" in service else f"http://{service}")
     name = parts.path.strip("/").removesuffix("/prediction")
-    if parts.scheme != "http" or not parts.hostname or not name or "/" in name:
-        raise BadInput(f"a service is HOST:PORT/NAME, as 127.0.0.1:9393/uci; got {service!r}")
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
     try:
-        connection.request("POST", f"/{name}/prediction{query}", body, {"Content-Type": kind})
+        port = parts.port or http.client.HTTP_PORT
+    except ValueError:
+        port = 0
+    if parts.scheme != "http" or not parts.hostname or not port or not name or "/" in name:
+        raise BadInput(f"a service is HOST:PORT/NAME, as 127.0.0.1:9393/uci; got {service!r}")
+    connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout_s)
+    try:
+        connection.request("POST", f"/{quote(name)}/prediction{query}", body, {"Content-Type": kind})
         response = connection.getresponse()
         return response.status, response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as exc:

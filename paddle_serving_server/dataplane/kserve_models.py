@@ -113,6 +113,7 @@ _kept: WeakKeyDictionary[Service, _Kept] = WeakKeyDictionary()
 
 
 def _made(service: Service, signature: Signature) -> ModelAbout:
+    """Configs of models leave the batch axis of outputs out; here it is said."""
     plan = next(iter(service.model_plans.values()), {})
     backend = next(iter(service.backends.values()), "")
     options = next(iter(service.plans.values())).options
@@ -123,7 +124,7 @@ def _made(service: Service, signature: Signature) -> ModelAbout:
         backend=backend,
         inputs=tuple(TensorAbout(i.alias, kserve.datatype_of(i.elem_type), i.shape) for i in signature.inputs),
         outputs=tuple(
-            TensorAbout(o.alias, kserve.datatype_of(o.elem_type), _with_batch(o.shape, signature.can_join))
+            TensorAbout(o.alias, kserve.datatype_of(o.elem_type), o.shape if o.is_lod else (-1, *o.shape))
             for o in signature.outputs
         ),
         max_batch_size=_rows(plan.get("max_rows")) if signature.can_join else 0,
@@ -172,8 +173,3 @@ def _rows(said: object) -> int:
 
 def _whole(said: object) -> int:
     return said if isinstance(said, int) else 0
-
-
-def _with_batch(shape: tuple[int, ...], has_rows: bool) -> tuple[int, ...]:
-    """The shape of an output with its batch axis, which configs of models leave out."""
-    return (-1, *shape) if has_rows and shape[:1] != (-1,) else shape

@@ -13,7 +13,7 @@ import urllib3
 
 from paddle_serving_client import __version__
 from paddle_serving_server.commands import console, predict
-from tests.serving import HTTP, ROOT, Server, free_port, serve
+from tests.serving import HTTP, ROOT, Server, free_port
 
 CODE = "import sys; from paddle_serving_server.commands import console; sys.exit(console.main())"
 PADDLE_SERVING = [sys.executable, "-c", CODE]
@@ -81,6 +81,9 @@ def test_what_goes_wrong_has_its_status(uci_server: Server, capsys: pytest.Captu
         ([at, "x=@/no/such"], 2, "cannot be read"),
         ([at, "x=@a", "y=1"], 2, "a file is sent alone"),
         (["127.0.0.1:1", "x=1"], 2, "a service is HOST:PORT/NAME"),
+        (["127.0.0.1:abc/uci", "x=1"], 2, "a service is HOST:PORT/NAME"),
+        (["127.0.0.1:99999/uci", "x=1"], 2, "a service is HOST:PORT/NAME"),
+        ([at, "x=NaN"], 1, "an instance of it"),
         ([f"127.0.0.1:{free_port()}/uci", "x=1"], 3, "no answer from"),
     ):
         status, out, err = asked(capsys, *words)
@@ -105,21 +108,36 @@ def test_the_wheel_serves_asks_and_has_the_page(tmp_path: Path, uci_folder: Path
     )
     assert str(site) in found.stdout
     port = free_port()
-    page = subprocess.Popen([*PADDLE_SERVING, "page", "--port", str(port)], env=elsewhere, cwd=tmp_path)
+    said = subprocess.run([*PADDLE_SERVING, "--help"], env=elsewhere, cwd=tmp_path, capture_output=True, text=True)
+    assert "paddle-serving COMMAND" in said.stdout
+    at = free_port()
+    serving = subprocess.Popen(
+        [*PADDLE_SERVING, "serve", f"uci={uci_folder}", "--port", str(at)], env=elsewhere, cwd=tmp_path
+    )
+    page = subprocess.Popen(
+        [*PADDLE_SERVING, "page", "--port", str(port), "--server", f"http://127.0.0.1:{at}"],
+        env=elsewhere,
+        cwd=tmp_path,
+    )
     try:
-        with serve(tmp_path, "--model", str(uci_folder), "--name", "uci") as server:
-            assert HTTP.request("GET", f"{server.url}/docs").status == 200
-        assert _page(port).status == 200
+        assert _answer(at, "/docs").status == 200
+        assert _answer(port, "/").status == 200
+        asked = [*PADDLE_SERVING, "predict", f"127.0.0.1:{at}/uci", f"x={ZEROS}"]
+        until = time.monotonic() + 30
+        while (done := subprocess.run(asked, env=elsewhere, cwd=tmp_path, capture_output=True)).returncode:
+            assert time.monotonic() < until, done
+        assert json.loads(done.stdout) == {"result": {"price": [[PRICE]]}}
     finally:
-        page.terminate()
-        page.wait()
+        for process in (page, serving):
+            process.terminate()
+            process.wait()
 
 
-def _page(port: int) -> urllib3.BaseHTTPResponse:
-    until = time.monotonic() + 20
+def _answer(port: int, path: str) -> urllib3.BaseHTTPResponse:
+    until = time.monotonic() + 30
     while True:
         try:
-            return HTTP.request("GET", f"http://127.0.0.1:{port}/", retries=False)
+            return HTTP.request("GET", f"http://127.0.0.1:{port}{path}", retries=False)
         except urllib3.exceptions.HTTPError:
             assert time.monotonic() < until
             time.sleep(0.1)
