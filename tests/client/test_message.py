@@ -37,4 +37,4 @@ def test_arrays_are_described_by_type_and_shape_never_by_values() -> None:
     assert message.describe(np.zeros((1, 3, 224, 224), np.float32)) == "float32[1, 3, 224, 224]"
     assert message.describe(np.array(7, ">i8")) == "int64[]"
     assert message.describe(np.array(["secret"])) == "str192[1]"
-    assert message.describe(np.array([object()])) == "object[1]"
+    assert message.describe(np.array([object()])) == "string[1]"

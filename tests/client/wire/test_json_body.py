@@ -70,6 +70,7 @@ def verdict(text: bytes, as_arrays: bool) -> Any:
         return str(exc)
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # some documents are meant to be large
 @given(DOCUMENTS)
 def test_every_reader_comes_to_the_same_verdict(document: str) -> None:
     for pad in ("", " " * json_numbers.MIN_BYTES):  # shorter ones simdjson does not see
