@@ -167,6 +167,25 @@ def half_plus_two(folder: Path, form: Form = "pdmodel", axes: tuple[int, ...] = 
     return _build(folder, form, spec, layers, {})
 
 
+def heavy(folder: Path, form: Form = "onnx") -> Path:
+    """x float32[-1, 13] -> y float32[-1, 1]: some milliseconds of computing for each row."""
+    random = np.random.default_rng(6)
+    wide, times = 1024, 64
+    weights = {"in_w": (13, wide), "mid_w": (wide, wide), "out_w": (wide, 1)}
+    values = {name: (random.standard_normal(shape) / 32).astype(np.float32) for name, shape in weights.items()}
+
+    def layers(paddle: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+        x = paddle.static.data("x", [-1, 13], "float32")
+        linear, relu = paddle.nn.functional.linear, paddle.nn.functional.relu
+        hidden = linear(x, weight("in_w"))
+        for _ in range(times):
+            hidden = relu(linear(hidden, weight("mid_w")))
+        return [x], [linear(hidden, weight("out_w"))]
+
+    spec = ModelSpec((_var("x", _FLOAT, 13),), (_var("matmul_65.tmp_0", _FLOAT, 1, alias="y"),))
+    return _build(folder, form, spec, layers, values)
+
+
 def upsample(folder: Path, form: Form = "json") -> Path:
     """image float32[-1, 2, -1, -1] -> each pixel four times; as "json", oneDNN in Paddle 3.3 lacks the operator."""
 

@@ -25,7 +25,7 @@ from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client import dtype
 from paddle_serving_client.encryption import key_from_text
-from paddle_serving_client.errors import BackendFailed, BadInput, DeadlineExceeded, ServingError, Stopping
+from paddle_serving_client.errors import BackendFailed, BadInput, BadPacket, DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server.engine import batch, messages, segments
 from paddle_serving_server.engine.front_line import FrontLine
@@ -277,7 +277,7 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     except Unchanged:
         return 0
     except ServingError as exc:
-        control.send(line, control.Failed(str(exc)))
+        control.send(line, control.Failed.because(str(exc)))
         return EXIT_CANNOT_START
     seconds = time.monotonic() - started
     logger.info("%s loaded by %s (%s) in %.1f s", spec.folder, model.plan.candidate, model.plan.why, seconds)
@@ -289,7 +289,11 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
         outputs=[asdict(o) for o in model.signature.outputs],
         plan=asdict(model.plan),
     )
-    control.send(line, loaded)
+    try:
+        control.send(line, loaded)
+    except BadPacket as exc:
+        control.send(line, control.Failed.because(f"what {spec.folder} takes and gives cannot be said: {exc}"))
+        return EXIT_CANNOT_START
     worker.serve()
     return 0
 

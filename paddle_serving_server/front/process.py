@@ -282,7 +282,7 @@ async def _serve(listening: Sequence[socket.socket], line: socket.socket, raw_co
         if not isinstance(exc, ServingError):
             logger.exception("the services cannot be made")
         line.setblocking(True)
-        tell(line, Failed(reason_of(exc)))
+        tell(line, Failed.because(reason_of(exc)))
         return EXIT_CANNOT_START
     return 0
 

@@ -17,6 +17,8 @@ from paddle_serving_client.errors import BadPacket
 
 MAX_BYTES: Final = 160 << 10
 """Of one message."""
+_LONGEST_REASON: Final = 8 << 10
+"""Letters, which JSON may make six times as long."""
 
 
 class Message:
@@ -70,6 +72,11 @@ class Failed(Message):
     """A process cannot go on; the reason is its last word."""
 
     reason: str
+
+    @classmethod
+    def because(cls, reason: str) -> "Failed":
+        """With a reason that fits, here and where it is handed on."""
+        return cls(reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} ...")
 
 
 # -- of fronts

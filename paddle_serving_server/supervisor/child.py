@@ -1,6 +1,6 @@
 """A place for one child process: started, told things, watched, started again."""
 
-import contextlib
+import logging
 import selectors
 import socket
 import subprocess
@@ -9,8 +9,11 @@ import time
 from dataclasses import dataclass
 
 from paddle_serving_app.exit_status import shown
+from paddle_serving_client.errors import BadConfig, BadPacket
 from paddle_serving_server.process import control
 from paddle_serving_server.process.control import Message
+
+logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 10.0
@@ -44,6 +47,12 @@ class Slot:
 
     def start(self) -> None:
         """Start the process, and give it its config."""
+        config = self.config.encode()
+        if len(config) > control.MAX_BYTES:
+            raise BadConfig(
+                f"the settings of {self.title} are {len(config)} bytes, at most {control.MAX_BYTES} are taken: "
+                "fewer models and services in one server"
+            )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * control.MAX_BYTES)
@@ -55,18 +64,28 @@ class Slot:
         self.is_ready = False
         self.started_at = time.monotonic()
         self.selector.register(ours, selectors.EVENT_READ, self)
-        ours.send(self.config.encode())
+        ours.send(config)
 
     def tell(self, message: Message) -> None:
         """Say something, if there is somebody."""
-        if self.control is not None:
-            with contextlib.suppress(OSError):
-                control.send(self.control, message)
+        if self.control is None:
+            return
+        try:
+            control.send(self.control, message)
+        except BadPacket as exc:
+            logger.error("%s is not told: %s", self.title, exc)
+        except OSError:  # it is about to be noticed that nobody is there
+            return
 
     def hear(self) -> Message | None:
         """What it says; None at the end."""
         assert self.control is not None
-        message = control.receive(self.control)
+        try:
+            message = control.receive(self.control)
+        except BadPacket as exc:
+            logger.error("%s says what is no message: %s", self.title, exc)
+            self.kill()
+            message = None
         if message is None:
             self.hang_up()
         return message

@@ -46,7 +46,7 @@ class Surroundings:
     sockets: Path
     copies: Path
     key: str
-    """Of encrypted models, base64; engines get it, and nobody else."""
+    """Of encrypted models, base64: it goes to their engines, and is in no identity and no message of a front."""
     load_s: float
     """Longest time for a version to load, but for the first."""
     request_s: float

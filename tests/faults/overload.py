@@ -1,9 +1,11 @@
 """More requests than can be answered: what can be answered is, and the rest hears so at once."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from paddle_serving_server.commands.load.request import Target
+from tests import models
 from tests.faults import processes
 from tests.faults.figures import Figure, least, most
 from tests.faults.open_loop import closed_loop, open_loop, quantile
@@ -13,19 +15,27 @@ _STEPS = str(ROOT / "tests/faults/services/steps.py")
 _TIMEOUT_S = 2.0
 _PADDING = "x" * 20_000
 """Makes a request large enough for kept ones to show in memory."""
+_BODY = json.dumps({"feed": [{"padding": _PADDING}], "fetch": []})
 
 
 def run(folder: Path, brief: bool) -> Iterator[Figure]:
-    """1.5, 2 and 5 times what a service can do, with steps that compute and steps that wait."""
+    """1.5, 2 and 5 times what a service can do, with steps that compute, steps that wait, and a model that computes."""
     seconds = 4.0 if brief else 20.0
+    factors = (2.0,) if brief else (1.5, 2.0, 5.0)
     with serve(folder, "--service", _STEPS, "--request_timeout_ms", f"{_TIMEOUT_S * 1000:g}") as server:
         for name in ("busy", "asleep"):
-            yield from _overload(server, name, (2.0,) if brief else (1.5, 2.0, 5.0), seconds)
+            yield from _overload(
+                server, name, f'{{"feed": [{{"padding": "{_PADDING}"}}], "fetch": []}}', factors, seconds
+            )
+    model = models.heavy(folder / "heavy")
+    one_row = ("--batch_infer_size", "1")  # or the more wait, the more it can do
+    with serve(folder, f"heavy={model}", *one_row, "--request_timeout_ms", f"{_TIMEOUT_S * 1000:g}") as server:
+        yield from _overload(server, "heavy", json.dumps({"feed": [{"x": [0.5] * 13}]}), factors, seconds)
 
 
-def _overload(server: Server, name: str, factors: tuple[float, ...], seconds: float) -> Iterator[Figure]:
+def _overload(server: Server, name: str, body: str, factors: tuple[float, ...], seconds: float) -> Iterator[Figure]:
     target = Target("127.0.0.1", server.port, f"/{name}/prediction")
-    request = target.post(f'{{"feed": [{{"padding": "{_PADDING}"}}], "fetch": []}}'.encode(), "application/json")
+    request = target.post(body.encode(), "application/json")
     closed_loop(server.port, request, 8, 1.0)
     can = closed_loop(server.port, request, 8, seconds / 2).rate
     before = processes.memory_mb(server)

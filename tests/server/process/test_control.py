@@ -58,3 +58,10 @@ def test_the_end_of_a_line_is_none() -> None:
             control.send(theirs, control.Drain())
         assert control.receive(ours) == control.Drain()
         assert control.receive(ours) is None
+
+
+def test_a_long_reason_is_cut_so_that_it_can_be_handed_on() -> None:
+    failed = control.Failed.because("\x00" * control.MAX_BYTES)
+    assert control.decode(control.encode(failed)) == failed
+    control.encode(control.Reloaded("x" * 64, {"state": "refused", "reason": failed.reason, "at": "now"}, [1, 2]))
+    assert control.Failed.because("short").reason == "short"
