@@ -146,7 +146,7 @@ class DataPlane:
 
         What goes this way is answered by a `quick.QuickCall`.
         """
-        if recording.now is not None or self.catalogue.start.is_going or name not in self.catalogue.names:
+        if recording.now is not None or self.catalogue.start.is_going or name not in self.catalogue:
             return None
         lane = self.catalogue[name].lane
         return lane if lane is not None and lane.is_open else None
@@ -166,7 +166,7 @@ class DataPlane:
 
     def _counted(self, call: Call) -> str:
         """Names that are not served cannot be made up to be counted."""
-        return call.service if call.service in self.catalogue.names else UNKNOWN_SERVICE
+        return call.service if call.service in self.catalogue else UNKNOWN_SERVICE
 
 
 async def _in_time(call: Call, work: Awaitable[_Answer]) -> _Answer:

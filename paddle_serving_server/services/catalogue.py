@@ -62,6 +62,9 @@ class Catalogue:
             raise NoService(f"no service {_shown(name)}; served here: {served}")
         return service
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._services
+
     @property
     def names(self) -> list[str]:
         """The services there are."""
