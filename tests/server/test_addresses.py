@@ -117,7 +117,7 @@ def test_callers_that_nobody_knows_and_management_for_others_without_a_token_are
         str(free_port()),
     ]
     for flags, words in (
-        (("--listen", f"127.0.0.1:{free_port()}=torch"), "no callers called 'torch'; there are kserve, paddle, tfserving"),
+        (("--listen", f"127.0.0.1:{free_port()}=torch"), "no callers called 'torch'; there are kserve, paddle"),
         (("--manage_from", "10.0.0.0/8"), "--manage_token_file FILE says what they have to send"),
         (("--manage_token_file", str(tmp_path / "none")), "cannot be read"),
     ):
