@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.errors import BadInput, TooLarge
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire.tensors import MAX_ELEMENTS, MAX_RANK, read_only, refuse_over
@@ -25,29 +25,10 @@ MAX_STRINGS: Final = 1 << 20
 MAX_INPUTS: Final = 64
 MAX_OUTPUTS: Final = 64
 
-_DATATYPES: Final = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
-    "bfloat16": "BF16",
-    "bytes": BYTES,
-    "string": BYTES,
-}
-"""By the name in the table of element types."""
-DATATYPES: Final = frozenset(_DATATYPES.values())
 _NUMPY: Final = {
-    _DATATYPES[row.name]: row.numpy.newbyteorder("<")
+    row.kserve: row.numpy.newbyteorder("<")
     for row in dtype.ELEM_TYPES.values()
-    if row.name in _DATATYPES and _DATATYPES[row.name] != BYTES and row.numpy is not None
+    if row.kserve and row.numpy is not None and not row.numpy.hasobject
 }
 _LENGTH: Final = struct.Struct("<I")
 
@@ -118,7 +99,8 @@ def prefix(request_id: str) -> str:
 
 def datatype_of(code: int) -> str:
     """The datatype of a code of the table of element types; `INVALID` where there is none."""
-    return _DATATYPES.get(dtype.name_of(code), INVALID)
+    row = dtype.ELEM_TYPES.get(code)
+    return (row.kserve if row else "") or INVALID
 
 
 def datatype_of_array(array: Array) -> str:
@@ -136,7 +118,7 @@ def numpy_of(datatype: str, name: str) -> "np.dtype[np.generic]":
     Raises:
         BadInput: there is no such datatype, or none that can be served.
     """
-    if datatype not in DATATYPES:
+    if dtype.code_of_kserve(datatype) == dtype.UNKNOWN:
         raise BadInput(f"invalid datatype for input {name}")
     if datatype not in _NUMPY:
         raise BadInput(f"input '{name}' is {datatype}, which is not served; {', '.join(sorted(_NUMPY))} are")
@@ -199,7 +181,7 @@ def _strings(name: str, elements: int, data: memoryview, model: str, request_id:
             f"{prefix(request_id)}expected {elements} string elements for inference input '{name}' "
             f"for model '{model}', got {len(found) or 'fewer'}"
         )
-    return objects(found)
+    return byte_strings.array_of(found, (elements,))
 
 
 def _each_string(data: memoryview, most: int) -> Iterator[bytes]:
@@ -216,13 +198,6 @@ def _each_string(data: memoryview, most: int) -> Iterator[bytes]:
         at += length
 
 
-def objects(strings: Sequence[bytes]) -> Array:
-    """An array of objects, one for each string."""
-    array = np.empty(len(strings), np.object_)
-    array[:] = strings
-    return array
-
-
 def pack(array: Array) -> memoryview:
     """The opposite of `unpack`.
 
@@ -231,16 +206,11 @@ def pack(array: Array) -> memoryview:
     """
     datatype = datatype_of_array(array)
     if datatype == BYTES:
-        flat = [_encoded(text) for text in array.reshape(-1).tolist()]
-        return memoryview(b"".join([part for text in flat for part in (_LENGTH.pack(len(text)), text)]))
+        return byte_strings.pack(byte_strings.of(array, "an output")).data
     if datatype == INVALID:
         raise BadInput(f"{array.dtype.name} has no datatype in this protocol")
     kind = array.dtype.newbyteorder("<")
     return np.ascontiguousarray(array, kind).reshape(-1).view(np.uint8).data
-
-
-def _encoded(text: object) -> bytes:
-    return text if isinstance(text, bytes) else str(text).encode()
 
 
 # -- classification
@@ -264,7 +234,7 @@ def classified(array: Array, classes: int, has_rows: bool) -> Array:
         raise BadInput("classification is only for outputs that are numbers")
     rows = array.reshape(len(array), -1) if has_rows and array.ndim > 1 else array.reshape(1, -1)
     texts = [_largest(row, min(classes, rows.shape[1])) for row in rows]
-    found = objects([text for row in texts for text in row]).reshape(len(rows), -1)
+    found = byte_strings.array_of([text for row in texts for text in row], (len(rows), min(classes, rows.shape[1])))
     return found if has_rows and array.ndim > 1 else found[0]
 
 

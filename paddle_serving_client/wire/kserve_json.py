@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.wire import json_body, json_size, json_text, kserve, kserve_json_tensors
 from paddle_serving_client.wire.json_size import MAX_OBJECTS
@@ -238,7 +239,7 @@ def _input(got: object, behind: memoryview, model: str, request_id: str) -> tupl
     name = _text(_member(got, "name"), "name")
     assert isinstance(got, dict)
     datatype = _text(_member(got, "datatype"), "datatype")
-    if datatype not in kserve.DATATYPES:
+    if dtype.code_of_kserve(datatype) == dtype.UNKNOWN:
         raise BadInput(f"invalid datatype for input {name}")
     shape, parameters = _shape(got), _parameters(got)
     ways = [way for way in _WAYS if way in (got if way == "data" else parameters)]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from paddle_serving_client import byte_strings
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import kserve
@@ -38,7 +39,7 @@ def decode(name: str, datatype: str, shape: Sequence[int], data: object) -> Arra
         raise BadPacket("Unable to parse 'data': Shape does not match true shape of 'data' field")
     kserve.elements_of(name, shape)
     if datatype == BYTES:
-        return read_only(kserve.objects(_encoded(flat)).reshape(shape))
+        return read_only(byte_strings.array_of(_encoded(flat), shape))
     return read_only(_numbers(name, datatype, flat).reshape(shape))
 
 

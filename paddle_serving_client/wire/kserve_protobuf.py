@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from paddle_serving_client import byte_strings
 from paddle_serving_client.errors import BadInput, BadPacket
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import kserve, protobuf
@@ -229,7 +230,7 @@ def _explicit_strings(name: str, elements: int, parts: Sequence[memoryview], mod
             f"{kserve.prefix(request_id)}expected {elements} string elements for inference input '{name}' "
             f"for model '{model}', got {len(parts)}"
         )
-    return read_only(kserve.objects([bytes(part) for part in parts]))
+    return read_only(byte_strings.array_of([bytes(part) for part in parts], (len(parts),)))
 
 
 def _requested(item: memoryview) -> RequestedOutput:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from paddle_serving_client import byte_strings
 from paddle_serving_client.dtype import ElemType
 from paddle_serving_client.errors import BadInput, BadPacket, TooLarge
 from paddle_serving_client.message import Array
@@ -138,9 +139,8 @@ def _from_list(got: Mapping[str, Sequence[memoryview]], kind: DataType, row: Ele
     wanted = row.numpy
     assert wanted is not None
     if kind is DataType.DT_STRING:
-        texts = np.empty(len(got.get(name, ())), np.object_)
-        texts[:] = [bytes(text) for text in got.get(name, ())]
-        return texts
+        texts = [bytes(text) for text in got.get(name, ())]
+        return byte_strings.array_of(texts, (len(texts),))
     packed = protobuf.joined(got[name]) if name in got else memoryview(b"")
     if name in _AS_BYTES:
         if len(packed) % wanted.itemsize:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from paddle_serving_app.signature import Input
-from paddle_serving_client import dtype
+from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array, Request, Response
 from paddle_serving_client.wire import kserve
@@ -166,7 +166,7 @@ def raw_request(service: Service, body: memoryview) -> InferRequest:
             raise BadInput(
                 f"{kserve.prefix('')}For BYTE datatype raw input '{tensor.name}', the model must have input shape [1]"
             )
-        text = kserve.objects([bytes(body)]).reshape(shape)
+        text = byte_strings.array_of([bytes(body)], shape)
         return InferRequest(inputs=(InferInput(tensor.name, tensor.datatype, text),), is_binary=True)
     if shape.count(-1) > 1:
         raise BadInput(
