@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from paddle_serving_client.errors import Unreachable
+from paddle_serving_server.config import tokens
 
 DEFAULT_PORT = 9393
 _ANSWER_S = 10.0
@@ -46,8 +47,7 @@ def _reload(port: int, name: str, token: str) -> Iterator[tuple[str, bool]]:
     """A line for each model, and whether it is good news."""
     connection = http.client.HTTPConnection("127.0.0.1", port)  # a large model takes its time
     try:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        connection.request("POST", f"/services/{quote(name)}/reload", headers=headers)
+        connection.request("POST", f"/services/{quote(name)}/reload", headers=tokens.header(token))
         said = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as exc:
         raise Unreachable(f"the server on port {port} was lost while it loaded service {name!r}: {exc}") from exc

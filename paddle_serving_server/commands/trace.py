@@ -22,13 +22,13 @@ _PATIENCE_S = 60.0
 """How long the server may take, beyond the recording itself."""
 
 
-def record(url: str, seconds: float, token_file: str | None = None) -> bytes:
+def record(url: str, seconds: float, token: str = "") -> bytes:
     """Have a server record; blocks for as long.
 
     Args:
         url: of the server.
         seconds: how long.
-        token_file: of those who may manage it, where it has a token.
+        token: of those who may manage it, where it has one.
 
     Raises:
         BadConfig: the address is none, or the server does not record for this caller; the text says why.
@@ -40,7 +40,7 @@ def record(url: str, seconds: float, token_file: str | None = None) -> bytes:
         raise BadConfig(f"the server must look like http://127.0.0.1:9393, got {url!r}")
     connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=seconds + _PATIENCE_S)
     try:
-        connection.request("POST", f"/trace?seconds={seconds:g}", headers=tokens.header(token_file))
+        connection.request("POST", f"/trace?seconds={seconds:g}", headers=tokens.header(token))
         reply = connection.getresponse()
         said = reply.read()
     except (OSError, http.client.HTTPException) as exc:
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--manage_token_file", metavar="FILE", help="the server's, if it has one")
     said = parser.parse_args(argv)
     try:
-        trace = record(said.url, said.seconds, said.manage_token_file)
+        trace = record(said.url, said.seconds, tokens.read(said.manage_token_file) if said.manage_token_file else "")
         Path(said.output).write_bytes(trace)
     except (ServingError, OSError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201  # this is a command: it talks to its user

@@ -24,6 +24,6 @@ def read(file: str) -> str:
     return token
 
 
-def header(file: str | None) -> dict[str, str]:
-    """What to send for the token in a file; without one, nothing."""
-    return {} if file is None else {"Authorization": f"Bearer {read(file)}"}
+def header(token: str) -> dict[str, str]:
+    """What to send for a token; for none, nothing."""
+    return {"Authorization": f"Bearer {token}"} if token else {}

@@ -47,7 +47,7 @@ def find(catalogue: Catalogue, name: str, version: str = "") -> Service:
         NoService: there is no such model, or not in that version. NoMethod: it takes no tensors.
         BadInput: the version is no number.
     """
-    if name not in catalogue.names:
+    if name not in catalogue:
         raise NoService(f"Request for unknown model: '{name[:128]}' is not found")
     service = catalogue[name]
     if not _takes_tensors(service):
@@ -71,7 +71,7 @@ def find_counted(catalogue: Catalogue, name: str, version: str = "") -> Service:
     try:
         return find(catalogue, name, version)
     except (NoService, NoMethod):
-        of_version = f" version {version[:20]}" if version and name in catalogue.names else ""
+        of_version = f" version {version[:20]}" if version and name in catalogue else ""
         raise BadInput(f"requested model '{name[:128]}'{of_version} is not available") from None
 
 
@@ -162,7 +162,7 @@ def index(catalogue: Catalogue, only_ready: bool = False) -> list[Indexed]:
 
 
 def _takes_tensors(service: Service) -> bool:
-    return not service.is_pipeline and bool(service.signature.inputs)
+    return bool(service.signature.inputs)  # a pipeline has none
 
 
 def _rows(said: object) -> int:

@@ -98,7 +98,7 @@ def version_of(service: Service) -> int:
 async def _service(plane: DataPlane, call: Call, wanted: Wanted, words: str = "") -> Service:
     catalogue = plane.catalogue
     await catalogue.start.over(call.deadline)
-    if wanted.name not in catalogue.names:
+    if wanted.name not in catalogue:
         served = ", ".join(catalogue.names)
         said = words.format(name=wanted.name[:64]) if words else f"Servable not found for request: {wanted}"
         raise NoService(f"{said}; served here: {served}")

@@ -7,6 +7,7 @@ import orjson
 from paddle_serving_client import errors
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.wire.brpc import RpcError
+from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http.message import HttpResponse
 
 _STATUS: tuple[tuple[type[ServingError], int, RpcError], ...] = (
@@ -35,6 +36,11 @@ def response(error: ServingError, as_text: bool = False) -> HttpResponse:
         return HttpResponse(status, str(error).encode(), "text/plain", headers | {"x-bd-error-code": str(int(code))})
     said = {"err_no": int(error.err_no), "err_msg": str(error), "result": str(error)}
     return HttpResponse(status, orjson.dumps(said), headers=headers)
+
+
+def usual(error: ServingError, call: Call) -> HttpResponse:
+    """The `refusal` of an API whose callers take the JSON of a service."""
+    return response(error)
 
 
 def _retry_after(error: ServingError) -> str:

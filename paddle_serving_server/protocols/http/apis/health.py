@@ -1,10 +1,8 @@
 """`/health`, `/live` and `/ready`, as probes ask for them."""
 
-from paddle_serving_client.errors import ServingError
 from paddle_serving_server.config.listening import SERVER
-from paddle_serving_server.dataplane.call import Call
-from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Route
 
 
@@ -20,12 +18,8 @@ async def _live(exchange: Exchange) -> HttpResponse:
     return HttpResponse(200, b"OK", "text/plain")
 
 
-def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package."""
-    return errors.response(error)
-
-
 API = SERVER
+refusal = usual
 ROUTES = (
     Route(method="GET", template="/health", answer=_ready, about="OK, if every model is loaded", while_starting=True),
     Route(method="GET", template="/ready", answer=_ready, about="as /health", while_starting=True),

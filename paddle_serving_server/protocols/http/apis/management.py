@@ -2,12 +2,11 @@
 
 import orjson
 
-from paddle_serving_client.errors import BadConfig, ErrNo, NoService, ServingError
+from paddle_serving_client.errors import BadConfig, ErrNo, NoService
 from paddle_serving_server.config.listening import SERVER, Role
-from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import body
-from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Route
 
 _MAX_BODY_BYTES = 64 << 10
@@ -52,12 +51,8 @@ def _refused(status: int, reason: str) -> HttpResponse:
     return HttpResponse(status, orjson.dumps({"err_no": int(ErrNo.CONFIG), "err_msg": reason}))
 
 
-def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package."""
-    return errors.response(error)
-
-
 API = SERVER
+refusal = usual
 ROUTES = (
     Route(
         method="POST",

@@ -9,13 +9,11 @@ from typing import Final
 
 import orjson
 
-from paddle_serving_client.errors import ServingError
 from paddle_serving_server import showing
 from paddle_serving_server.config.listening import SERVER
-from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import apis, encoding, openapi
-from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Route
 from paddle_serving_server.protocols.http.table import Table
 
@@ -48,12 +46,8 @@ def _digest(part: str) -> str:
     return base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()
 
 
-def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package."""
-    return errors.response(error)
-
-
 API = SERVER
+refusal = usual
 ROUTES = (
     Route(method="GET", template="/openapi.json", answer=_document, about="what can be asked, as OpenAPI 3.1"),
     Route(method="GET", template="/docs", answer=_docs, about="what can be asked, to read and to try"),

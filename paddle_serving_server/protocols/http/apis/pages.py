@@ -8,12 +8,10 @@ from typing import Final
 import orjson
 
 from paddle_serving_client import __version__
-from paddle_serving_client.errors import ServingError
 from paddle_serving_server.config.listening import SERVER, Role
-from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import drawing
-from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.showing import metrics, status
@@ -107,11 +105,6 @@ async def _version(exchange: Exchange) -> HttpResponse:
     return HttpResponse(200, orjson.dumps({"paddle_serving_next": __version__, **libraries}))
 
 
-def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package."""
-    return errors.response(error)
-
-
 _FOR_ALL: Final = {
     "/": _index,
     "/index": _index,
@@ -123,6 +116,7 @@ _FOR_SOME: Final[dict[str, Callable[[Catalogue], Sequence[Table]]]] = {
     "/connections": lambda catalogue: [status.connections(catalogue)],
 }
 API = SERVER
+refusal = usual
 ROUTES = (
     *(
         Route(method="GET", template=path, answer=_page(path, draw), about=_ABOUT.get(path, "the pages there are"))

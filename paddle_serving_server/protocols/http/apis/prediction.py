@@ -7,14 +7,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from paddle_serving_client import errors
-from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Parts, Request, Response, Stage
 from paddle_serving_server.counting import timing
-from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.engine.feed import as_json, outputs_of
 from paddle_serving_server.protocols.http import body, encoding, event_stream, openapi, tensor_body, variant_headers
-from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services import json_result
 from paddle_serving_server.services.catalogue import Catalogue
@@ -90,11 +88,6 @@ def _result(name: str, response: Response) -> bytes:
         raise errors.BackendFailed(f"postprocess of service {name!r} returned what JSON cannot say: {exc}") from exc
 
 
-def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package."""
-    return errors_in_http.response(error)
-
-
 def _is_service(catalogue: Catalogue, names: Names) -> bool:
     """Pipelines have paths of their own."""
     return not catalogue.is_pipeline(names["name"]) and not catalogue.has_only_pipelines
@@ -135,6 +128,7 @@ def _feed_schema(instance: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 API = "paddle"
+refusal = usual
 ROUTES = (
     Route(
         method="POST",

@@ -2,13 +2,12 @@
 
 import math
 
-from paddle_serving_client.errors import BadInput, NoService, ServingError
+from paddle_serving_client.errors import BadInput, NoService
 from paddle_serving_server.config.listening import SERVER, Role
 from paddle_serving_server.counting.recording import MAX_S
-from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http import encoding
-from paddle_serving_server.protocols.http import refusal as errors
 from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Route
 
 _DEFAULT_S = 5.0
@@ -29,12 +28,8 @@ async def _answer(exchange: Exchange) -> HttpResponse:
     return await encoding.compressed(exchange.request, HttpResponse(200, await record(seconds)))
 
 
-def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package."""
-    return errors.response(error)
-
-
 API = SERVER
+refusal = usual
 ROUTES = (
     Route(
         method="POST",
