@@ -13,7 +13,7 @@ import numpy as np
 
 from paddle_serving_client import dtype
 from paddle_serving_client.dtype import ElemType
-from paddle_serving_client.errors import BadInput, BadPacket
+from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import protobuf, recall
 from paddle_serving_client.wire.protobuf import (
@@ -31,7 +31,6 @@ from paddle_serving_client.wire.tensors import (
     LITTLE,
     MAX_FETCH,
     MAX_LOD,
-    MAX_NAME_BYTES,
     MAX_OUTPUTS,
     MAX_PROFILE_TIMES,
     MAX_RANK,
@@ -43,6 +42,7 @@ from paddle_serving_client.wire.tensors import (
     WireTensor,
     checked_elements,
     checked_type,
+    decoded_name,
     label_of,
     lod_levels,
     narrowed,
@@ -118,7 +118,7 @@ def decode_request(payload: bytes | bytearray | memoryview) -> WireRequest:
     refuse_over("fetch_var_names", len(fetch), MAX_FETCH)
     request = WireRequest(
         tensors=_decode_tensors(got),
-        fetch=tuple(_text(name, "fetch_var_names") for name in fetch),
+        fetch=tuple(decoded_name(name, "fetch_var_names") for name in fetch),
         profile_server=protobuf.last_number(got, "profile_server") != 0,
         log_id=protobuf.last_number(got, "log_id"),
     )
@@ -309,12 +309,4 @@ def _int64s(got: _Fields, name: str, limit: int) -> list[int]:
 
 
 def _last_text(got: _Fields, name: str) -> str:
-    return _text(got[name][-1], name) if name in got else ""
-
-
-def _text(value: memoryview, name: str) -> str:
-    refuse_over(f"bytes of {name}", len(value), MAX_NAME_BYTES)
-    try:
-        return str(value, "utf-8")
-    except UnicodeDecodeError as exc:
-        raise BadPacket(f"{name} is not UTF-8") from exc
+    return decoded_name(got[name][-1], name) if name in got else ""

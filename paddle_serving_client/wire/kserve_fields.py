@@ -4,12 +4,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from paddle_serving_client.errors import BadInput, BadPacket
+from paddle_serving_client.errors import BadInput
 from paddle_serving_client.wire import protobuf
 from paddle_serving_client.wire.kserve import Parameter, Parameters
 from paddle_serving_client.wire.protobuf import BYTES as LENGTH
 from paddle_serving_client.wire.protobuf import FIXED64, VARINT, MessageType, Part, bytes_field
-from paddle_serving_client.wire.tensors import MAX_NAME_BYTES, refuse_over
+from paddle_serving_client.wire.tensors import decoded_name, refuse_over
 
 Fields: TypeAlias = Mapping[str, Sequence[memoryview]]
 """As `MessageType.read` gives them."""
@@ -32,14 +32,7 @@ def text(fields: Fields, name: str) -> str:
     Raises:
         BadPacket: not UTF-8. TooLarge: too long for a name.
     """
-    if name not in fields:
-        return ""
-    raw = fields[name][-1]
-    refuse_over(f"bytes of {name}", len(raw), MAX_NAME_BYTES)
-    try:
-        return str(raw, "utf-8")
-    except UnicodeDecodeError as exc:
-        raise BadPacket(f"{name} is not UTF-8") from exc
+    return decoded_name(fields[name][-1], name) if name in fields else ""
 
 
 def text_field(number: int, value: str) -> list[Part]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from paddle_serving_client import byte_strings, dtype
 from paddle_serving_client.dtype import ElemType
-from paddle_serving_client.errors import BadDType, BadInput, TooLarge
+from paddle_serving_client.errors import BadDType, BadInput, BadPacket, TooLarge
 from paddle_serving_client.message import Array, Lod, Request, describe
 
 MAX_TENSORS = 64
@@ -198,6 +198,19 @@ def refuse_over(what: str, count: int, limit: int) -> None:
     """Raise TooLarge when there are more than the limit allows."""
     if count > limit:
         raise TooLarge(f"{what}: {count}, at most {limit} are taken")
+
+
+def decoded_name(raw: memoryview, what: str) -> str:
+    """A name or another short text of a message.
+
+    Raises:
+        BadPacket: not UTF-8. TooLarge: too long.
+    """
+    refuse_over(f"bytes of {what}", len(raw), MAX_NAME_BYTES)
+    try:
+        return str(raw, "utf-8")
+    except UnicodeDecodeError as exc:
+        raise BadPacket(f"{what} is not UTF-8") from exc
 
 
 def refuse_twins(tensors: Sequence[WireTensor]) -> None:

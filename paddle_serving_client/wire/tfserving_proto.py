@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from paddle_serving_client.errors import BadInput, BadPacket
+from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import protobuf, tfserving, tfserving_tensor
 from paddle_serving_client.wire.protobuf import BYTES, VARINT, MessageType, Part, bytes_field, number_field
-from paddle_serving_client.wire.tensors import MAX_FETCH, MAX_NAME_BYTES, MAX_TENSORS, refuse_over
+from paddle_serving_client.wire.tensors import MAX_FETCH, MAX_TENSORS, decoded_name, refuse_over
 from paddle_serving_client.wire.tfserving import ModelInfo, State, TensorInfo, Wanted
 
 PREDICTION_SERVICE: Final = "tensorflow.serving.PredictionService"
@@ -61,7 +61,7 @@ def decode_predict(payload: bytes | memoryview) -> PredictRequest:
         said = fields["value"][-1] if "value" in fields else memoryview(b"")
         inputs[name] = array = tfserving_tensor.decode(said, f"input {name!r}", room)
         room -= max(0, array.nbytes - len(said))
-    fetch = tuple(_plain(name, "a name in output_filter") for name in got.get("fetch", ()))
+    fetch = tuple(decoded_name(name, "a name in output_filter") for name in got.get("fetch", ()))
     return PredictRequest(wanted=_wanted(got), inputs=inputs, fetch=fetch)
 
 
@@ -108,7 +108,7 @@ def decode_metadata_request(payload: bytes | memoryview) -> Wanted:
     """
     got = _ABOUT.read(memoryview(payload))
     wanted = _wanted(got)
-    fields = [_plain(name, "a metadata_field") for name in got.get("fields", ())]
+    fields = [decoded_name(name, "a metadata_field") for name in got.get("fields", ())]
     if not fields:
         raise BadInput("GetModelMetadataRequest must specify at least one metadata_field")
     for name in fields:
@@ -163,15 +163,7 @@ def _wanted(got: Mapping[str, Sequence[memoryview]]) -> Wanted:
 
 
 def _text(fields: Mapping[str, Sequence[memoryview]], key: str, what: str) -> str:
-    return _plain(fields[key][-1], what) if key in fields else ""
-
-
-def _plain(raw: memoryview, what: str) -> str:
-    refuse_over(f"bytes of {what}", len(raw), MAX_NAME_BYTES)
-    try:
-        return str(raw, "utf-8")
-    except UnicodeDecodeError as exc:
-        raise BadPacket(f"{what} is not UTF-8") from exc
+    return decoded_name(fields[key][-1], what) if key in fields else ""
 
 
 def _spec(model: Wanted) -> bytes:
