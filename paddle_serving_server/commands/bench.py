@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paddle_serving_client import program
-from paddle_serving_client.errors import BadConfig, ServingError
+from paddle_serving_client.errors import BadConfig, ServingError, Unreachable
 from paddle_serving_server.commands.load import display, generator, request, sweep
-from paddle_serving_server.commands.load.generator import Load, Unreachable
+from paddle_serving_server.commands.load.amount import Load
 from paddle_serving_server.commands.load.request import Payload, Target
 
 EXIT_GOOD, EXIT_ERRORS, EXIT_BAD_USE, EXIT_NO_ANSWER = 0, 1, 2, 3

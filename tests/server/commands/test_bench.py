@@ -17,8 +17,8 @@ from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.wire import brpc
 from paddle_serving_server.commands import bench
 from paddle_serving_server.commands.load import generator, request, sweep
+from paddle_serving_server.commands.load.amount import Load
 from paddle_serving_server.commands.load.display import Display, summary
-from paddle_serving_server.commands.load.generator import Load
 from paddle_serving_server.commands.load.replies import BadReply, BrpcReplies, HttpReplies, Replies, Reply
 from paddle_serving_server.commands.load.request import Target
 from paddle_serving_server.commands.load.sweep import Plan, Run, Setting, Tried
