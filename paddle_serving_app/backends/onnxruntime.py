@@ -178,8 +178,6 @@ def _session_options(onnxruntime: Any, options: ModelOptions) -> Any:
     session.inter_op_num_threads = 1
     session.log_severity_level = _ERRORS_ONLY
     session.enable_mem_pattern = False  # it keeps one for every shape it meets, and gains nothing that can be measured
-    if not options.ir_optim:
-        session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Its threads would spin on after a run, and take the processors from whoever works next.
     session.add_session_config_entry("session.force_spinning_stop", "1")
     return session
