@@ -96,8 +96,8 @@ class Model:
                 if not options.backend and (missing := advice.on_missing(readable, spec)) is not None:
                     logger.info("%s: a library that is missing may run it faster: %s", folder, missing)
             except (BadModel, MissingLibrary) as exc:  # where its files lie for now says nothing to anybody
-                said = str(exc).replace(str(readable), str(folder)).replace(str(folder), str(package.path))
-                raise type(exc)(said) from exc
+                text = str(exc).replace(str(readable), str(folder)).replace(str(folder), str(package.path))
+                raise type(exc)(text) from exc
             finally:
                 reader.forget()
             model._files = files.pop_all()  # libraries go back to them

@@ -35,9 +35,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", metavar="FILE", help='the whole body, as {"feed": [{...}]}; - reads it from here')
     parser.add_argument("--fetch", default="", metavar="A,B", help="the outputs wanted (default: all)")
     parser.add_argument("--timeout_s", type=float, default=60.0, help="(default 60)")
-    said = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     try:
-        status, answer = _asked(said.service, *_body(said), said.timeout_s)
+        status, answer = _asked(arguments.service, *_body(arguments), arguments.timeout_s)
     except Unreachable as exc:
         sys.stderr.write(f"error: {exc}\n")
         return _EXIT_UNREACHABLE
@@ -49,22 +49,22 @@ def main(argv: Sequence[str]) -> int:
     return 0 if is_good else _EXIT_REFUSED
 
 
-def _body(said: argparse.Namespace) -> tuple[bytes, str, str]:
+def _body(arguments: argparse.Namespace) -> tuple[bytes, str, str]:
     """What is sent, its Content-Type, and the query."""
-    fetch = [name for name in said.fetch.split(",") if name]
+    fetch = [name for name in arguments.fetch.split(",") if name]
     query = f"?fetch={quote(','.join(fetch))}" if fetch else ""
-    if said.json is not None:
-        if said.inputs:
+    if arguments.json is not None:
+        if arguments.inputs:
             raise BadInput("--json is the whole body; leave the inputs out")
-        return (sys.stdin.buffer.read() if said.json == "-" else _read(said.json)), _JSON, ""
+        return (sys.stdin.buffer.read() if arguments.json == "-" else _read(arguments.json)), _JSON, ""
     instance: dict[str, Any] = {}
-    for word in said.inputs:
+    for word in arguments.inputs:
         name, equals, value = word.partition("=")
         if not equals or not name:
             raise BadInput(f"an input is NAME=VALUE, got {word!r}")
         if value.startswith("@"):
-            if len(said.inputs) > 1:
-                raise BadInput(f"a file is sent alone, got {len(said.inputs)} inputs")
+            if len(arguments.inputs) > 1:
+                raise BadInput(f"a file is sent alone, got {len(arguments.inputs)} inputs")
             kind = mimetypes.guess_type(value)[0] or "application/octet-stream"
             return _read(value[1:]), kind, query
         instance[name] = _value(value)
@@ -83,8 +83,8 @@ def _value(text: str) -> object:
     return text
 
 
-def _no_number(said: str) -> object:
-    raise ValueError(f"{said} is not JSON")
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is not JSON")
 
 
 def _read(file: str) -> bytes:
