@@ -23,7 +23,10 @@ from paddle_serving_client.wire.proto.baidu_rpc_meta_pb2 import RpcMeta, RpcRequ
 MAGIC = b"PRPC"
 HEAD_BYTES = 12
 SERVICE = "baidu.paddle_serving.predictor.general_model.GeneralModelService"
-"""The service every Paddle Serving client calls; servers also answer to the part after the last dot."""
+"""The service every Paddle Serving client calls; servers also answer to the part after the last dot.
+
+It names no model. Behind a slash it may: `GeneralModelService/uci` is the model of the service `uci`.
+"""
 
 MAX_BODY_BYTES = 64 << 20
 """brpc's default `max_body_size`."""

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
@@ -56,7 +57,9 @@ def claims(head: bytes) -> bool | None:
 class BrpcStream:
     """One connection."""
 
-    def __init__(self, transport: asyncio.Transport, flow: Flow, plane: DataPlane, recalled: RecalledCalls) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, flow: Flow, plane: DataPlane, recalled: Mapping[str, RecalledCalls]
+    ) -> None:
         self.transport = transport
         self._limits = limits = plane.limits
         self.deadline = time.monotonic() + limits.head_s
@@ -185,11 +188,12 @@ class BrpcStream:
         """Have a small call that is like an earlier one answered without a task; whether it is one."""
         if frame.meta.compress_type or not self._flow.is_writable:
             return False
-        service = self._service_name
-        if (lane := self._plane.try_now(service)) is None:
+        request = frame.meta.request
+        of, _, name = request.service_name.partition("/")
+        service = name or self._service_name
+        if (lane := self._plane.try_now(service)) is None or (of, request.method_name) not in general_model.CALLS:
             return False
-        request, call = frame.meta.request, self._recalled.find(frame.payload, lane)
-        if call is None or (request.service_name, request.method_name) not in general_model.CALLS:
+        if (call := self._recalled[service].find(frame.payload, lane)) is None:
             return False
         self._in_lane += 1
         now = time.monotonic()
@@ -227,9 +231,9 @@ class BrpcStream:
     async def _answer_to(self, frame: brpc.Frame, call: Call) -> tuple[bytes, Compression]:
         await self._flow.writable()
         meta = frame.meta
-        check_names(meta.request.service_name, meta.request.method_name)
+        name = check_names(meta.request.service_name, meta.request.method_name)
         payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
-        answer = await general_model.answer(self._plane, call, payload)
+        answer = await general_model.answer(self._plane, call, payload, name=name)
         # The original always compressed; that costs more than it saves unless a caller shows that bytes are dear.
         if meta.compress_type and (packed := await gzipped(answer)) is not None:
             return packed, Compression.GZIP
@@ -334,5 +338,5 @@ def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flo
     """What serves baidu_std on a connection."""
     if not at.has(_API):
         return None
-    recalled = RecalledCalls()
+    recalled: Mapping[str, RecalledCalls] = defaultdict(RecalledCalls)
     return lambda transport, flow: BrpcStream(transport, flow, plane, recalled)
