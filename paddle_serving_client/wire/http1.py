@@ -1,7 +1,7 @@
 """HTTP/1.1 as a client speaks it: requests -> bytes, bytes -> answers (RFC 9112). No socket in here.
 
-Answers are read strictly: what a proxy and a client could understand differently is refused, and every length is checked
-against its limit before anything of that length is kept.
+Answers are read strictly: what a proxy and a client could understand differently is refused, and every length is
+checked against its limit before anything of that length is kept.
 """
 
 import re
@@ -18,9 +18,11 @@ MAX_HEAD_BYTES: Final = 64 << 10
 """Of the status line and the headers of an answer."""
 MAX_INTERIM: Final = 8
 """Answers with a status of 1xx before the one that counts."""
+MAX_TRAILERS: Final = 64
 MAX_RATIO: Final = 2000
 """More than gzip can do: a server that was asked is trusted, and a mask is honestly a thousand times smaller packed."""
 _MAX_CHUNK_LINE: Final = 1024
+_VERSION: Final = b"HTTP/1."
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t -~\x80-\xff]*)?")
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*")
@@ -81,11 +83,12 @@ class ReplyReader:
     The pieces of the body may be taken away as they come (`take`), or all of them at the end (`reply`).
     """
 
-    def __init__(self, max_body_bytes: int, max_kept_bytes: int | None = None) -> None:
+    def __init__(self, max_body_bytes: int, max_kept_bytes: int | None = None, is_tunnel: bool = False) -> None:
         """Read the answer to a request that was not HEAD.
 
         Args:
             max_body_bytes: the largest body, compressed or not.
+            is_tunnel: whether the request was CONNECT, whose answer has no body.
             max_kept_bytes: where the body is taken piece by piece, how much of it may wait for that; its whole length
                 has no limit then.
         """
@@ -97,10 +100,11 @@ class ReplyReader:
         self._max_body_bytes = max_body_bytes if max_kept_bytes is None else None
         self._max_kept_bytes = max_kept_bytes
         self._largest = max_body_bytes
+        self._is_tunnel = is_tunnel
         self._buffer = bytearray()
         self._pieces: deque[bytes] = deque()
         self._kept = self._size = 0
-        self._interim = 0
+        self._interim = self._trailers = 0
         self._left: int | None = 0
         """Bytes of the body, or of the chunk, that are still to come; None: all until the connection ends."""
         self._is_chunked = self._in_trailer = self._closes = False
@@ -164,8 +168,8 @@ class ReplyReader:
 
     def _read_head(self) -> bool:
         """Whether it is there."""
-        if not b"HTTP/1.".startswith(self._buffer[:7]):
-            raise BadPacket(bytes(self._buffer[:64]).decode("latin-1").splitlines()[0] if self._buffer else "nothing")
+        if not _VERSION.startswith(bytes(self._buffer[: len(_VERSION)])):
+            raise BadPacket(f"it begins with {bytes(self._buffer[:16])!r}")
         end = self._buffer.find(_END_OF_HEAD, 0, MAX_HEAD_BYTES)
         if end < 0:
             if len(self._buffer) >= MAX_HEAD_BYTES:
@@ -193,7 +197,7 @@ class ReplyReader:
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         if coding is not None and length is not None:
             raise BadPacket("it has both Transfer-Encoding and Content-Length")
-        if status in _NO_BODY:
+        if status in _NO_BODY or (self._is_tunnel and status < 300):
             self._left = 0
         elif coding is not None:
             if coding.strip().lower() != "chunked":
@@ -251,9 +255,9 @@ class ReplyReader:
                 raise BadPacket("a chunk is longer than it says")
             self._after_chunk = False
         elif self._in_trailer:
-            self._interim += 1
-            if self._interim > 64:
-                raise BadPacket("too many trailers")
+            self._trailers += 1
+            if self._trailers > MAX_TRAILERS:
+                raise BadPacket(f"it has more than {MAX_TRAILERS} trailers")
             self.is_complete = not line
         else:
             found = _CHUNK.fullmatch(line)
