@@ -27,11 +27,18 @@ _CLOCK_SLACK_S: Final = 0.01
 class Failed(Exception):
     """One attempt failed."""
 
-    def __init__(self, error: ServingError, may_repeat: bool = False) -> None:
-        """`may_repeat`: nothing of an answer had come, and another attempt may fare better."""
+    def __init__(self, error: ServingError, may_repeat: bool = False, is_unanswered: bool = False) -> None:
+        """Say what it ended with.
+
+        Args:
+            error: for the caller.
+            may_repeat: nothing of an answer had come, and another attempt may fare better.
+            is_unanswered: there was a connection, and it was closed without an answer.
+        """
         super().__init__(error)
         self.error = error
         self.may_repeat = may_repeat
+        self.is_unanswered = is_unanswered
 
 
 class Attempts:
@@ -91,4 +98,4 @@ def failure(exc: Exception, server: object, reply: Reply | None, deadline: float
         return Failed(Unreachable(f"{server} closed the connection in the middle of the answer"))
     if reply is None and isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError):
         return Failed(Unreachable(f"{server}: {reason_of(exc)}"), may_repeat=True)
-    return Failed(Unreachable(f"{server} closed the connection without an answer"), may_repeat=True)
+    return Failed(Unreachable(f"{server} closed the connection without an answer"), True, is_unanswered=True)

@@ -1,4 +1,4 @@
-"""Values of the inputs of a model as people write them -> tensors: numbers stay numbers, and nothing is cast that is none.
+"""Values of the inputs of a model as people write them -> tensors: numbers stay numbers, nothing else becomes one.
 
 Servers read the instances of a feed by these rules, and so do clients that know what a model takes.
 """

@@ -1,10 +1,18 @@
 """What a server answered instead of outputs, as one of our errors: by brpc's number, or by the carrier's status."""
 
+from collections.abc import Mapping
+
 from paddle_serving_client.errors import (
     BackendFailed,
+    BadConfig,
+    BadDType,
     BadInput,
+    BadModel,
+    BadPacket,
     Busy,
     DeadlineExceeded,
+    EngineLost,
+    ErrNo,
     NoMethod,
     NoService,
     ServingError,
@@ -12,6 +20,7 @@ from paddle_serving_client.errors import (
     TooLarge,
     UnsupportedMedia,
 )
+from paddle_serving_client.wire import json_text
 from paddle_serving_client.wire.brpc import RpcError
 
 NUMBER_HEADER = "x-bd-error-code"
@@ -39,6 +48,28 @@ _BY_GRPC_NAME: dict[str, type[ServingError]] = {
     "RESOURCE_EXHAUSTED": Busy,
     "INTERNAL": BackendFailed,
 }
+_BY_ERR_NO: dict[int, type[ServingError]] = {
+    ErrNo.NOT_IMPLEMENTED: NoMethod,
+    ErrNo.CLOSED: Stopping,
+    ErrNo.NO_SERVICE: NoService,
+    ErrNo.INIT: BadModel,
+    ErrNo.CONFIG: BadConfig,
+    ErrNo.INPUT: BadInput,
+    ErrNo.TIMEOUT: DeadlineExceeded,
+    ErrNo.TYPE: BadDType,
+    ErrNo.PACKET: BadPacket,
+    ErrNo.BACKEND: BackendFailed,
+    ErrNo.UNKNOWN: ServingError,
+}
+_BY_BOTH: dict[tuple[int, int], type[ServingError]] = {
+    (ErrNo.INPUT, 413): TooLarge,
+    (ErrNo.INPUT, 415): UnsupportedMedia,
+    (ErrNo.PACKET, 503): Busy,
+    (ErrNo.BACKEND, 503): EngineLost,
+}
+"""Where a number is that of several errors, by the HTTP status beside it."""
+_LONGEST_QUOTE = 1000
+_LONGEST_WAIT_S = 3600
 _SAYS_MORE = (413, 415)
 """Statuses for which brpc has no number of their own."""
 
@@ -60,6 +91,53 @@ def by_grpc(name: str, number: str | None) -> type[ServingError]:
     if number is not None and _is_number(number):
         return by_number(int(number))
     return _BY_GRPC_NAME.get(name, ServingError)
+
+
+class NumberedError(ServingError):
+    """What somebody's own code raised with a number of its own, as ops of pipelines may."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self._number = number
+
+    @property
+    def number(self) -> int:
+        """See `ServingError.number`."""
+        return self._number
+
+
+def by_err_no(err_no: int, text: str, status: int = 200) -> ServingError:
+    """The error of an `err_no`, and of the HTTP status where that came with one that says more."""
+    kind = _BY_BOTH.get((err_no, status)) or _BY_ERR_NO.get(err_no)
+    return NumberedError(err_no, text) if kind is None else kind(text)
+
+
+def answered(server: object, status: int, headers: Mapping[str, str], body: bytes | memoryview) -> ServingError:
+    """What a server answered over HTTP with a status that is no success.
+
+    Args:
+        server: for the text.
+        status: of the answer.
+        headers: by name in lower case.
+        body: JSON with `err_no`, JSON with `error`, or a text.
+    """
+    err_no, said = None, bytes(body[:_LONGEST_QUOTE]).decode(errors="replace").strip()
+    try:
+        fields = json_text.loads(body)
+    except ValueError:
+        fields = None
+    if isinstance(fields, dict):
+        err_no = fields.get("err_no")
+        said = str(fields.get("err_msg") or fields.get("error") or said)[:_LONGEST_QUOTE]
+    text = f"{server} answered status {status}: {said}"
+    if type(err_no) is int and err_no:
+        error = by_err_no(err_no, text, status)
+    else:
+        error = by_status(status, headers.get(NUMBER_HEADER))(text)
+    if isinstance(error, Busy):
+        wait = headers.get("retry-after", "")
+        error.retry_after_s = min(int(wait), _LONGEST_WAIT_S) if wait.isdecimal() and len(wait) < 8 else 1.0
+    return error
 
 
 def _is_number(text: str) -> bool:
