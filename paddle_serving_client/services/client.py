@@ -6,7 +6,7 @@ client["ppocr"](image="a.jpg")
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -208,7 +208,7 @@ class Service:
         fetch: str | Sequence[str] = (),
         timeout: float | None = None,
         **inputs: object,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """Call it, and give each part of its answer when it is made.
 
         Args:

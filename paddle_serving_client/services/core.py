@@ -15,6 +15,7 @@ from paddle_serving_client.errors import (
     BadInput,
     BadPacket,
     Busy,
+    DeadlineExceeded,
     NoMethod,
     NoService,
     Stopping,
@@ -26,13 +27,14 @@ from paddle_serving_client.services.description import Description
 from paddle_serving_client.services.part_lines import PartLines
 from paddle_serving_client.services.steps import Advance, Ask, Close, Message, Opened, Pause, Step, Steps
 from paddle_serving_client.wire import http1
-from paddle_serving_client.wire.brpc_reply import RpcReply
 from paddle_serving_client.wire.http1 import HttpReply, ReplyReader
 
 MAX_REPLY_BYTES: Final = 512 << 20
 DEFAULT_TIMEOUT_S: Final = 60.0
 DEFAULT_RETRIES: Final = 2
 LINES: Final = "application/x-ndjson"
+_FIRST_RPC_S: Final = 5.0
+"""How long the first call may be without an answer before it goes over HTTP, and with it all others."""
 _STALE_S: Final = 1.0
 """What was read so lately is not read again, whatever a server says."""
 
@@ -156,11 +158,16 @@ class Core:
         """The answer over baidu_std; None: nobody speaks that here, or not for a message of this size."""
         while True:
             message, reply = tensor_call.rpc_request(service, tensors, fetch, self._max_reply_bytes)
+            deadline = attempts.deadline
+            if not self._knows_rpc:  # What is in between may wait for ever for the line that a request of HTTP has.
+                now = time.monotonic()
+                deadline = now + min(_FIRST_RPC_S, (deadline - now) / 2)
             try:
-                yield self._ask(message, reply, attempts, is_rpc=True)
+                yield Ask(message, reply, True, deadline, attempts.timeout_s)
                 return reply.payload(self.address)
             except Failed as failed:
-                if failed.is_unanswered or reply.speaks_http:
+                is_late = isinstance(failed.error, DeadlineExceeded) and not self._knows_rpc
+                if failed.is_unanswered or reply.is_foreign or is_late:
                     return None
                 yield Pause(attempts.pause_s(failed.error, failed.may_repeat))
             except (Busy, Stopping) as refused:
@@ -182,7 +189,7 @@ class Core:
             reply = ReplyReader(self._max_reply_bytes, self._max_reply_bytes)
             opened: Opened | None = None
             try:
-                opened = yield self._ask([head, *body], reply, attempts, is_open=True)
+                opened = yield Ask([head, *body], reply, False, attempts.deadline, attempts.timeout_s, is_open=True)
                 while reply.head is None or (reply.head.status != 200 and not reply.is_complete):
                     yield Advance(opened, reply, attempts.deadline, attempts.timeout_s)
                 if reply.head.status == 200:
@@ -211,7 +218,7 @@ class Core:
         while True:
             reply = ReplyReader(self._max_reply_bytes)
             try:
-                yield self._ask([head, *body], reply, attempts)
+                yield Ask([head, *body], reply, False, attempts.deadline, attempts.timeout_s)
                 return self._successful(reply)
             except Failed as failed:
                 yield Pause(attempts.pause_s(failed.error, failed.may_repeat))
@@ -231,12 +238,6 @@ class Core:
         target = f"{self.address}{path}" if self._proxy else path
         more = self._proxy.headers if self._proxy else {}
         return http1.request_head(method, target, {**self._headers, **headers, **more}, sum(map(len, body)))
-
-    def _ask(
-        self, message: Message, reply: ReplyReader | RpcReply, attempts: Attempts, is_rpc: bool = False,
-        is_open: bool = False,
-    ) -> Ask:  # fmt: skip
-        return Ask(message, reply, is_rpc, attempts.deadline, attempts.timeout_s, is_open)
 
 
 def given_by(instances: Given | None, inputs: Mapping[str, object]) -> Given:

@@ -20,6 +20,8 @@ from paddle_serving_client.wire.http1 import HttpReply
 
 _MOST_FILES: Final = 16
 """Of a form, as servers take them; more pictures go as JSON."""
+_MAX_FIELD: Final = 16 << 10
+"""Characters of a text that goes as the field of a form."""
 _MAX_DEPTH: Final = 200
 Message = list[bytes | memoryview]
 
@@ -72,7 +74,7 @@ def _form(
     """One picture as the body, several as a form; None where they have more beside them than a form can say."""
     files = [instance[service.file_input] for instance in given]
     rest = [{key: value for key, value in one.items() if key != service.file_input} for one in given]
-    is_text = all(isinstance(value, str) for value in rest[0].values()) and "fetch" not in rest[0]
+    is_text = all(map(_is_short_text, rest[0].values())) and "fetch" not in rest[0]
     if not is_text or any(one != rest[0] for one in rest) or len(files) + len(rest[0]) + 1 > _MOST_FILES:
         return None
     fields = dict(rest[0])
@@ -89,6 +91,11 @@ def _form(
         parts += [f"{head}\r\nContent-Type: application/octet-stream\r\n\r\n".encode(), file, b"\r\n"]
     parts.append(f"--{boundary}--\r\n".encode())
     return {"Content-Type": f"multipart/form-data; boundary={boundary}"}, parts
+
+
+def _is_short_text(value: object) -> bool:
+    """Whether a field of a form can say a value as it is."""
+    return isinstance(value, str) and value.isprintable() and len(value) < _MAX_FIELD
 
 
 def _is_plain(name: str) -> bool:

@@ -14,8 +14,8 @@ class RpcReply:
     def __init__(self, correlation_id: int, max_reply_bytes: int) -> None:
         """Read the answer with this id; answers to anything else are skipped, as brpc does."""
         self.came = False
-        self.speaks_http = False
-        """Whether what answered speaks HTTP: it is no RPC server."""
+        self.is_foreign = False
+        """Whether what answered speaks something else, such as HTTP."""
         self._id = correlation_id
         self._max_reply_bytes = max_reply_bytes
         self._reader = brpc.FrameReader(max_reply_bytes, reads="replies")
@@ -33,9 +33,9 @@ class RpcReply:
 
     def feed(self, data: bytes) -> None:
         """See `reply.Reply`."""
-        if not self.came and data.startswith(b"HTTP/"):
-            self.speaks_http = True
-            raise BadPacket("it speaks HTTP, and not RPC")
+        if not self.came and data[: len(brpc.MAGIC)] != brpc.MAGIC[: len(data)]:
+            self.is_foreign = True
+            raise BadPacket(f"it begins with {data[:16]!r}")
         self.came = True
         self._reader.feed(data)
         while self._frame is None and (frame := self._reader.next()) is not None:
