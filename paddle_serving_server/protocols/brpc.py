@@ -189,7 +189,9 @@ class BrpcStream:
         if frame.meta.compress_type or not self._flow.is_writable:
             return False
         request = frame.meta.request
-        of, _, name = request.service_name.partition("/")
+        of, slash, name = request.service_name.partition("/")
+        if slash and not name:
+            return False
         service = name or self._service_name
         if (lane := self._plane.try_now(service)) is None or (of, request.method_name) not in general_model.CALLS:
             return False
