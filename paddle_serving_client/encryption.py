@@ -24,6 +24,7 @@ Needs `cryptography`, which is imported when it is used.
 """
 
 import hmac
+import os
 import secrets
 import struct
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a server answered instead of outputs, as one of our errors: by brpc's number, or by the carrier's status."""
 
-from collections.abc import Mapping
-
 from paddle_serving_client.errors import (
     BackendFailed,
     BadConfig,
@@ -20,7 +18,6 @@ from paddle_serving_client.errors import (
     TooLarge,
     UnsupportedMedia,
 )
-from paddle_serving_client.wire import json_text
 from paddle_serving_client.wire.brpc import RpcError
 
 NUMBER_HEADER = "x-bd-error-code"
@@ -68,8 +65,6 @@ _BY_BOTH: dict[tuple[int, int], type[ServingError]] = {
     (ErrNo.BACKEND, 503): EngineLost,
 }
 """Where a number is that of several errors, by the HTTP status beside it."""
-_LONGEST_QUOTE = 1000
-_LONGEST_WAIT_S = 3600
 _SAYS_MORE = (413, 415)
 """Statuses for which brpc has no number of their own."""
 
@@ -110,34 +105,6 @@ def by_err_no(err_no: int, text: str, status: int = 200) -> ServingError:
     """The error of an `err_no`, and of the HTTP status where that came with one that says more."""
     kind = _BY_BOTH.get((err_no, status)) or _BY_ERR_NO.get(err_no)
     return NumberedError(err_no, text) if kind is None else kind(text)
-
-
-def answered(server: object, status: int, headers: Mapping[str, str], body: bytes | memoryview) -> ServingError:
-    """What a server answered over HTTP with a status that is no success.
-
-    Args:
-        server: for the text.
-        status: of the answer.
-        headers: by name in lower case.
-        body: JSON with `err_no`, JSON with `error`, or a text.
-    """
-    err_no, said = None, bytes(body[:_LONGEST_QUOTE]).decode(errors="replace").strip()
-    try:
-        fields = json_text.loads(body)
-    except ValueError:
-        fields = None
-    if isinstance(fields, dict):
-        err_no = fields.get("err_no")
-        said = str(fields.get("err_msg") or fields.get("error") or said)[:_LONGEST_QUOTE]
-    text = f"{server} answered status {status}: {said}"
-    if type(err_no) is int and err_no:
-        error = by_err_no(err_no, text, status)
-    else:
-        error = by_status(status, headers.get(NUMBER_HEADER))(text)
-    if isinstance(error, Busy):
-        wait = headers.get("retry-after", "")
-        error.retry_after_s = min(int(wait), _LONGEST_WAIT_S) if wait.isdecimal() and len(wait) < 8 else 1.0
-    return error
 
 
 def _is_number(text: str) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from paddle_serving_client import __version__, remote_error
+from paddle_serving_client import __version__
 from paddle_serving_client.attempts import Attempts, Failed
 from paddle_serving_client.errors import (
     BadConfig,
@@ -22,7 +22,7 @@ from paddle_serving_client.errors import (
 )
 from paddle_serving_client.http_address import HttpAddress, Proxy
 from paddle_serving_client.message import Array, Instance
-from paddle_serving_client.services import description, pipeline_call, stepped_call, tensor_call
+from paddle_serving_client.services import description, pipeline_call, refusal, stepped_call, tensor_call
 from paddle_serving_client.services.description import Description
 from paddle_serving_client.services.part_lines import PartLines
 from paddle_serving_client.services.steps import Advance, Ask, Close, Message, Opened, Pause, Step, Steps
@@ -195,7 +195,7 @@ class Core:
                 if reply.head.status == 200:
                     found, opened = opened, None
                     return found, PartLines(reply, service, self._max_reply_bytes)
-                raise remote_error.answered(self.address, reply.head.status, reply.head.headers, reply.reply().body)
+                raise refusal.answered(self.address, reply.head.status, reply.head.headers, reply.reply().body)
             except Failed as failed:
                 yield Pause(attempts.pause_s(failed.error, failed.may_repeat))
             except (Busy, Stopping) as refused:
@@ -231,7 +231,7 @@ class Core:
         except BadPacket as exc:
             raise BadPacket(f"{self.address}: {exc}") from exc
         if whole.status != 200:
-            raise remote_error.answered(self.address, whole.status, whole.headers, whole.body)
+            raise refusal.answered(self.address, whole.status, whole.headers, whole.body)
         return whole
 
     def _head(self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes | memoryview]) -> bytes:
