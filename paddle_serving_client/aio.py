@@ -14,8 +14,9 @@ from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.http_address import HttpAddress, proxy_of, tls_context
 from paddle_serving_client.services import core
 from paddle_serving_client.services.async_pool import AsyncExchange, AsyncPool
-from paddle_serving_client.services.core import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, MAX_REPLY_BYTES, Core, Given
+from paddle_serving_client.services.core import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, MAX_REPLY_BYTES, Core
 from paddle_serving_client.services.description import Description
+from paddle_serving_client.services.given import Given, fetched, given_by
 from paddle_serving_client.services.steps import Advance, Ask, Close, Pause, Step, Steps
 
 __all__ = ["AsyncService", "AsyncServices", "connect"]
@@ -174,8 +175,8 @@ class AsyncService:
         **inputs: object,
     ) -> Any:
         """Call it; see `services.client.Service`."""
-        given = core.given_by(instances, inputs)
-        return await self._client._run(self._client._core.call(self.name, given, core.fetched(fetch), timeout))
+        given = given_by(instances, inputs)
+        return await self._client._run(self._client._core.call(self.name, given, fetched(fetch), timeout))
 
     async def stream(
         self,
@@ -187,7 +188,7 @@ class AsyncService:
         **inputs: object,
     ) -> AsyncGenerator[Any, None]:
         """Call it, and give each part of its answer when it is made; see `services.client.Service`."""
-        given, names = core.given_by(instances, inputs), core.fetched(fetch)
+        given, names = given_by(instances, inputs), fetched(fetch)
         run, known = self._client._run, self._client._core
         opened, lines = await run(known.open_stream(self.name, given, names, timeout))
         try:

@@ -15,8 +15,9 @@ from paddle_serving_client.connection_pool import ConnectionPool, Exchange
 from paddle_serving_client.errors import BadPacket, NoService, TooLarge
 from paddle_serving_client.http_address import HttpAddress, proxy_of, tls_context
 from paddle_serving_client.services import core
-from paddle_serving_client.services.core import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, MAX_REPLY_BYTES, Core, Given
+from paddle_serving_client.services.core import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, MAX_REPLY_BYTES, Core
 from paddle_serving_client.services.description import Description
+from paddle_serving_client.services.given import Given, fetched, given_by
 from paddle_serving_client.services.steps import Advance, Ask, Close, Pause, Step, Steps
 
 _Result = TypeVar("_Result")
@@ -197,8 +198,8 @@ class Service:
             BadInput: what does not fit, said here or by the server.
             ServingError: there is no answer; `number` tells why, as for every caller.
         """
-        given = core.given_by(instances, inputs)
-        return self._client._run(self._client._core.call(self.name, given, core.fetched(fetch), timeout))
+        given = given_by(instances, inputs)
+        return self._client._run(self._client._core.call(self.name, given, fetched(fetch), timeout))
 
     def stream(
         self,
@@ -219,7 +220,7 @@ class Service:
             ServingError: what the service said in the place of the next part, or what became of the connection.
             NoMethod: it is a model or a pipeline, which answer at once.
         """
-        given, names = core.given_by(instances, inputs), core.fetched(fetch)
+        given, names = given_by(instances, inputs), fetched(fetch)
         run, known = self._client._run, self._client._core
         opened, lines = run(known.open_stream(self.name, given, names, timeout))
         try:

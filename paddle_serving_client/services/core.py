@@ -21,9 +21,10 @@ from paddle_serving_client.errors import (
     Stopping,
 )
 from paddle_serving_client.http_address import HttpAddress, Proxy
-from paddle_serving_client.message import Array, Instance
+from paddle_serving_client.message import Array
 from paddle_serving_client.services import description, pipeline_call, refusal, stepped_call, tensor_call
 from paddle_serving_client.services.description import Description
+from paddle_serving_client.services.given import Given, listed
 from paddle_serving_client.services.part_lines import PartLines
 from paddle_serving_client.services.steps import Advance, Ask, Close, Message, Opened, Pause, Step, Steps
 from paddle_serving_client.wire import http1
@@ -37,9 +38,6 @@ _FIRST_RPC_S: Final = 5.0
 """How long the first call may be without an answer before it goes over HTTP, and with it all others."""
 _STALE_S: Final = 1.0
 """What was read so lately is not read again, whatever a server says."""
-
-Given = Mapping[str, object] | Sequence[Instance]
-"""One instance, or several."""
 
 
 class Core:
@@ -130,10 +128,10 @@ class Core:
             tensors = tensor_call.tensors_of(service, given)
             return (yield from self._call_model(service, tensors, tensor_call.wanted(service, fetch), attempts))
         if service.kind == "pipeline":
-            path, headers, body = pipeline_call.request(service, _listed(given), fetch)
+            path, headers, body = pipeline_call.request(service, listed(given), fetch)
             reply = yield from self._http_answer("POST", path, headers, body, attempts)
             return pipeline_call.result(reply, service)
-        path, headers, body = stepped_call.request(service, _listed(given), fetch)
+        path, headers, body = stepped_call.request(service, listed(given), fetch)
         reply = yield from self._http_answer("POST", path, headers, body, attempts)
         return stepped_call.result(reply, service)
 
@@ -183,7 +181,7 @@ class Core:
         service = yield from self.find(name, attempts)
         if service.takes_tensors or service.kind == "pipeline":
             raise NoMethod(f"service {name!r} answers at once: it has no steps of its own that could make parts")
-        path, headers, body = stepped_call.request(service, _listed(given), fetch)
+        path, headers, body = stepped_call.request(service, listed(given), fetch)
         head = self._head("POST", path, {**headers, "Accept": LINES}, body)
         while True:
             reply = ReplyReader(self._max_reply_bytes, self._max_reply_bytes)
@@ -238,37 +236,6 @@ class Core:
         target = f"{self.address}{path}" if self._proxy else path
         more = self._proxy.headers if self._proxy else {}
         return http1.request_head(method, target, {**self._headers, **headers, **more}, sum(map(len, body)))
-
-
-def given_by(instances: Given | None, inputs: Mapping[str, object]) -> Given:
-    """What a caller wants to send: one instance by keywords, one as a dict, or a list of them.
-
-    Raises:
-        BadInput: both, or neither.
-    """
-    if instances is None:
-        return inputs
-    if inputs:
-        raise BadInput(f"a service is called with instances or with inputs by name, not with both: {', '.join(inputs)}")
-    is_list = isinstance(instances, list | tuple) and all(isinstance(one, Mapping) for one in instances)
-    if not (isinstance(instances, Mapping) or (is_list and instances)):
-        raise BadInput(
-            f"instances are a dict, or a list of at least one dict, got {type(instances).__name__}; inputs go by name, "
-            "as in client.uci(x=[...])"
-        )
-    return instances
-
-
-def fetched(fetch: str | Sequence[str]) -> tuple[str, ...]:
-    """The outputs that are named. Raises BadInput."""
-    names = (fetch,) if isinstance(fetch, str) else tuple(fetch)
-    if not all(isinstance(name, str) and name for name in names):
-        raise BadInput(f"fetch is the name of an output, or a list of names, got {fetch!r:.128}")
-    return names
-
-
-def _listed(given: Given) -> Sequence[Instance]:
-    return [given] if isinstance(given, Mapping) else given
 
 
 def new(
