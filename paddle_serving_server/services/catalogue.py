@@ -99,6 +99,14 @@ class Catalogue:
         services = [service for service in self._services.values() if not service.is_pipeline]
         return next((service for service in services if service.plans), next(iter(services or self._services.values())))
 
+    def for_tensors(self, name: str) -> Service:
+        """Who answers a call of GeneralModelService that names a service; an empty name is none.
+
+        Raises:
+            NoService: there is no such service.
+        """
+        return self[name] if name else self.tensor_service
+
     def describe(self) -> Mapping[str, object]:
         """What is served, for `GET /services`."""
         return {"services": [self._described(service) for service in self._services.values()]}
@@ -136,6 +144,7 @@ def _description(service: Service, is_ready: bool) -> dict[str, object]:
     return {
         "name": service.name,
         "kind": "pipeline" if service.is_pipeline else service.kind,
+        "takes_tensors": not service.is_pipeline and service.takes_tensors,
         "title": service.title,
         "inputs": inputs,
         "outputs": outputs,

@@ -5,7 +5,8 @@ import importlib
 import pytest
 
 EXPORTS = {
-    "paddle_serving_client": ["Client", "HttpClient", "MultiLangClient", "__version__"],
+    "paddle_serving_client": ["Client", "HttpClient", "MultiLangClient", "__version__", "connect"],
+    "paddle_serving_client.aio": ["AsyncService", "AsyncServices", "connect"],
     "paddle_serving_client.metric": ["acc", "auc"],
     "paddle_serving_client.utils": ["MultiThreadRunner", "benchmark_args", "show_latency"],
     "paddle_serving_client.io": ["inference_model_to_serving", "save_dygraph_model", "save_model"],
