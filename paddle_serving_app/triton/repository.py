@@ -110,51 +110,57 @@ def opened(path: Path, rules: Rules | None = None, override: str | None = None) 
         OSError: a folder cannot be read.
     """
     rules = rules or Rules()
-    where = f"{path}: "
     message = _config(path, rules, override)
+    name = path.resolve().name
     there = folder.versions(path)
     notes = list(there.notes)
-    if message.name and message.name != path.resolve().name:
-        notes.append(f"its config calls it {message.name!r}, and so do callers; its folder is {path.resolve().name!r}")
+    if message.name and message.name != name:
+        notes.append(f"its config calls it {message.name!r}, and so do callers; its folder is {name!r}")
     first = path / str(there.numbers[0]) if there.numbers else path / "1"
-    notes += completion.fill_from_folder(message, path.resolve().name, folder.names_in(first))
-    is_ensemble = message.platform == platforms.ENSEMBLE
-    numbers = there.numbers
-    if not is_ensemble:
-        platforms.kind_of(message.backend, message.platform, message.default_model_filename)
-        if not numbers:
-            missing = path / "1" / message.default_model_filename
-            raise BadModel(
-                f"{where}there is no version folder, and so no {missing}: Git keeps no empty folder, and large files "
-                "are often left out of it; put the model there"
-            )
-    policy = reading.version_policy(message)
-    notes += [f"version {version} is specified, but there is no such folder" for version in policy.missing(numbers)]
-    chosen = policy.chosen(numbers or (1,))
-    if not chosen:
-        raise BadModel(f"at least one version must be available under the version policy of model '{message.name}'")
+    notes += completion.fill_from_folder(message, name, folder.names_in(first))
+    chosen = _chosen(message, there.numbers, notes)
     files: dict[int, Path] = {}
-    if not is_ensemble:
-        files = {version: folder.model_file(path, version, message.default_model_filename) for version in chosen}
+    if message.platform != platforms.ENSEMBLE:
+        files = _files(path, message, there.numbers, chosen)
         notes += _pointers(path, chosen)
-    tensors = {version: model_tensors.read(file) for version, file in files.items()}
-    found = next((found for found in tensors.values() if found is not None), None)
-    if found is not None and completion.needs_tensors(message):
+    tensors = [found for found in map(model_tensors.read, files.values()) if found is not None]
+    if tensors and completion.needs_tensors(message):
         if not rules.complete:
-            raise BadConfig(f"{where}must specify inputs and outputs: what is left out is not filled in")
-        notes += completion.fill_from_model(message, found, rules.default_max_batch_size)
+            raise BadConfig(f"{path}: must specify inputs and outputs: what is left out is not filled in")
+        notes += completion.fill_from_model(message, tensors[-1], rules.default_max_batch_size)
     notes += completion.fill_defaults(message, rules.gpus)
     notes += _mapped(message, rules.paths)
     config = reading.of_message(message)
     is_whole = bool(config.inputs and config.outputs)
-    checks.check(config, is_whole=is_whole or is_ensemble)
-    for said in tensors.values():
-        if said is not None:
-            checks.check_against_model(config, said)
+    checks.check(config, is_whole=is_whole or config.is_ensemble)
+    for found in tensors:
+        checks.check_against_model(config, found)
     notes += ignored.notes_of(config)
     return RepositoryModel(
         folder=path, config=config, is_whole=is_whole, versions=chosen, files=files, notes=tuple(notes)
     )
+
+
+def _chosen(message: pb.ModelConfig, there: Sequence[int], notes: list[str]) -> tuple[int, ...]:
+    """The versions to be served; an ensemble has no files, and so its first version is there without a folder."""
+    numbers = there or (1,)
+    policy = reading.version_policy(message)
+    notes += [f"version {version} is specified, but there is no such folder" for version in policy.missing(numbers)]
+    chosen = policy.chosen(numbers)
+    if not chosen:
+        raise BadModel(f"at least one version must be available under the version policy of model '{message.name}'")
+    return chosen
+
+
+def _files(path: Path, message: pb.ModelConfig, there: Sequence[int], chosen: Sequence[int]) -> dict[int, Path]:
+    """The model file of each version."""
+    platforms.kind_of(message.backend, message.platform, message.default_model_filename)
+    if not there:
+        raise BadModel(
+            f"{path}: there is no version folder, and so no {path / '1' / message.default_model_filename}: Git keeps no "
+            "empty folder, and large files are often left out of it; put the model there"
+        )
+    return {version: folder.model_file(path, version, message.default_model_filename) for version in chosen}
 
 
 def _folders(root: Path, notes: list[str]) -> list[Path]:
