@@ -156,9 +156,10 @@ def _files(path: Path, message: pb.ModelConfig, there: Sequence[int], chosen: Se
     """The model file of each version."""
     platforms.kind_of(message.backend, message.platform, message.default_model_filename)
     if not there:
+        missing = path / "1" / message.default_model_filename
         raise BadModel(
-            f"{path}: there is no version folder, and so no {path / '1' / message.default_model_filename}: Git keeps no "
-            "empty folder, and large files are often left out of it; put the model there"
+            f"{path}: there is no version folder, and so no {missing}: Git keeps no empty folder, and large files are "
+            "often left out of it; put the model there"
         )
     return {version: folder.model_file(path, version, message.default_model_filename) for version in chosen}
 

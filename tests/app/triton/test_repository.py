@@ -178,7 +178,8 @@ def test_ensembles_must_say_theirs(tmp_path: Path) -> None:
         ("max_batch_size: 8 " + IO.replace("TYPE_FP32 dims: [ 4 ] } ] out", "TYPE_INT64 dims: [ 4 ] } ] out"),
          "unable to load model 'm', configuration expects datatype TYPE_INT64 for input 'X', model provides TYPE_FP32"),
         ("max_batch_size: 8 " + IO.replace("[ 4 ]", "[ 5 ]"),
-         r"tensor 'X': the model expects 2 dimensions \(shape \[-1,4\]\).* 2 dimensions \(an initial batch dimension .* complete shape \[-1,5\]\)"),
+         r"tensor 'X': the model expects 2 dimensions \(shape \[-1,4\]\).* 2 dimensions "
+         r"\(an initial batch dimension .* complete shape \[-1,5\]\)"),
         (IO, r"model 'm', tensor 'X': the model expects 2 dimensions \(shape \[-1,4\]\) but the model configuration "
          r"specifies 1 dimensions \(shape \[4\]\)"),
         ("max_batch_size: 8 " + IO.replace('"X"', '"x"'), "unexpected inference input 'x', allowed inputs are: X"),
