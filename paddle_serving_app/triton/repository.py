@@ -36,6 +36,8 @@ class RepositoryModel:
     """Whether the config says everything; a model.py, or a library that loads the model, may have to add to it."""
     versions: tuple[int, ...]
     """Those that are to be served, rising; an ensemble without a numbered folder has version 1."""
+    instances: int
+    """Engines that its config asks for, those of all groups; 0: it does not say."""
     files: Mapping[int, Path]
     """The model file of each version; none for an ensemble."""
     notes: tuple[str, ...]
@@ -128,6 +130,7 @@ def opened(path: Path, rules: Rules | None = None, override: str | None = None) 
         if not rules.complete:
             raise BadConfig(f"{path}: must specify inputs and outputs: what is left out is not filled in")
         notes += completion.fill_from_model(message, tensors[-1], rules.default_max_batch_size)
+    instances = sum(group.count for group in message.instance_group)
     notes += completion.fill_defaults(message, rules.gpus)
     notes += _mapped(message, rules.paths)
     config = reading.of_message(message)
@@ -137,7 +140,13 @@ def opened(path: Path, rules: Rules | None = None, override: str | None = None) 
         checks.check_against_model(config, found)
     notes += ignored.notes_of(config)
     return RepositoryModel(
-        folder=path, config=config, is_whole=is_whole, versions=chosen, files=files, notes=tuple(notes)
+        folder=path,
+        config=config,
+        is_whole=is_whole,
+        versions=chosen,
+        instances=max(0, instances),
+        files=files,
+        notes=tuple(notes),
     )
 
 
