@@ -118,9 +118,8 @@ def opened(path: Path, rules: Rules | None = None, override: str | None = None) 
     notes = list(there.notes)
     if message.name and message.name != name:
         notes.append(f"its config calls it {message.name!r}, and so do callers; its folder is {name!r}")
-    first = path / str(there.numbers[0]) if there.numbers else path / "1"
-    notes += completion.fill_from_folder(message, name, folder.names_in(first))
-    chosen = _chosen(message, there.numbers, notes)
+    chosen = _chosen(message, name, there.numbers, notes)
+    notes += completion.fill_from_folder(message, name, folder.names_in(path / str(chosen[-1])))
     files: dict[int, Path] = {}
     if message.platform != platforms.ENSEMBLE:
         files = _files(path, message, there.numbers, chosen)
@@ -150,14 +149,14 @@ def opened(path: Path, rules: Rules | None = None, override: str | None = None) 
     )
 
 
-def _chosen(message: pb.ModelConfig, there: Sequence[int], notes: list[str]) -> tuple[int, ...]:
+def _chosen(message: pb.ModelConfig, name: str, there: Sequence[int], notes: list[str]) -> tuple[int, ...]:
     """The versions to be served; an ensemble has no files, and so its first version is there without a folder."""
     numbers = there or (1,)
     policy = reading.version_policy(message)
     notes += [f"version {version} is specified, but there is no such folder" for version in policy.missing(numbers)]
     chosen = policy.chosen(numbers)
     if not chosen:
-        raise BadModel(f"at least one version must be available under the version policy of model '{message.name}'")
+        raise BadModel(f"at least one version must be available under the version policy of model '{name}'")
     return chosen
 
 

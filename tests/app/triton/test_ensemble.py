@@ -70,7 +70,7 @@ def test_steps_that_do_not_fit_together_are_refused(
         ('{ key: "text_input" value', '{ key: "text" value', "'text_preprocessing' has no input 'text'; it has"),
         ('output_map { key: "logits"', 'output_map { key: "probs"', "has no output 'probs'"),
         ('      input_map { key: "attention_mask" value: "mask" }\n', "", "input 'attention_mask' gets no tensor"),
-        ('"label" data_type: TYPE_STRING', '"label" data_type: TYPE_FP32', "'label': inconsistent data types FP32 and BYTES"),
+        ('"label" data_type: TYPE_STRING', '"label" data_type: TYPE_FP32', "inconsistent data types FP32 and BYTES"),
         ('"label" data_type: TYPE_STRING dims: [ 1 ]', '"label" data_type: TYPE_STRING dims: [ 2 ]',
          r"tensor 'label': inconsistent shapes \[-1, 2\] and \[-1, 1\] of ensemble"),
     ],
