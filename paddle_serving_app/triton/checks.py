@@ -66,7 +66,7 @@ def check_against_model(config: TritonModelConfig, tensors: ModelTensors) -> Non
     Raises:
         BadModel: they are not: a name, a type or a shape is another.
     """
-    wanted = [tensor.name for tensor in config.inputs]
+    wanted = {tensor.name for tensor in config.inputs} | _filled_by_server(config)
     _refuse_unknown(config, "input", config.inputs, tensors.inputs)
     _refuse_unknown(config, "output", config.outputs, tensors.outputs)
     missing = [tensor.name for tensor in tensors.inputs if tensor.name not in wanted]
@@ -79,6 +79,14 @@ def check_against_model(config: TritonModelConfig, tensors: ModelTensors) -> Non
         known = {tensor.name: tensor for tensor in found}
         for tensor in given:
             _compare(config, kind, tensor, known[tensor.name])
+
+
+def _filled_by_server(config: TritonModelConfig) -> set[str]:
+    """Inputs of the model that no caller sends: where a sequence begins and ends, and what is kept between requests."""
+    sequences = config.sequence_batching
+    if sequences is None:
+        return set()
+    return {control.input_name for control in sequences.controls} | {state.input_name for state in sequences.states}
 
 
 def _check_tensor(config: TritonModelConfig, kind: str, tensor: TensorConfig) -> None:

@@ -152,6 +152,42 @@ def test_the_text_classifier_as_people_have_it(tmp_path: Path) -> None:
     assert opened["text_preprocessing"].files == {1: tmp_path / "text_preprocessing/1/model.py"}
 
 
+SEQUENCE = """
+platform: "onnxruntime_onnx" max_batch_size: 8
+input { name: "INPUT" data_type: TYPE_INT32 dims: 1 }
+output { name: "OUTPUT" data_type: TYPE_INT32 dims: 1 }
+sequence_batching {
+  oldest { max_candidate_sequences: 16 max_queue_delay_microseconds: 10 }
+  control_input [
+    { name: "START" control [ { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } ] },
+    { name: "CORRID" control [ { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 } ] }
+  ]
+}
+"""
+
+
+def test_inputs_that_the_server_fills_in_are_none_of_the_callers(tmp_path: Path) -> None:
+    row = ("batch", 1)
+    tm.onnx(
+        tm.put(tmp_path / "m", SEQUENCE) / "1/model.onnx",
+        {"INPUT": (tm.INT32, row), "START": (tm.INT32, row), "CORRID": (13, row)},
+        {"OUTPUT": (tm.INT32, row)},
+        [("Add", ("INPUT", "START"), ("OUTPUT",))],
+    )
+    sequences = repository.opened(tmp_path / "m").config.sequence_batching
+    assert sequences is not None
+    assert (sequences.is_oldest, sequences.max_candidate_sequences, sequences.max_idle_us) == (True, 16, 1_000_000)
+    assert [(found.input_name, found.datatype, found.false_true) for found in sequences.controls] == [
+        ("START", "INT32", (0.0, 1.0)),
+        ("CORRID", "UINT64", None),
+    ]
+    broken = SEQUENCE.replace("int32_false_true: [ 0, 1 ]", "")
+    with pytest.raises(
+        BadConfig, match="control input 'START', CONTROL_SEQUENCE_START: exactly one of int32_false_true"
+    ):
+        repository.opened(tm.put(tmp_path / "m", broken))
+
+
 def test_a_gpu_that_is_there_is_kept(tmp_path: Path) -> None:
     group = "instance_group [ { kind: KIND_GPU gpus: [ 1 ] }, { count: 3 } ]"
     groups = model(tmp_path / "m", IDENTITY.format(group) + IO, gpus=(0, 1)).config.instance_groups
