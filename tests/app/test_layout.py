@@ -13,10 +13,10 @@ KNOWN = plugins.names(layouts)
 
 
 def test_layouts_are_plug_ins_and_yield_only_to_what_is_there() -> None:
-    assert KNOWN == ["onnx", "paddle_program", "serving_folder"]
+    assert KNOWN == ["onnx", "paddle_program", "serving_folder", "triton_model"]
     for name in KNOWN:
         plugin = plugins.load(layouts, name)
-        assert set(plugin.YIELDS_TO) < set(KNOWN) - {name}
+        assert set(plugin.YIELDS_TO) <= set(KNOWN) - {name}
         assert plugin.LOOKS_FOR in layout.expected()
 
 
