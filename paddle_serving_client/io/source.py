@@ -64,6 +64,8 @@ class Names:
 
     model: str | None = None
     params: str | None = None
+    signature: str | None = None
+    """Of a model that can be called in several ways, the one that is wanted; None: the usual one."""
 
 
 class Format(Protocol):
@@ -115,7 +117,8 @@ def read(folder: str | Path, names: Names | None = None, wanted: Names | None = 
         raise BadModel(f"{folder}: {found}")
     model = names.model or _find_model(folder)
     head = head_of(folder / model, folder)
-    plugin = next((plugin for plugin in _formats().values() if plugin.claims(head)), None)
+    known = sorted(_formats().values(), key=lambda plugin: not plugin.may_be_model(Path(model).name))
+    plugin = next((plugin for plugin in known if plugin.claims(head)), None)
     if plugin is None:
         raise BadModel(f"{folder / model}: {describe_file(folder / model)}; expected {_expected()}")
     source = plugin.read(folder, model, names.params, wanted)
