@@ -131,15 +131,17 @@ def _description(service: Service, is_ready: bool) -> dict[str, object]:
     outputs = [_variable(o.alias, o.elem_type, o.shape) for o in signature.outputs]
     if service.kind == "image":
         inputs = [{"name": service.file_input, "dtype": "image"}]
+    table = service.table
     if service.outputs:
         outputs = [{"name": name} for name in service.outputs]
     return {
         "name": service.name,
-        "kind": "pipeline" if service.is_pipeline else service.kind,
-        "title": service.title,
+        "kind": "pipeline" if service.is_pipeline else "fields" if table else service.kind,
+        "title": service.title or (table.title if table else ""),
         "inputs": inputs,
         "outputs": outputs,
-        "example": service.example,
+        **({"fields": table.describe()} if table else {}),
+        "example": service.example or (table.example if table else None),
         "backend": ", ".join(sorted(set(service.backends.values()))),
         "models": [{"name": name, "plan": plan} for name, plan in service.model_plans.items()],
         "ready": is_ready,
