@@ -13,7 +13,7 @@ from paddle_serving_server.counting.meter import Meter
 from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.engine.shadow import ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
-from paddle_serving_server.services.service import Service
+from paddle_serving_server.services.service import Service, table_of
 from paddle_serving_server.services.starting import Start
 
 
@@ -131,7 +131,7 @@ def _description(service: Service, is_ready: bool) -> dict[str, object]:
     outputs = [_variable(o.alias, o.elem_type, o.shape) for o in signature.outputs]
     if service.kind == "image":
         inputs = [{"name": service.file_input, "dtype": "image"}]
-    table = service.table
+    table = table_of(service)
     if service.outputs:
         outputs = [{"name": name} for name in service.outputs]
     return {

@@ -47,8 +47,8 @@ class Service(ABC):
     """One of them: `POST /NAME/prediction`."""
 
     kind: str = "json"
-    """What a visitor is asked for: "numbers" (a form), "image" (a picture) or "json"; where there is a `table`, it is
-    told as "fields"."""
+    """What a visitor is asked for: "numbers" (a form), "image" (a picture) or "json"; where callers name
+    fields (`table_of`), "fields" is told."""
     title: str = ""
     """One line for people."""
     example: Mapping[str, object] | None = None
@@ -113,11 +113,6 @@ class Service(ABC):
         return _NOTHING
 
     @property
-    def table(self) -> Table | None:
-        """The fields that callers name, where the main model has some and takes instances as they are."""
-        return model_fields.table_of(self.signature) if self.takes_tensors else None
-
-    @property
     def backends(self) -> dict[str, str]:
         """The inference library of each model."""
         return {name: engine.backend_name for name, engine in self._engines.items()}
@@ -140,3 +135,8 @@ class Service(ABC):
         """
         if self._admission is not None:
             self._admission.check(deadline, size)
+
+
+def table_of(service: Service) -> Table | None:
+    """The fields that callers name, where the main model has some and takes instances as they are."""
+    return model_fields.table_of(service.signature) if service.takes_tensors else None

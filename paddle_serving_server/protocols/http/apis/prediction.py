@@ -16,7 +16,7 @@ from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services import json_result
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.service import Service
+from paddle_serving_server.services.service import Service, table_of
 from paddle_serving_server.user_code import faults
 
 _BINARY: Final = {"type": "string", "format": "binary"}
@@ -101,7 +101,7 @@ def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     """The body, in each of its forms, and the answer."""
     service = catalogue[names["name"]]
     inputs, outputs = service.signature.inputs, service.signature.outputs
-    table = service.table
+    table = table_of(service)
     instance: Mapping[str, Any] = {"type": "object"}
     example = service.example
     if table is not None:
