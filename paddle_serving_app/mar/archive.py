@@ -18,9 +18,11 @@ from paddle_serving_app.mar.manifest import Manifest
 from paddle_serving_app.mar.settings import ModelSettings
 from paddle_serving_app.unpack import Limits
 from paddle_serving_client.errors import BadConfig, BadModel
+from paddle_serving_client.io import foreign
 from paddle_serving_client.manifest import open_inside, open_regular
 
 LIMITS: Final = Limits(total_bytes=64 << 30, files=10_000, ratio=200)
+_GZIP: Final = b"\x1f\x8b"
 _SKIPPED: Final = ("__pycache__", "__MACOSX")
 
 
@@ -79,6 +81,8 @@ def _unpack(path: Path, into: Path, limits: Limits) -> None:
         return
     if unpack_zip.is_zip(path):
         unpack_zip.unpack(path, into, limits)
+    elif not foreign.head_of(path, path.parent).startswith(_GZIP):
+        raise BadModel(f"{path}: not a model archive, but {foreign.describe_file(path)}")
     else:
         unpack.unpack(path, into, limits)
     _lift(into)

@@ -78,9 +78,7 @@ def test_what_is_written_is_read(parts: Path, kind: str, name: str, capsys: pyte
 
 def test_an_archive_is_replaced_only_by_force(parts: Path) -> None:
     for kind in ("default", "no-archive"):
-        config = dict(
-            model_name="m", version="1", handler="image_classifier", archive_format=kind, serialized_file="net.pt"
-        )
+        config = {"model_name": "m", "version": "1", "handler": "image_classifier", "archive_format": kind}
         generate_model_archive(ModelArchiverConfig(**config))  # type: ignore[arg-type]
         with pytest.raises(BadConfig, match="is there already; --force replaces it"):
             generate_model_archive(ModelArchiverConfig(**config))  # type: ignore[arg-type]
@@ -148,7 +146,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadModel, match=r"m.mar: not a model archive: it has no MAR-INF/MANIFEST.json"):
         opened(tmp_path / "m.mar")
     (tmp_path / "m.mar").write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(BadModel, match=r"m.mar: not a tar archive, or damaged|m.mar: .*Git LFS"):
+    with pytest.raises(BadModel, match=r"m.mar: not a model archive, but a Git LFS pointer"):
         opened(tmp_path / "m.mar")
 
 

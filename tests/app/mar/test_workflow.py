@@ -54,7 +54,7 @@ def test_models_and_functions_are_nodes_of_a_graph(tmp_path: Path) -> None:
         (
             "{models: {m: {url: a.mar}}, dag: {m: [f-1]}}",
             "functions.py",
-            "'f-1' is none of the models (m), and no name",
+            "'f-1' is none of the models (m), and",
         ),
         ("{models: {m: {url: a.mar}}, dag: {m: [f], f: [m]}}", "functions.py", "it goes in a circle: f, m"),
         ("{models: {m: {url: a.mar}}, dag: {m: [m, m]}}", "", "has a node behind it twice"),
