@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from paddle_serving_client.errors import BadModel, BadPacket, TooLarge
 from paddle_serving_client.manifest import open_regular
 from paddle_serving_client.wire import protobuf
-from paddle_serving_client.wire.protobuf import BYTES, FIXED32, FIXED64, VARINT, MessageType
+from paddle_serving_client.wire.protobuf import BYTES, VARINT, MessageType
 
 NAME: Final = "saved_model.pb"
 TAG: Final = "serve"
@@ -32,10 +32,8 @@ _MAX_RANK: Final = 32
 _REF: Final = 100
 """Added to the number of a type where a variable itself is meant."""
 
-_GRAPHS, _SIGNATURES = 2, 5
-_FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
-_MODEL = MessageType(graphs=(_GRAPHS, BYTES))
-_META = MessageType(info=(1, BYTES), graph=(2, BYTES), signatures=(_SIGNATURES, BYTES))
+_MODEL = MessageType(graphs=(2, BYTES))
+_META = MessageType(info=(1, BYTES), graph=(2, BYTES), signatures=(5, BYTES))
 _INFO = MessageType(tags=(4, BYTES))
 _GRAPH = MessageType(nodes=(1, BYTES), library=(2, BYTES))
 _LIBRARY = MessageType(functions=(1, BYTES))
@@ -176,18 +174,11 @@ def read(path: Path) -> SavedModel:
         raise BadModel(f"{path}: not a SavedModel, or damaged ({len(raw)} bytes): {exc}") from exc
 
 
-def with_only(raw: bytes, signature: str) -> bytes:
-    """A SavedModel that has one signature of those it had; everything else stays as it is, byte for byte."""
-    return b"".join(
-        _field(_GRAPHS, _without_others(value, signature)) if number == _GRAPHS else whole
-        for number, value, whole in _fields(memoryview(raw))
-    )
-
-
 def _read(path: Path, raw: memoryview) -> SavedModel:
     metas = [_META.read(meta) for meta in _MODEL.read(raw).get("graphs", ())]
     tags = [_texts(_one(_INFO, meta, "info"), "tags") for meta in metas]
-    serving = [meta for meta, its in zip(metas, tags, strict=True) if TAG in its]
+    exactly = [meta for meta, its in zip(metas, tags, strict=True) if set(its) == {TAG}]
+    serving = exactly or [meta for meta, its in zip(metas, tags, strict=True) if TAG in its]
     if not serving:
         found = "; ".join(", ".join(its) or "none" for its in tags) or "no graph at all"
         raise BadModel(f"{path}: no graph is tagged {TAG!r}, as those for serving are; the tags are: {found}")
@@ -279,32 +270,3 @@ def _texts(fields: Mapping[str, Sequence[memoryview]], name: str) -> tuple[str, 
 def _node_of(tensor: str) -> str:
     """The node that gives a tensor: `a/b:1` and `^a/b` are of `a/b`."""
     return tensor.removeprefix("^").split(":", 1)[0]
-
-
-def _without_others(meta: memoryview, signature: str) -> bytes:
-    kept = []
-    for number, value, whole in _fields(meta):
-        if number == _SIGNATURES and _text(_ENTRY.read(value), "key") != signature:
-            continue
-        kept.append(whole)
-    return b"".join(kept)
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """The fields of a message that was read before: number, value, and both as they stand."""
-    at = 0
-    while at < len(message):
-        begin = at
-        tag, at = protobuf.read_varint(message, at)
-        size = _FIXED_BYTES.get(tag & 7, 0)
-        if tag & 7 == BYTES:
-            size, at = protobuf.read_varint(message, at)
-        elif tag & 7 == VARINT:
-            _, at = protobuf.read_varint(message, at)
-        value = message[at : at + size]
-        at += size
-        yield tag >> 3, value, message[begin:at]
-
-
-def _field(number: int, value: bytes) -> bytes:
-    return b"".join(protobuf.bytes_field(number, value))

@@ -9,7 +9,7 @@ from typing import Final
 
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
-from paddle_serving_client.io import saved_model
+from paddle_serving_client.io import saved_model, saved_model_subset
 from paddle_serving_client.io.saved_model import SavedModel, Signature, Tensor
 from paddle_serving_client.io.source import ModelFile, Names, Source, variable
 from paddle_serving_client.manifest import open_regular
@@ -51,7 +51,7 @@ def read(folder: Path, model: str, params: str | None, wanted: Names) -> Source:
     content = None
     if len(found.signatures) > 1:
         with open_regular(path) as stream:
-            content = saved_model.with_only(stream.read(), signature.name)
+            content = saved_model_subset.with_only(stream.read(), signature.name)
     files = [ModelFile(saved_model.NAME, (path,), content), *_variable_files(folder)]
     notes = [f"signature {signature.name}"] if signature.name != tfserving.SIGNATURE or others else []
     notes += [f"not served: signature {', '.join(others)}"] if others else []

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.config import container_paths
 from paddle_serving_server.config.torchserve import properties
 from paddle_serving_server.config.torchserve.values import TorchServeConfig
 
@@ -48,16 +49,16 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> T
     file = args.ts_config or environment.get(f"{properties.PREFIX}CONFIG_FILE") or ""
     if not file and Path(DEFAULT_FILE).is_file():
         file = DEFAULT_FILE
-    maps = tuple(map(_mapped, args.map))
+    maps = tuple(map(container_paths.parse, args.map))
     flags = _as_settings(args)
     if file:
-        config = properties.read(Path(here(file, maps)), environment, flags)
+        config = properties.read(Path(container_paths.here(file, maps)), environment, flags)
     else:
         config = properties.parse("", environment, "the command line", flags)
     config = replace(
         config,
-        model_store=here(config.model_store, maps),
-        workflow_store=here(config.workflow_store, maps),
+        model_store=container_paths.here(config.model_store, maps),
+        workflow_store=container_paths.here(config.workflow_store, maps),
         notes=(*config.notes, *_notes(args)),
     )
     verb: Verb = "version" if args.version else "stop" if args.stop else "start"
@@ -66,14 +67,6 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> T
     return TorchServeCommand(
         verb=verb, config=config, is_foreground=args.foreground, keeps_snapshots=not args.ncs, map=maps
     )
-
-
-def here(path: str, maps: Sequence[tuple[str, str]]) -> str:
-    """A path, as it is called on this machine: the longest of the mapped ones that it begins with counts."""
-    for there, place in sorted(maps, key=lambda item: -len(item[0])):
-        if path == there or path.startswith(f"{there.rstrip('/')}/"):
-            return os.path.join(place, path[len(there) :].lstrip("/")) if path != there else place
-    return path
 
 
 def _as_settings(args: argparse.Namespace) -> dict[str, str]:
@@ -90,13 +83,6 @@ def _as_settings(args: argparse.Namespace) -> dict[str, str]:
 
 def _notes(args: argparse.Namespace) -> list[str]:
     return [f"--{name.replace('_', '-')} has no effect: {why}" for name, why in IGNORED.items() if getattr(args, name)]
-
-
-def _mapped(text: str) -> tuple[str, str]:
-    there, equals, place = text.partition("=")
-    if not equals or not there.startswith("/") or not place:
-        raise BadConfig(f"--map: /PATH/THERE=FOLDER is expected, got {text[:128]!r}")
-    return there, place
 
 
 def _parser() -> argparse.ArgumentParser:

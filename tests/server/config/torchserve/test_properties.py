@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.config import container_paths
 from paddle_serving_server.config.torchserve import command_line, java_properties, properties
 from paddle_serving_server.config.torchserve.values import ALL, Address, Cors, LoadModel, Tls, TorchServeConfig
 
@@ -155,7 +156,7 @@ def test_paths_of_a_container_are_mapped(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "c.properties").write_text("model_store=/home/model-server/model-store\nload_models=all")
     words = ["--ts-config", "/conf/c.properties", "--map", f"/conf={tmp_path}", "--map", "/home/model-server=here"]
     assert command_line.parse(words, {}).config.model_store == "here/model-store"
-    assert command_line.here("/home/model-servers/x", [("/home/model-server", "here")]) == "/home/model-servers/x"
+    assert container_paths.here("/home/model-servers/x", [("/home/model-server", "here")]) == "/home/model-servers/x"
     with pytest.raises(BadConfig, match="--map: /PATH/THERE=FOLDER is expected, got 'models=x'"):
         command_line.parse(["--map", "models=x"], {})
     with pytest.raises(BadConfig, match="--model-store says where the models are"):
