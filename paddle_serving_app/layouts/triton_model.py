@@ -14,7 +14,7 @@ from paddle_serving_client.errors import BadModel
 logger = logging.getLogger(__name__)
 
 LOOKS_FOR = f"a model of a Triton repository: a folder with {folder.CONFIG}, and the model in a numbered folder of it"
-YIELDS_TO = ("onnx", "paddle_program", "serving_folder")
+YIELDS_TO = ("serving_folder", "paddle_program", "onnx", "savedmodel")
 """A model that lies beside the config is meant itself."""
 
 

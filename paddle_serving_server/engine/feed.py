@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from paddle_serving_app import model_fields
 from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client import byte_strings, dtype, instances
 from paddle_serving_client.errors import BackendFailed
@@ -47,6 +48,23 @@ def outputs_of(response: Response) -> dict[str, Array]:
     return outputs
 
 
+def tensors_of(signature: Signature, feed: Sequence[Instance]) -> dict[str, Array]:
+    """Instances of a JSON feed as the inputs of a model: by its fields where it has some, else by its inputs.
+
+    Raises:
+        BadInput: a name is unknown or missing, or a value does not fit; the text names the instance.
+    """
+    table = model_fields.table_of(signature)
+    if table is not None and not (table.input and isinstance(feed, list) and _are_inputs(table.input, feed)):
+        return table.tensors(feed)
+    return {i.alias: stacked(i, feed) for i in named_inputs(signature, feed)}
+
+
+def _are_inputs(name: str, feed: Sequence[Instance]) -> bool:
+    """Whether the instances have the columns ready, under the name of the input."""
+    return bool(feed) and all(isinstance(instance, Mapping) and instance.keys() == {name} for instance in feed)
+
+
 def named_inputs(signature: Signature, feed: Sequence[Instance]) -> list[Input]:
     """The inputs, when every instance has a value for each and nothing else. Raises BadInput."""
     instances.check_names(signature.inputs, feed)
@@ -62,6 +80,7 @@ class OneRow:
         self.is_possible = all(
             i.shape[:1] == (-1,) and -1 not in i.shape[1:] and i.elem_type != dtype.STRING for i in signature.inputs
         )
+        self.is_possible &= not signature.fields
 
     def read(self, feed: Sequence[Instance]) -> list[Array] | None:
         """The inputs without the batch axis, in order; None for what `stacked` and `arrange` must look at.

@@ -13,7 +13,7 @@ from paddle_serving_server.counting.meter import Meter
 from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.engine.shadow import ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
-from paddle_serving_server.services.service import Service
+from paddle_serving_server.services.service import Service, table_of
 from paddle_serving_server.services.starting import Start
 
 
@@ -139,16 +139,18 @@ def _description(service: Service, is_ready: bool) -> dict[str, object]:
     outputs = [_variable(o.alias, o.elem_type, o.shape) for o in signature.outputs]
     if service.kind == "image":
         inputs = [{"name": service.file_input, "dtype": "image"}]
+    table = table_of(service)
     if service.outputs:
         outputs = [{"name": name} for name in service.outputs]
     return {
         "name": service.name,
-        "kind": "pipeline" if service.is_pipeline else service.kind,
+        "kind": "pipeline" if service.is_pipeline else "fields" if table else service.kind,
         "takes_tensors": not service.is_pipeline and service.takes_tensors,
-        "title": service.title,
+        "title": service.title or (table.title if table else ""),
         "inputs": inputs,
         "outputs": outputs,
-        "example": service.example,
+        **({"fields": table.describe()} if table else {}),
+        "example": service.example or (table.example if table else None),
         "backend": ", ".join(sorted(set(service.backends.values()))),
         "models": [{"name": name, "plan": plan} for name, plan in service.model_plans.items()],
         "ready": is_ready,
