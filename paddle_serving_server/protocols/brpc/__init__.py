@@ -1,7 +1,8 @@
 """baidu_std: what brpc clients speak."""
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.connection.flow import Flow
@@ -29,5 +30,6 @@ def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flo
     """What serves baidu_std on a connection."""
     if not at.has(_API):
         return None
-    recalled = RecalledCalls()
+    recalled: Mapping[str, RecalledCalls] = defaultdict(RecalledCalls)
+    """By service."""
     return lambda transport, flow: BrpcStream(transport, flow, plane, recalled)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
 from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
 from paddle_serving_client.wire import brpc
@@ -32,7 +33,9 @@ _ROOM = "room"
 class BrpcStream:
     """One connection."""
 
-    def __init__(self, transport: asyncio.Transport, flow: Flow, plane: DataPlane, recalled: RecalledCalls) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, flow: Flow, plane: DataPlane, recalled: Mapping[str, RecalledCalls]
+    ) -> None:
         self.transport = transport
         self._limits = limits = plane.limits
         self.deadline = time.monotonic() + limits.head_s
@@ -161,11 +164,14 @@ class BrpcStream:
         """Have a small call that is like an earlier one answered without a task; whether it is one."""
         if frame.meta.compress_type or not self._flow.is_writable:
             return False
-        service = self._service_name
-        if (lane := self._plane.try_now(service)) is None:
+        request = frame.meta.request
+        of, slash, name = request.service_name.partition("/")
+        if slash and not name:
             return False
-        request, call = frame.meta.request, self._recalled.find(frame.payload, lane)
-        if call is None or (request.service_name, request.method_name) not in general_model.CALLS:
+        service = name or self._service_name
+        if (lane := self._plane.try_now(service)) is None or (of, request.method_name) not in general_model.CALLS:
+            return False
+        if (call := self._recalled[service].find(frame.payload, lane)) is None:
             return False
         self._in_lane += 1
         now = time.monotonic()
@@ -203,9 +209,9 @@ class BrpcStream:
     async def _answer_to(self, frame: brpc.Frame, call: Call) -> tuple[bytes, Compression]:
         await self._flow.writable()
         meta = frame.meta
-        check_names(meta.request.service_name, meta.request.method_name)
+        name = check_names(meta.request.service_name, meta.request.method_name)
         payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
-        answer = await general_model.answer(self._plane, call, payload)
+        answer = await general_model.answer(self._plane, call, payload, name=name)
         # The original always compressed; that costs more than it saves unless a caller shows that bytes are dear.
         if meta.compress_type and (packed := await gzipped(answer)) is not None:
             return packed, Compression.GZIP
