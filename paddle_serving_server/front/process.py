@@ -2,8 +2,9 @@
 
     python -m paddle_serving_server.front.process LISTENER_FD ... CONTROL_FD    (started by the supervisor)
 
-It reads a `ServerConfig` from the control socket, makes the services of files, follows the registry for those of models,
-asks the supervisor for the engines they need, and accepts when these are loaded. When the control socket closes, the supervisor is gone and so is this.
+It reads a `ServerConfig` from the control socket, makes the services of files, follows the registry for those of
+models, asks the supervisor for the engines they need, and accepts when these are loaded. When the control socket
+closes, the supervisor is gone and so is this.
 """
 
 import asyncio

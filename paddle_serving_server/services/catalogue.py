@@ -69,7 +69,8 @@ class Catalogue:
         self._offers: dict[str, _Offer] = {}
         self._services: dict[str, Service] = {}
         """Those that answer who asks for no version, by name, in the order of the registry."""
-        self._tensor_service: Service | None = None
+        self.tensor_service_name = ""
+        """Who answers calls that name no service: the first that takes tensors, loaded or not; empty: nobody."""
         for service in services:
             self.add(service)
 
@@ -203,14 +204,14 @@ class Catalogue:
 
     @property
     def tensor_service(self) -> Service:
-        """Who answers calls of GeneralModelService, which name no service: the first that takes tensors.
+        """Who answers calls of GeneralModelService, which name no service.
 
         Raises:
-            NoService: nothing is served.
+            NoService: nothing is served. NotLoaded, Starting: see `find`.
         """
-        if self._tensor_service is None:
-            raise NoService("no model is loaded in this server")
-        return self._tensor_service
+        if not self.tensor_service_name:
+            raise NoService("no model is registered in this server")
+        return self[self.tensor_service_name]
 
     # -- details
 
@@ -219,9 +220,16 @@ class Catalogue:
         names = [name for name in self.statuses if name in self._offers]
         defaults = {name: found for name in names if (found := self._default(name)) is not None}
         self._services = defaults
-        takers = [service for service in defaults.values() if not service.is_pipeline]
-        first = next(iter(takers or defaults.values()), None)
-        self._tensor_service = next((service for service in takers if service.plans), first)
+        takers = [name for name in self.statuses if self._takes_tensors(name)]
+        others = [name for name, service in defaults.items() if not service.is_pipeline]
+        self.tensor_service_name = next(iter((*takers, *others, *defaults)), "")
+
+    def _takes_tensors(self, name: str) -> bool:
+        """Whether tensors may be given to it; a model takes them whether it is loaded or not."""
+        if self.statuses[name].model is not None:
+            return True
+        service = self._services.get(name)
+        return service is not None and not service.is_pipeline and bool(service.plans)
 
     def _default(self, name: str) -> Service | None:
         services = self._offers[name].services

@@ -1,8 +1,8 @@
 """What becomes of the entries of the registry: one state machine for every way to ask.
 
-A verb (`verbs.py`) says what is to be so; `settle` takes the steps towards it that are possible now, and is called again whenever
-one is done. What answers goes only when what is to take its place answers, or was refused: then it stays. Who asked is
-told when the entry has come to rest.
+A verb (`verbs.py`) says what is to be so; `settle` takes the steps towards it that are possible now, and is called
+again whenever one is done. What answers goes only when what is to take its place answers; where that is refused, it
+stays. Who asked is told when the entry has come to rest.
 """
 
 import logging
