@@ -50,6 +50,10 @@ class Deployments:
         """The models of a service, whatever it comes from."""
         return [deployment for deployment in self._deployments.values() if name in deployment.services]
 
+    def ends(self, name: str) -> bool:
+        """Whether processes of models that a service needed are still there."""
+        return any(name in deployment.services for deployment in self._ending)
+
     def needed(self, front: Slot, message: Needed) -> None:
         """A front needs one."""
         identity = message.deployment
@@ -95,9 +99,10 @@ class Deployments:
             if deployment.next_moment <= now:
                 deployment.on_time(now)
 
-    def forget_ended(self) -> None:
-        """Some processes have ended."""
-        self._ending = [deployment for deployment in self._ending if list(deployment.engines)]
+    def forget_ended(self) -> bool:
+        """Some processes have ended; returns whether they were the last of a deployment that nobody needs."""
+        before, self._ending = self._ending, [deployment for deployment in self._ending if list(deployment.engines)]
+        return len(self._ending) < len(before)
 
     def _close(self, identity: str) -> None:
         deployment = self._deployments.pop(identity)

@@ -114,6 +114,12 @@ class Lifecycle:
             if entry.model is not None and any(part.key == "" for part in entry.parts):
                 self._broadcast(entry)
 
+    def engines_ended(self) -> None:
+        """The last processes of a deployment have ended."""
+        for entry in self.registry:
+            if entry.askers or entry.is_leaving:
+                self.go_on(entry)
+
     # -- the machine
 
     def settle(self, entry: Entry, retries: bool = False) -> None:
@@ -166,7 +172,7 @@ class Lifecycle:
             entry.may_fail |= not any(part.state is State.LOADING for part in entry.parts)
             self.settle(entry)
             return
-        if not entry.is_at_rest:
+        if not entry.is_at_rest or self._deployments.ends(entry.name):
             return
         if entry.is_leaving and not any(part.is_wanted for part in entry.parts):
             self._forget(entry)

@@ -285,7 +285,8 @@ class Supervisor:
                 self._lifecycle.front_is_gone(slot)
             elif slot.is_ending:
                 self._deployments.of(slot).ended(slot)
-                self._deployments.forget_ended()
+                if self._deployments.forget_ended():
+                    self._lifecycle.engines_ended()
                 continue
             elif self._deployments.of(slot).engine_died(slot, status):
                 continue
