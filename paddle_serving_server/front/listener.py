@@ -9,17 +9,13 @@ import logging
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence, Set
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
 
-from paddle_serving_client import plugins
-from paddle_serving_client.errors import BadConfig
-from paddle_serving_server import protocols
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.values import Limits
-from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
 from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.front import speakers
 from paddle_serving_server.front.accepted import Accepted, Stream
 from paddle_serving_server.services.catalogue import Catalogue
 
@@ -50,19 +46,6 @@ _LAST_STALL_S = 5.0
 """How long somebody may take nothing of his answer when the server stops, in seconds."""
 
 
-OpenStream: TypeAlias = Callable[[asyncio.Transport, Flow], Stream]
-
-
-class _ProtocolModule(Protocol):
-    __name__: str
-
-    def callers(self) -> set[str]: ...
-
-    def claims(self, head: bytes) -> bool | None: ...
-
-    def streams(self, plane: DataPlane, at: Listening) -> OpenStream | None: ...
-
-
 class Listener:
     """Accepts on inherited sockets until it is told to drain."""
 
@@ -89,13 +72,8 @@ class Listener:
         self._has_siblings = has_siblings
         self._catalogue = catalogue
         self._limits = limits
-        plane = DataPlane(catalogue, limits)
-        modules: list[_ProtocolModule] = [plugins.load(protocols, name) for name in plugins.names(protocols)]
-        _check_apis(addresses, {api for module in modules for api in module.callers()})
-        self._protocols = {
-            sock.fileno(): [(module, found) for module in modules if (found := module.streams(plane, at)) is not None]
-            for sock, at in zip(sockets, addresses, strict=True)
-        }
+        found = speakers.at_each(addresses, DataPlane(catalogue, limits))
+        self._protocols = {sock.fileno(): spoken for sock, spoken in zip(sockets, found, strict=True)}
         """By the number of a listening socket."""
         self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self.intake = Intake(limits.max_body_bytes)
@@ -301,10 +279,3 @@ class Listener:
                 if k % _SEEN_AT_ONCE == 0:  # a thousand that end together keep nobody else waiting
                     await asyncio.sleep(0)
             self._catalogue.meter.connections(len(self._accepted))
-
-
-def _check_apis(addresses: Sequence[Listening], known: Set[str]) -> None:
-    for address in addresses:
-        if unknown := [api for api in address.apis if api not in known]:
-            there = ", ".join(sorted(known))
-            raise BadConfig(f"--listen {address}: there are no callers called {unknown[0]!r}; there are {there}")

@@ -35,6 +35,7 @@ _IN_WORK = "in work"
 _ROOM = "room"
 
 _CODES: tuple[tuple[type[ServingError], RpcError], ...] = (
+    (errors.Conflict, RpcError.BAD_REQUEST),
     (errors.NoService, RpcError.NO_SERVICE),
     (errors.NoMethod, RpcError.NO_METHOD),
     (errors.BadPacket, RpcError.BAD_REQUEST),

@@ -18,7 +18,7 @@ def model_service(model: ServedModel) -> Service:
     """
     if model.nodes:
         return ChainService(model.name, Workflow(model.nodes, model.ends))
-    return ModelService.of(model)
+    return ModelService(model.name, model)
 
 
 def file_services(config: ServerConfig) -> list[Service]:

@@ -28,7 +28,12 @@ class ModelService(Service):
 
     kind = "numbers"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, model: ServedModel | None = None) -> None:
+        """Be called `name`; `model` says where it is and how to run it, where that is registered.
+
+        Raises:
+            BadConfig: no service can have that name, or there is nothing at the path.
+        """
         super().__init__(name)
         self._folders: dict[str, str] = {}
         self._options = ModelOptions()
@@ -36,6 +41,8 @@ class ModelService(Service):
         self._max_rows = 0
         self._instances = 0
         self._max_wait_ms: float | None = None
+        if model is not None:
+            self._settle(model)
 
     def set_models(self, folders: Mapping[str, str]) -> None:
         """Say which models the service needs, by name: anything that a layout knows. The first is the main one.
@@ -47,20 +54,12 @@ class ModelService(Service):
             repository.refuse_missing(folder, "load_model_config:")
         self._folders = dict(folders)
 
-    @classmethod
-    def of(cls, model: ServedModel) -> "ModelService":
-        """A service of a model as it is registered.
-
-        Raises:
-            BadConfig: there is nothing at its path.
-        """
-        service = cls(model.name)
-        service.set_models({"": model.folder})
-        service._options = model.options
-        service._golden = model.options.golden
-        service._max_rows, service._instances = model.max_rows, model.instances
-        service._max_wait_ms = model.max_wait_ms
-        return service
+    def _settle(self, model: ServedModel) -> None:
+        """Run as a registered model says."""
+        self.set_models({"": model.folder})
+        self._options, self._golden = model.options, model.options.golden
+        self._max_rows, self._instances = model.max_rows, model.instances
+        self._max_wait_ms = model.max_wait_ms
 
     def set_gpus(self, gpus: str) -> None:
         """Run the models on a GPU: "0"."""

@@ -108,6 +108,7 @@ def _server(catalogue: Catalogue, counted: Counted) -> Table:
         ("connections", str(_sum(counted, CONNECTIONS))),
         ("steps that hang", f"{_sum(counted, HANGING)} now, {_sum(counted, HANGS)} since the start"),
         *((f"{kind} processes that died", str(n)) for kind, n in restarts.items()),
+        *([("not counted", f"{counted.lost} names, for which there is no more room")] if counted.lost else []),
     ]
     return Table("Server", ("", ""), rows)
 

@@ -10,22 +10,19 @@ version at once, finish the old ones on the old version, and say when they are d
 """
 
 import logging
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from paddle_serving_app.exit_status import shown
 from paddle_serving_server.engine import repository
-from paddle_serving_server.engine.compatible import differences
 from paddle_serving_server.engine.settings import DeploymentSpec, EngineConfig
-from paddle_serving_server.process.control import Live, Loaded, Loading, Reloaded, Taking, Unchanged
+from paddle_serving_server.process.control import Live, Loaded, Loading, Taking, Unchanged
 from paddle_serving_server.process.message import Message
 from paddle_serving_server.supervisor.child import Slot
-from paddle_serving_server.supervisor.version import Asker, Engine, Report, Surroundings, Version
+from paddle_serving_server.supervisor.reports import Reports
+from paddle_serving_server.supervisor.version import Asker, Engine, Surroundings, Version
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +47,7 @@ class Deployment:
         self._coming: Version | None = None
         self._going: list[Version] = []
         self._count = 0
-        self._report: Report | None = None
-        self._doing = ""
-        """What is done to load its first version."""
+        self._reports = Reports(self._identity, spec.folder, self._fronts)
         self._queue: list[Asker] = []
         self._is_asked = False
         self._allows_change = False
@@ -106,11 +101,10 @@ class Deployment:
         if front in self._fronts:
             return
         self._fronts.add(front)
-        self._tell_doing(front)
+        self._reports.greet(front)
         if self._live is not None:
             self._announce_to(front, self._live)
-        if self._report is not None:
-            self._tell_report(front)
+        self._reports.remind(front)
 
     def front_is_gone(self, front: Slot) -> None:
         """A front's process has ended, or it needs this model no more: what it used, it uses no more."""
@@ -122,16 +116,14 @@ class Deployment:
 
     def front_switched(self, front: Slot, number: int) -> None:
         """A front gives new requests to that version."""
-        for version in self._versions():
-            if version.number == number:
-                version.unconfirmed.discard(front)
+        for version in self._numbered(number):
+            version.unconfirmed.discard(front)
         self._go_on()
 
     def front_released(self, front: Slot, number: int) -> None:
         """A front has all answers of that version."""
-        for version in self._versions():
-            if version.number == number:
-                version.fronts.discard(front)
+        for version in self._numbered(number):
+            version.fronts.discard(front)
         self._go_on()
 
     def engine_says(self, engine: Engine, message: Message) -> None:
@@ -142,10 +134,11 @@ class Deployment:
                 version.source, version.folder_number = source, number
             case Unchanged():
                 self._give_up(version, "unchanged", f"{version.source} holds what is served already")
-            case Loading(doing):
-                self._note(doing)
+            case Loading(doing) if self._live is None:
+                self._reports.note(doing)
             case Loaded():
-                self._note("")
+                if self._live is None:
+                    self._reports.note("")
                 engine.is_ready = engine.was_ready = True
                 engine.false_starts = 0
                 if version.loaded is None:
@@ -161,10 +154,10 @@ class Deployment:
         if self._live is not None:
             self._give_up(version, "refused", reason)
             return True
-        others = [n for n in repository.numbers(Path(self.folder)) if n not in self._skipped(version)]
+        others = [n for n in repository.numbers(Path(self.folder)) if n not in version.skipped]
         if version.folder_number is not None and others:
             self._give_up(version, "refused", reason)
-            self._begin(self._skipped(version))
+            self._begin(version.skipped)
             return True
         return False
 
@@ -210,7 +203,7 @@ class Deployment:
                     engine.kill()
             self._end(version)
         for asker in askers:
-            asker(self._made_report("refused", "it was unloaded meanwhile", None))
+            asker(self._reports.made("refused", "it was unloaded meanwhile", None))
 
     def ended(self, engine: Engine) -> None:
         """The process of an engine that was to end has ended."""
@@ -229,7 +222,7 @@ class Deployment:
         version = self._begin(())
         version.askers, self._queue = self._queue, []
         version.allows_change, self._allows_change = self._allows_change, False
-        self._say("loading", "")
+        self._reports.say("loading", "", None, True)
 
     def _begin(self, skip: tuple[int, ...]) -> Version:
         self._count += 1
@@ -252,12 +245,10 @@ class Deployment:
     def _try(self, version: Version, loaded: Loaded) -> None:
         """Its first instance is loaded: compare it with the live version, and start the others."""
         version.loaded = loaded
-        if self._live is not None and self._live.loaded is not None and not version.allows_change:
-            found = differences(_seen(self._live.loaded), _seen(loaded))
-            if found:
-                hint = "callers of the version that is live would notice; a reload that allows it says so"
-                self._give_up(version, "refused", f"another signature: {'; '.join(found)} ({hint})")
-                return
+        if not version.allows_change and (found := version.changes_from(self._live)):
+            hint = "callers of the version that is live would notice; a reload that allows it says so"
+            self._give_up(version, "refused", f"another signature: {'; '.join(found)} ({hint})")
+            return
         version.config = replace(version.config, spec=replace(version.config.spec, instances=loaded.instances))
         for _ in range(1, loaded.instances):
             self._add_engine(version)
@@ -279,7 +270,7 @@ class Deployment:
         live = self._live
         if live is not None and not live.is_announced and not live.unconfirmed:
             live.is_announced = True
-            self._say("reloaded", "", live)
+            self._reports.say("reloaded", "", live, True)
         for version in list(self._going):
             if not version.fronts and live is not None and live.is_announced:
                 self._end(version)
@@ -297,68 +288,20 @@ class Deployment:
         for engine in version.engines:
             engine.kill()
         self._end(version)
-        self._say(state, reason, version)
+        self._reports.say(state, reason, version, self.is_live)
         self._go_on()
 
     def _end(self, version: Version) -> None:
-        """Let its engines end, and remove what it left."""
-        version.deadline = float("inf")
-        version.engines = [engine for engine in version.engines if engine.process is not None]
-        for engine in version.engines:
-            engine.end()
+        version.end()
         self._going = [going for going in self._going if going.engines]
-        shutil.rmtree(version.config.copy, ignore_errors=True)
-
-    # -- reports
-
-    def _say(self, state: str, reason: str, version: Version | None = None) -> None:
-        """Keep what became of it, log it, and tell the fronts and those who asked."""
-        self._report = self._made_report(state, reason, version)
-        if state == "refused":
-            stays = "the next lower number is tried" if self._live is None else "the old one stays"
-            logger.error("%s: this version is refused, %s: %s", self.folder, stays, reason)
-        else:
-            logger.info("%s: %s%s", self.folder, state, f": {reason}" if reason else "")
-        for front in self._fronts:
-            self._tell_report(front)
-        if version is not None:
-            askers, version.askers = version.askers, []
-            for asker in askers:
-                asker(self._report)
-
-    def _made_report(self, state: str, reason: str, version: Version | None) -> Report:
-        report = {"state": state, "reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        if version is not None or state != "loading":
-            source = version.source if version is not None else ""
-            report["from"] = Path(source).name if source else Path(self.folder).name
-        return report
-
-    def _note(self, doing: str) -> None:
-        """Fronts that wait for the first version say what is being done."""
-        if self._live is None:
-            self._doing = doing
-            for front in self._fronts:
-                self._tell_doing(front)
-
-    def _tell_doing(self, front: Slot) -> None:
-        front.tell(Loading(self._doing, Path(self.folder).name))
-
-    def _tell_report(self, front: Slot) -> None:
-        front.tell(Reloaded(self._identity, self._report or {}))
 
     # -- details
 
     def _versions(self) -> list[Version]:
         return [v for v in (self._live, self._coming, *self._going) if v is not None]
 
+    def _numbered(self, number: int) -> list[Version]:
+        return [version for version in self._versions() if version.number == number]
+
     def _version_of(self, engine: Engine) -> Version:
         return next(version for version in self._versions() if engine in version.engines)
-
-    def _skipped(self, version: Version) -> tuple[int, ...]:
-        own = () if version.folder_number is None else (version.folder_number,)
-        return (*version.config.skip, *own)
-
-
-def _seen(loaded: Loaded) -> Mapping[str, Any]:
-    """What a caller sees of a model."""
-    return {"inputs": loaded.inputs, "outputs": loaded.outputs}

@@ -44,7 +44,7 @@ class Lifecycle:
         """Those that follow the registry."""
         for model in config.models:
             entry = Entry(model.name, model, may_fail=config.allow_broken_models)
-            self.registry.entries[model.name] = entry
+            self.registry.by_name[model.name] = entry
             self.settle(entry)
 
     # -- what fronts say
@@ -106,7 +106,7 @@ class Lifecycle:
     def changed(self, folder: str | None) -> None:
         """Numbered versions in a folder, or in any, have come, changed or gone."""
         for name in self._versions.of(folder):
-            self.settle(self.registry.entries[name], retries=True)
+            self.settle(self.registry.by_name[name], retries=True)
 
     def versions_changed(self) -> None:
         """Another version of a deployment answers."""
@@ -183,7 +183,7 @@ class Lifecycle:
                 asker(reason)
 
     def _forget(self, entry: Entry) -> None:
-        self.registry.entries.pop(entry.name, None)
+        self.registry.by_name.pop(entry.name, None)
         self._versions.watch(entry.name, "")
         for front in self._fronts:
             front.tell(Unregistered(entry.name))
@@ -193,8 +193,8 @@ class Lifecycle:
     def _follow(self, front: Slot, services: Sequence[str]) -> None:
         self._fronts.add(front)
         for name in services:
-            if name not in self.registry.entries:
-                entry = self.registry.entries[name] = Entry(name, None)
+            if name not in self.registry.by_name:
+                entry = self.registry.by_name[name] = Entry(name, None)
                 self._broadcast(entry)
         for entry in self.registry:
             self._tell(front, entry)

@@ -125,11 +125,11 @@ class Registry:
     """All entries, in the order in which they came."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.by_name: dict[str, Entry] = {}
         self._numbers = itertools.count(1)
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(list(self.entries.values()))
+        return iter(list(self.by_name.values()))
 
     def new_part(self, entry: Entry, key: str, model: ServedModel) -> Part:
         """One more version of an entry, which begins to load."""

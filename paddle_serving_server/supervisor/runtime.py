@@ -44,6 +44,7 @@ from paddle_serving_server.supervisor import addresses
 from paddle_serving_server.supervisor.addresses import PortTaken
 from paddle_serving_server.supervisor.child import Slot
 from paddle_serving_server.supervisor.deployments import Deployments
+from paddle_serving_server.supervisor.fronts import Fronts
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
 from paddle_serving_server.supervisor.verbs import Verbs
 from paddle_serving_server.supervisor.version import Engine, Surroundings
@@ -75,14 +76,10 @@ class Supervisor:
         self._config = config
         self._state = _State()
         self._selector = selectors.DefaultSelector()
-        self._fronts: list[Slot] = []
         self._listening: list[socket.socket] = []
         self._watcher = Watcher(config.reload_interval_s)
         self._hangup = Hangup()
-        self._weights: dict[str, Weights] = {}
-        """Of the variants of a service, as a front has last changed them."""
-        self._announced = False
-        self._on_ready = on_ready
+        self._on_ready = on_ready or (lambda: None)
         self.failure = ""
         """Why the server could not start."""
 
@@ -119,14 +116,11 @@ class Supervisor:
             process_info.record([address.port for address in config.addresses], str(served))
             shared, name = counters.shared_memory(config.fronts + 1)
             folders.callback(os.close, shared)
-            self._config = config = replace(config, counters=name, models=())  # fronts are told of those
+            config = replace(config, counters=name)
             self._counters = Counters(config.counters)
+            self._fronts = Fronts(config, listening, self._on_ready)
             try:
-                for k in range(config.fronts):
-                    module = "paddle_serving_server.front.process"
-                    slot = Slot(f"front {k}", module, tuple(listening), self._front_config(), self._selector, (shared,))
-                    self._fronts.append(slot)
-                    slot.start()
+                self._fronts.start(self._selector, shared)
                 self._watch(wakeup)
             finally:
                 self._kill_all()
@@ -156,14 +150,11 @@ class Supervisor:
                 if slot.process is None and slot.start_at <= now:
                     slot.start()
 
-    def _front_config(self, has_served: bool = False) -> str:
-        return replace(self._config, has_served=has_served).to_json()
-
     def _is_over(self) -> bool:
         """When stopping: let the fronts finish, then the engines end."""
         if not self._state.stopping:
             return False
-        if any(slot.process for slot in self._fronts):
+        if self._fronts.are_there:
             return False
         for engine in self._deployments.engines:
             engine.hang_up()
@@ -201,7 +192,7 @@ class Supervisor:
             deployment.stop()
         for sock in self._listening:  # with those of the fronts, and then nobody waits for an answer that never comes
             sock.close()
-        for slot in self._fronts:
+        for slot in self._fronts.slots:
             if slot.is_ready and status == 0:
                 slot.tell(Drain())
             else:
@@ -210,14 +201,14 @@ class Supervisor:
             self._kill_all()
 
     def _slots(self) -> list[Slot]:
-        return [*self._fronts, *self._deployments.engines]
+        return [*self._fronts.slots, *self._deployments.engines]
 
     def _wanted(self) -> list[Slot]:
         """Who is started again when it dies: everybody, or, when stopping, engines that fronts still need."""
         engines = [engine for engine in self._deployments.engines if not engine.is_ending]
         if not self._state.stopping:
-            return [*self._fronts, *engines]
-        is_draining = self._state.exit_status == 0 and any(slot.process for slot in self._fronts)
+            return [*self._fronts.slots, *engines]
+        is_draining = self._state.exit_status == 0 and self._fronts.are_there
         return [*engines] if is_draining else []
 
     def _reload(self, folder: str | None) -> None:
@@ -241,11 +232,10 @@ class Supervisor:
         match message:
             case Serving():
                 front.is_ready = front.was_ready = True
-                self._announce()
+                self._fronts.announce()
             case Needed():
                 self._deployments.needed(front, message)
-                for weights in self._weights.values():
-                    front.tell(weights)
+                self._fronts.greet(front)
             case Unneeded(deployment):
                 self._deployments.unneeded(front, deployment)
             case Switched(deployment, number) if deployment in self._deployments:
@@ -255,10 +245,7 @@ class Supervisor:
             case Asked():
                 self._verbs.ask(front, message)
             case Weights() | Record():
-                if isinstance(message, Weights):
-                    self._weights[message.service] = message
-                for other in self._fronts:
-                    other.tell(message)
+                self._fronts.tell_all(message)
             case Hung(path):
                 for engine in self._deployments.engines:
                     if engine.path == path and engine.process is not None:
@@ -309,22 +296,6 @@ class Supervisor:
         self.failure = reason
         logger.error("%s", reason)
         self._stop(EXIT_BAD_START)
-
-    def _announce(self) -> None:
-        if self._announced or not all(slot.is_ready for slot in self._fronts):
-            return
-        self._announced = True
-        for slot in self._fronts:
-            slot.config = self._front_config(has_served=True)
-        print("C++ Serving service started successfully!", flush=True)  # noqa: T201  # scripts wait for this line
-        ports = ", ".join(map(str, (self._config.port, *self._config.extra_ports)))
-        logger.info("serving on %s port %s", self._config.host, ports)
-        for address in self._config.listen:
-            logger.info("serving on %s", address)
-        if any(not addresses.is_loopback(sock) for sock in self._listening):
-            logger.info("everybody who reaches this machine may ask: there are no keys; see --host")
-        if self._on_ready is not None:
-            self._on_ready()
 
     def _kill_all(self) -> None:
         for slot in self._slots():

@@ -31,7 +31,7 @@ class Verbs:
         self._trials = {trial.service for trial in (*config.variants, *config.shadows)}
         self._lifecycle = lifecycle
         self._deployments = deployments
-        self._entries = lifecycle.registry.entries
+        self._entries = lifecycle.registry.by_name
 
     def ask(self, front: Slot, asked: Asked) -> None:
         """Do it, or begin to; the answer comes when nothing of the entry loads or goes any more."""

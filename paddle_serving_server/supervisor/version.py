@@ -3,13 +3,15 @@
 import contextlib
 import os
 import selectors
+import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from paddle_serving_server.engine.compatible import differences
 from paddle_serving_server.engine.settings import EngineConfig
 from paddle_serving_server.process.control import Loaded
 from paddle_serving_server.supervisor.child import Slot
@@ -100,3 +102,27 @@ class Version:
     @property
     def is_ready(self) -> bool:
         return self.loaded is not None and all(engine.was_ready for engine in self.engines)
+
+    @property
+    def skipped(self) -> tuple[int, ...]:
+        """Numbers of folders that are not tried again when this one is given up."""
+        return (*self.config.skip, *(() if self.folder_number is None else (self.folder_number,)))
+
+    def changes_from(self, before: "Version | None") -> list[str]:
+        """What callers of the version before, if there is one, would notice."""
+        if before is None or before.loaded is None or self.loaded is None:
+            return []
+        return differences(_seen(before.loaded), _seen(self.loaded))
+
+    def end(self) -> None:
+        """Let its engines end, and remove what it left."""
+        self.deadline = float("inf")
+        self.engines = [engine for engine in self.engines if engine.process is not None]
+        for engine in self.engines:
+            engine.end()
+        shutil.rmtree(self.config.copy, ignore_errors=True)
+
+
+def _seen(loaded: Loaded) -> Mapping[str, Any]:
+    """What a caller sees of a model."""
+    return {"inputs": loaded.inputs, "outputs": loaded.outputs}

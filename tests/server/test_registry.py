@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import models
+from tests.faults import processes
 from tests.server.versions import Callers, engines, set_bias, wait_for
 from tests.serving import HTTP, Server, serve
 
@@ -211,3 +212,19 @@ def test_a_server_begins_with_nothing_and_goes_on_without_what_is_broken(folder:
     with serve(tmp_path, f"broken={broken}", f"uci={folder}", "--allow_broken_models") as server:
         assert predict(server, "uci")[0] == 200
         assert call(server, "GET", "/broken")[1]["state"] == "REFUSED"
+
+
+def test_ten_loads_and_unloads_leave_nothing_behind(server: Server, folder: Path, tmp_path: Path) -> None:
+    """`tests/faults/loads.py` has the figures of two hundred, at 70 % load."""
+    other = with_bias(folder, tmp_path / "cycled", 6.0)
+    with Callers(lambda: predict(server, "uci")[0] == 200 or 1 / 0, 1) as callers:
+        for k in range(12):
+            assert call(server, "PUT", f"/cycle{k}", {"path": str(other)})[0] == 200
+            assert predict(server, f"cycle{k}") == (200, 6.0)
+            assert call(server, "DELETE", f"/cycle{k}")[0] == 200
+            if k == 1:
+                before = processes.files(server), len(processes.all_of(server)), processes.memory_mb(server)
+    assert callers.wrong == []
+    wait_for(lambda: len(processes.all_of(server)) == before[1])
+    wait_for(lambda: processes.files(server) <= before[0] + 2)  # connections of this test
+    assert processes.memory_mb(server) < before[2] + 15

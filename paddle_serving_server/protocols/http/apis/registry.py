@@ -229,8 +229,8 @@ def _json(status: int, values: object) -> HttpResponse:
 def refusal(error: ServingError, call: Call) -> HttpResponse:
     """As usual; what is wrong with a model or its settings is no fault of the server."""
     answer = refusals.response(error)
-    if isinstance(error, BadConfig):
-        return answer._replace(status=409 if isinstance(error, Conflict) else 400)
+    if isinstance(error, BadConfig) and not isinstance(error, Conflict):
+        return answer._replace(status=400)
     return answer
 
 
