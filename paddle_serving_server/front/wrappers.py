@@ -38,6 +38,7 @@ class Wrappers:
         self._weights: dict[str, Mapping[str, object]] = {}
         """Of variants, by service, as they were last changed."""
         self._made = itertools.count(1)
+        self._variants_of: dict[Service, VariantsEngine] = {}
         self._shadows_of: dict[Service, list[ShadowEngine]] = {}
         self.variants: dict[str, VariantsEngine] = {}
         """By service."""
@@ -65,6 +66,7 @@ class Wrappers:
             engines[variant.tag] = self._observed(await load(variant.folder, 0), service.name, model, variant.tag)
         weights = {MAIN: 100.0 - sum(v.percent for v in variants)} | {v.tag: v.percent for v in variants}
         found_variants = self.variants[service.name] = VariantsEngine(engines, weights, self._config.variant_by_log_id)
+        self._variants_of[service] = found_variants
         if service.name in self._weights:
             found_variants.set_weights(self._weights[service.name])
         return found_variants
@@ -102,6 +104,9 @@ class Wrappers:
 
     async def forget(self, service: Service) -> None:
         """A service is gone."""
+        if self._variants_of.get(service) is self.variants.get(service.name):
+            self.variants.pop(service.name, None)
+        self._variants_of.pop(service, None)
         for shadow in self._shadows_of.pop(service, ()):
             await shadow.stop()
             self.shadows.remove(shadow)

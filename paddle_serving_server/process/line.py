@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import socket
+from collections import deque
 from collections.abc import Callable
 
 from paddle_serving_client.errors import Stopping
@@ -22,6 +23,8 @@ class Line:
         self._questions = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Answered]] = {}
         self._is_closed = False
+        self._unsent: deque[Message] = deque()
+        """What waits for the supervisor to have read what came before."""
 
     def tell(self, message: Message) -> None:
         """Send one message, if the supervisor is still there.
@@ -29,10 +32,27 @@ class Line:
         Raises:
             BadPacket: it is too large.
         """
+        if self._unsent:
+            self._unsent.append(message)
+        elif not self._is_sent(message):
+            self._unsent.append(message)
+            asyncio.get_running_loop().add_writer(self._socket.fileno(), self._send_rest)
+
+    def _is_sent(self, message: Message) -> bool:
+        """Send it now; whether there was room."""
         try:
             control.send(self._socket, message)
+        except BlockingIOError:
+            return False
         except OSError as exc:
             logger.debug("the supervisor does not listen: %s", exc)
+        return True
+
+    def _send_rest(self) -> None:
+        while self._unsent and self._is_sent(self._unsent[0]):
+            self._unsent.popleft()
+        if not self._unsent:
+            asyncio.get_running_loop().remove_writer(self._socket.fileno())
 
     async def ask(self, question: Callable[[int], Asked]) -> Answered:
         """Ask for a change, and wait for what becomes of it.

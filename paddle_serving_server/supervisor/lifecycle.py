@@ -59,7 +59,12 @@ class Lifecycle:
             case Dropped(number):
                 self._dropped(front, number)
             case Unservable(number, reason):
-                self.refuse(number, reason)
+                found = self.registry.part(number)
+                if found is not None and found[1].state is State.READY:  # others answer with it
+                    front.failure = reason
+                    front.kill()
+                else:
+                    self.refuse(number, reason)
 
     def front_is_gone(self, front: Slot) -> None:
         """A front's process has ended; the next one follows anew."""

@@ -111,7 +111,8 @@ class Verbs:
 
     def _reload(self, front: Slot, entry: Entry, asked: ReloadAsked) -> None:
         """Ask every model of an entry for what its folder holds now, and answer when all have come to an end."""
-        entry.is_wanted = True
+        if not entry.is_wanted:
+            raise Conflict(f"{entry.name!r} is not loaded, so there is nothing to take the place of; load it")
         deployments = [d for d in self._deployments.of_service(entry.name) if d.is_live]
         reports: dict[int, Report] = {}
 

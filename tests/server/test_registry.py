@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,41 @@ def test_a_front_that_comes_later_has_what_was_registered(server: Server, folder
     assert in_all_fronts(server, "kept") == {(200, 4.0)}
     assert call(server, "DELETE", "/kept")[0] == 200
     assert in_all_fronts(server, "kept") == {(404, "no service 'kept'; served here: 'uci'")}
+
+
+def test_a_front_that_dies_while_a_model_loads_delays_it(server: Server, folder: Path, tmp_path: Path) -> None:
+    other = with_bias(folder, tmp_path / "during", 8.0)
+    call(server, "PUT", "/during?wait=false", {"path": str(other)})
+    os.kill(server.children("front.process")[0], signal.SIGKILL)
+    wait_for(lambda: len(server.children("front.process")) == FRONTS)
+    wait_for(lambda: call(server, "GET", "/during")[1].get("state") in (None, "READY"), 60)
+    # the question may have died with its front
+    assert call(server, "PUT", "/during", {"path": str(other)})[0] == 200
+    assert in_all_fronts(server, "during") == {(200, 8.0)}
+    call(server, "DELETE", "/during")
+
+
+def test_what_loads_can_be_unloaded_and_whoever_asked_is_answered(server: Server, folder: Path, tmp_path: Path) -> None:
+    other = with_bias(folder, tmp_path / "brief", 8.0)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(call, server, "PUT", "/brief", {"path": str(other)})
+        wait_for(lambda: call(server, "GET", "/brief")[0] == 200)
+        assert call(server, "POST", "/brief/unload")[1]["state"] == "UNLOADED"
+        assert loading.result(60)[0] == 200
+    assert call(server, "POST", "/brief/reload")[0] == 409
+    assert call(server, "DELETE", "/brief")[0] == 200
+    wait_for(lambda: len(engines(server)) == 1)
+
+
+def test_versions_may_have_paths_of_their_own(server: Server, folder: Path, tmp_path: Path) -> None:
+    paths = {version: str(with_bias(folder, tmp_path / version, float(version))) for version in ("1.0", "2.5")}
+    values = {"paths": {"1.0": paths["1.0"]}}
+    assert states(call(server, "PUT", "/named", values)[1]) == {"1.0": "READY"}
+    status, entry = call(server, "POST", "/named/configure", {"paths": paths, "default": "1.0"})
+    assert (status, states(entry)) == (200, {"1.0": "READY", "2.5": "READY"})
+    assert in_all_fronts(server, "named") == {(200, 1.0)}
+    assert in_all_fronts(server, "named", "?version=2.5") == {(200, 2.5)}
+    call(server, "DELETE", "/named")
 
 
 def test_a_server_begins_with_nothing_and_goes_on_without_what_is_broken(folder: Path, tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ _MAX_BODY_BYTES = 64 << 10
 async def _reload(exchange: Exchange) -> HttpResponse:
     """Load the models of a service anew; the answer comes when they are live, or were refused."""
     catalogue = exchange.catalogue
-    name = catalogue[exchange.names["name"]].name
+    name = exchange.names["name"] if catalogue.has(exchange.names["name"]) else catalogue[exchange.names["name"]].name
     allows_change = exchange.request.query.get("allow_signature_change", ["false"])[-1].lower() in ("true", "1")
-    models = (await catalogue.registry.reload(name, allows_change)).reports
+    outcome = await catalogue.registry.reload(name, allows_change)
+    models = outcome.reports
     refused = [str(model["reason"]) for model in models if model["state"] == "refused"]
+    refused += [outcome.refusal] if outcome.refusal else []
     if refused:
         said = {"err_no": int(ErrNo.INIT), "err_msg": "; ".join(refused), "service": name, "models": models}
         return HttpResponse(409, orjson.dumps(said))
