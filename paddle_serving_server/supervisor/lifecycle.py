@@ -44,7 +44,7 @@ class Lifecycle:
         """Those that follow the registry."""
         for model in config.models:
             entry = Entry(model.name, model, may_fail=config.allow_broken_models)
-            self.registry.by_name[model.name] = entry
+            self.registry.add(entry)
             self.settle(entry)
 
     # -- what fronts say
@@ -111,7 +111,7 @@ class Lifecycle:
     def changed(self, folder: str | None) -> None:
         """Numbered versions in a folder, or in any, have come, changed or gone."""
         for name in self._versions.of(folder):
-            self.settle(self.registry.by_name[name], retries=True)
+            self.settle(self.registry[name], retries=True)
 
     def versions_changed(self) -> None:
         """Another version of a deployment answers."""
@@ -188,7 +188,7 @@ class Lifecycle:
                 asker(reason)
 
     def _forget(self, entry: Entry) -> None:
-        self.registry.by_name.pop(entry.name, None)
+        self.registry.remove(entry)
         self._versions.watch(entry.name, "")
         for front in self._fronts:
             front.tell(Unregistered(entry.name))
@@ -198,9 +198,8 @@ class Lifecycle:
     def _follow(self, front: Slot, services: Sequence[str]) -> None:
         self._fronts.add(front)
         for name in services:
-            if name not in self.registry.by_name:
-                entry = self.registry.by_name[name] = Entry(name, None)
-                self._broadcast(entry)
+            if name not in self.registry:
+                self._broadcast(self.registry.add(Entry(name, None)))
         for entry in self.registry:
             self._tell(front, entry)
         front.tell(CaughtUp())

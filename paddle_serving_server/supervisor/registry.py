@@ -131,6 +131,21 @@ class Registry:
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self.by_name.values()))
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.by_name[name]
+
+    def add(self, entry: Entry) -> Entry:
+        """One more."""
+        self.by_name[entry.name] = entry
+        return entry
+
+    def remove(self, entry: Entry) -> None:
+        """It is registered no more."""
+        self.by_name.pop(entry.name, None)
+
     def new_part(self, entry: Entry, key: str, model: ServedModel) -> Part:
         """One more version of an entry, which begins to load."""
         part = Part(next(self._numbers), key, model)
