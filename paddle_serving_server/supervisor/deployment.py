@@ -18,7 +18,7 @@ from pathlib import Path
 from paddle_serving_app.exit_status import shown
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.settings import DeploymentSpec, EngineConfig
-from paddle_serving_server.process.control import Live, Loaded, Loading, Taking, Unchanged
+from paddle_serving_server.process.control import Loaded, Loading, Taking, Unchanged
 from paddle_serving_server.process.message import Message
 from paddle_serving_server.supervisor.child import Slot
 from paddle_serving_server.supervisor.reports import Reports
@@ -82,8 +82,7 @@ class Deployment:
     @property
     def next_moment(self) -> float:
         """When `on_time` has something to do."""
-        moments = [version.deadline for version in self._versions()]
-        return min([*moments, *(engine.kill_at for engine in self.engines)], default=float("inf"))
+        return min((version.next_moment for version in self._versions()), default=float("inf"))
 
     # -- what happens
 
@@ -103,7 +102,7 @@ class Deployment:
         self._fronts.add(front)
         self._reports.greet(front)
         if self._live is not None:
-            self._announce_to(front, self._live)
+            self._live.announce_to(front, self._identity)
         self._reports.remind(front)
 
     def front_is_gone(self, front: Slot) -> None:
@@ -163,11 +162,8 @@ class Deployment:
 
     def on_time(self, now: float) -> None:
         """End what takes too long."""
-        for engine in self.engines:
-            if engine.kill_at <= now:
-                engine.kill_at = float("inf")
-                engine.kill()
         for version in self._versions():
+            version.kill_late(now)
             if version.deadline > now:
                 continue
             if version is self._coming:
@@ -265,7 +261,7 @@ class Deployment:
                 before.deadline = time.monotonic() + self._around.request_s + _EXTRA_DRAIN_S
             coming.is_announced = before is None
             for front in self._fronts:
-                self._announce_to(front, coming)
+                coming.announce_to(front, self._identity)
             self._around.on_change()
         live = self._live
         if live is not None and not live.is_announced and not live.unconfirmed:
@@ -275,12 +271,6 @@ class Deployment:
             if not version.fronts and live is not None and live.is_announced:
                 self._end(version)
         self._begin_next()
-
-    def _announce_to(self, front: Slot, version: Version) -> None:
-        version.fronts.add(front)
-        version.unconfirmed.add(front)
-        paths = [engine.path for engine in version.engines]
-        front.tell(Live(self._identity, version.number, version.source, paths))
 
     def _give_up(self, version: Version, state: str, reason: str) -> None:
         self._coming = None

@@ -42,7 +42,7 @@ from paddle_serving_server.process.message import Message
 from paddle_serving_server.process.registry_messages import Asked, Unservable
 from paddle_serving_server.supervisor import addresses
 from paddle_serving_server.supervisor.addresses import PortTaken
-from paddle_serving_server.supervisor.child import Slot
+from paddle_serving_server.supervisor.child import Slot, end_all
 from paddle_serving_server.supervisor.deployments import Deployments
 from paddle_serving_server.supervisor.fronts import Fronts
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
@@ -284,9 +284,8 @@ class Supervisor:
         slot.false_starts += not slot.was_ready
         if not slot.was_ready and (status == EXIT_CANNOT_START or slot.false_starts >= _FALSE_STARTS):
             reason = slot.failure or f"{slot.title} cannot start: it ended with {shown(status)}"
-            if isinstance(slot, Engine) and self._lifecycle.refused(self._deployments.of(slot), reason):
-                return
-            self._give_up(reason)
+            if not isinstance(slot, Engine) or not self._lifecycle.refused(self._deployments.of(slot), reason):
+                self._give_up(reason)
             return
         self._counters.count(RESTARTS, kind=slot.title.partition(" ")[0]).add()
         logger.error("%s ended (%s); it is started again", slot.title, slot.rest(status))
@@ -298,10 +297,4 @@ class Supervisor:
         self._stop(EXIT_BAD_START)
 
     def _kill_all(self) -> None:
-        for slot in self._slots():
-            slot.kill()
-        for slot in self._slots():
-            if slot.process is not None:
-                slot.process.wait()
-                slot.process = None
-            slot.hang_up()
+        end_all(self._slots())

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from paddle_serving_server.engine.compatible import differences
 from paddle_serving_server.engine.settings import EngineConfig
-from paddle_serving_server.process.control import Loaded
+from paddle_serving_server.process.control import Live, Loaded
 from paddle_serving_server.supervisor.child import Slot
 
 Report: TypeAlias = Mapping[str, object]
@@ -113,6 +113,24 @@ class Version:
         if before is None or before.loaded is None or self.loaded is None:
             return []
         return differences(_seen(before.loaded), _seen(self.loaded))
+
+    @property
+    def next_moment(self) -> float:
+        """When something of it is too late."""
+        return min([self.deadline, *(engine.kill_at for engine in self.engines)])
+
+    def kill_late(self, now: float) -> None:
+        """End the engines that were told to end, and have not."""
+        for engine in self.engines:
+            if engine.kill_at <= now:
+                engine.kill_at = float("inf")
+                engine.kill()
+
+    def announce_to(self, front: Slot, identity: str) -> None:
+        """Tell a front that this version of a deployment takes over."""
+        self.fronts.add(front)
+        self.unconfirmed.add(front)
+        front.tell(Live(identity, self.number, self.source, [engine.path for engine in self.engines]))
 
     def end(self) -> None:
         """Let its engines end, and remove what it left."""
