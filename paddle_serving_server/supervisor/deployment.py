@@ -182,6 +182,7 @@ class Deployment:
 
     def refuse(self, reason: str) -> None:
         """Its first version cannot be loaded, and is not tried again until a front asks for it."""
+        self._reports.note("")
         if self._coming is not None:
             self._give_up(self._coming, "refused", reason)
 

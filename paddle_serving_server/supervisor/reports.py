@@ -20,7 +20,7 @@ class Reports:
         self._folder = folder
         self._fronts = fronts
         self._last: Report | None = None
-        self._doing = ""
+        self._doing = "loading"
         """What is done to load its first version."""
 
     def say(self, state: str, reason: str, version: Version | None, is_live: bool) -> None:
