@@ -49,12 +49,11 @@ async def answer(
     Raises:
         ServingError: the message cannot be read, or not be answered.
     """
-    service = plane.catalogue.for_tensors(name)
-    call.service = service.name
+    call.service = plane.catalogue.tensor_service_of(name)
     await plane.catalogue.start.over(call.deadline)
     if general_model_06.claims(message):
         request = general_model_06.decode_request(message)
-        wire = request.as_wire(service.signature.inputs)
+        wire = request.as_wire(plane.catalogue[call.service].signature.inputs)
         return general_model_06.encode_response(await infer(plane, call, wire, variant, name), request)
     wire = general_model.decode_request(message)
     return general_model.encode_response(await infer(plane, call, wire, variant, name))
@@ -73,7 +72,7 @@ async def infer(
         name: of the service; empty: the server's tensor service.
     """
     await plane.catalogue.start.over(call.deadline)
-    call.service = plane.catalogue.for_tensors(name).name
+    call.service = plane.catalogue.tensor_service_of(name)
     started, began = time.time_ns() // 1000, time.monotonic()
     tag, key = variant
     request = replace(wire.as_request(call.deadline), model=call.service, variant=tag, variant_key=key)
