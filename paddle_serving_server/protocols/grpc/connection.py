@@ -9,13 +9,12 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
 from paddle_serving_server.protocols.grpc.headers import MAX_HEADER_BYTES
+from paddle_serving_server.protocols.grpc.incoming import FREE_BYTES
 
 MAX_OPEN_CALLS: Final = 100
 _READ_HEADER_BYTES: Final = 256 << 10
 """Headers that are read at all, as HTTP/2 counts them: with more the connection ends, not only the call."""
 MAX_FRAME_BYTES: Final = 256 << 10
-FREE_BYTES: Final = 256 << 10
-"""What every call may send before the length of its message is known, and without asking for room."""
 LARGEST_WINDOW: Final = (1 << 31) - 1
 
 
