@@ -2,18 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
-from h2.errors import ErrorCodes
-from h2.exceptions import H2Error
-
 from paddle_serving_client.errors import DeadlineExceeded, ServingError, Stopping, TooLarge
-from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.grpc import Status
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
-from paddle_serving_server.protocols.grpc import headers
+from paddle_serving_server.protocols.grpc.frames import LARGEST_WINDOW, Broken, ErrorCode
+from paddle_serving_server.protocols.grpc.headers import Head
 from paddle_serving_server.protocols.grpc.incoming import Incoming
 from paddle_serving_server.protocols.grpc.incoming_stream import IncomingStream
 from paddle_serving_server.protocols.grpc.methods import Methods, Reply, refusal
@@ -69,57 +66,80 @@ class Calls:
     @property
     def are_idle(self) -> bool:
         """Whether nothing is worked on."""
-        return all(call.task is None for call in self._calls.values())
+        return not any(call.is_in_work for call in self._calls.values())
 
     # -- what came
 
-    def open(self, number: int, fields: Iterable[tuple[bytes, bytes]], is_whole: bool) -> None:
+    def open(self, number: int, head: Head, is_whole: bool) -> None:
         """The headers of a call came; `is_whole`: and nothing more comes."""
-        try:
-            found = headers.by_name(fields)
-        except headers.Malformed as exc:
-            logger.info("refused a call: %s", exc)
-            self._sending.reset(number, ErrorCodes.PROTOCOL_ERROR)
-            return
-        except TooLarge as exc:
-            call = self._opened(number, {})
+        if head.malformed:
+            logger.info("refused a call: %s", head.malformed)
+            self._sending.reset(number, ErrorCode.PROTOCOL_ERROR)
+        elif head.http_status:
+            self._sending.http(number, head.http_status, is_whole)
+        elif head.too_large:
+            call = self._opened(number, head)
             call.incoming.is_whole = is_whole
-            self._end(call, refusal(exc))
-            return
-        media_type = found.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if found[b":method"] != b"POST":
-            self._sending.http(number, b"405", is_whole)
-        elif media_type not in (grpc.CONTENT_TYPE, grpc.CONTENT_TYPE + b"+proto"):
-            self._sending.http(number, b"415", is_whole)
+            self.end(call, refusal(TooLarge(head.too_large)))
         else:
-            call = self._opened(number, found)
+            call = self._opened(number, head)
             if call.stream is not None:
-                self._begin(call)
+                self.begin(call)
+            if is_whole:
+                self._close(call)
 
-    def add(self, number: int, data: bytes, padding: int) -> None:
-        """A piece of a call's messages came; with padding, which takes of the window, but is no message."""
+    def add(self, number: int, counted: int, data: memoryview, is_end: bool) -> bool:
+        """A piece of a call's messages came; false where there is no such call.
+
+        Args:
+            number: of the call.
+            counted: what it takes of the window, padding included.
+            data: without that.
+            is_end: whether nothing more comes.
+
+        Raises:
+            Broken: it is more than the window lets come.
+        """
         call = self._calls.get(number)
         if call is None:
-            return
-        if padding:
-            self._sending.widen(number, padding)
+            return False
+        if call.incoming.is_whole:
+            self._sending.reset(number, ErrorCode.STREAM_CLOSED)
+            self._forget(call)
+            return True
+        call.room -= counted
+        if call.room < 0:
+            raise Broken(ErrorCode.FLOW_CONTROL_ERROR, "a call sends more than its window lets come")
+        if is_end and (piece := call.incoming.at_once(data)) is not None:
+            call.piece = piece
+            self.begin(call)
+            return True
+        if counted > len(data) and not is_end:  # padding takes of the window, but is no message
+            self._sending.widen(call, counted - len(data))
         try:
             call.incoming.add(data)
         except ServingError as exc:
-            self._end(call, refusal(exc))
+            self.end(call, refusal(exc))
+            return True
+        if is_end:
+            self._close(call)
+        return True
 
-    def close(self, number: int) -> None:
-        """Nothing more comes of a call."""
+    def close(self, number: int) -> bool:
+        """Nothing more comes of a call; false where there is none."""
         call = self._calls.get(number)
-        if call is None:
-            return
+        if call is not None and not call.incoming.is_whole:
+            self._close(call)
+        return call is not None
+
+    def _close(self, call: OpenCall) -> None:
         try:
             call.incoming.close()
         except ServingError as exc:
-            self._end(call, refusal(exc))
+            self.end(call, refusal(exc))
             return
         if call.task is None:
-            self._begin(call)
+            self.begin(call)
 
     def reset(self, number: int) -> bool:
         """The peer has no use for a call any more; false when he does that too often."""
@@ -127,21 +147,52 @@ class Calls:
             self._forget(call)
         return self.resets.spend(1)
 
-    def wake(self, number: int = 0) -> None:
-        """The peer has opened his window for a call; 0: for all."""
-        for call in list(self._calls.values()) if not number else [self._calls.get(number)]:
-            if call is not None and call.window is not None and not call.window.done():
-                call.window.set_result(None)
+    def open_window(self, number: int, size: int) -> None:
+        """The peer takes more of a call's answer."""
+        call = self._calls.get(number)
+        if call is None:
+            return
+        call.window += size
+        if not size or call.window > LARGEST_WINDOW:
+            code = ErrorCode.FLOW_CONTROL_ERROR if size else ErrorCode.PROTOCOL_ERROR
+            self._sending.reset(number, code)
+            self._forget(call)
+        call.wake()
+
+    def wake(self) -> None:
+        """The peer takes more of all answers."""
+        for call in self._calls.values():
+            call.wake()
+
+    def change_windows(self, first: int) -> None:
+        """Calls begin with another window of the peer's, and those that have begun are changed by as much.
+
+        Raises:
+            Broken: more than there can be.
+        """
+        change, self._sending.first_window = first - self._sending.first_window, first
+        for call in self._calls.values():
+            call.window += change
+            if call.window > LARGEST_WINDOW:
+                raise Broken(ErrorCode.FLOW_CONTROL_ERROR, "the window of a call is opened too far")
+        self.wake()
+
+    def reset_unread(self, number: int, code: ErrorCode) -> None:
+        """What came of a call cannot be."""
+        if (call := self._calls.get(number)) is not None:
+            self._sending.reset(number, code)
+            self._forget(call)
 
     # -- what did not come
 
     def expire(self, now: float, halves_until: float) -> None:
         """End those whose messages do not come in, those of the time before by then, and answers that are not taken."""
         for call in list(self._calls.values()):
-            if call.incoming.late_at < now or (call.task is None and halves_until < now):
-                self._fail(call, DeadlineExceeded("the message did not arrive in time"))
-            elif call.window is not None and now - call.blocked_since > self._limits.stall_s:
-                self._sending.reset(call.number, ErrorCodes.CANCEL)
+            is_half = not call.is_in_work and not call.incoming.is_whole
+            if call.incoming.late_at < now or (is_half and halves_until < now):
+                self.fail(call.number, DeadlineExceeded("the message did not arrive in time"))
+            elif call.blocked is not None and now - call.blocked_since > self._limits.stall_s:
+                self._sending.reset(call.number, ErrorCode.CANCEL)
                 self._forget(call)
 
     def stop(self) -> None:
@@ -159,77 +210,86 @@ class Calls:
             if not (only_halves and call.incoming.is_whole):
                 self._forget(call)
 
-    # -- details
+    # -- from the messages of a call
 
-    def _opened(self, number: int, fields: dict[bytes, bytes]) -> OpenCall:
-        """A call of which only the headers are there."""
+    def widen(self, number: int, size: int) -> None:
+        """See `incoming.Owner`."""
+        if (call := self._calls.get(number)) is not None:
+            self._sending.widen(call, size)
 
-        def widen(size: int) -> None:
-            self._sending.widen(number, size)
-            self._sending.flush()
-
-        def fail(error: ServingError) -> None:
-            self._end(self._calls[number], refusal(error))
-            self._sending.flush()
-
-        kind = self._methods.kind(fields.get(b":path", b"").decode("latin-1"))
-        if isinstance(kind, Bidirectional):
-            incoming: Incoming = IncomingStream(self._flow, self._limits, widen)
+    def fail(self, number: int, error: ServingError) -> None:
+        """See `incoming.Owner`."""
+        call = self._calls[number]
+        if call.stream is not None:
+            call.stream.fail(error)
         else:
-            incoming = Incoming(self._flow, self._limits, widen, fail)
-        call = self._calls[number] = OpenCall(number, fields, incoming, kind)
+            self.end(call, refusal(error))
+
+    # -- work
+
+    def _opened(self, number: int, head: Head) -> OpenCall:
+        """A call of which only the headers are there."""
+        kind = self._methods.kind(head.path)
+        call = self._calls[number] = OpenCall(number, head, self._sending.first_window, kind)
+        of = IncomingStream if isinstance(kind, Bidirectional) else Incoming
+        call.incoming = of(self._flow, self._limits, self, number)
         return call
 
-    def _begin(self, call: OpenCall) -> None:
+    def begin(self, call: OpenCall) -> None:
+        """Have a call answered by a task of its own."""
         call.task = asyncio.get_running_loop().create_task(self._work(call))
 
     async def _work(self, call: OpenCall) -> None:
         try:
-            await self._flow.writable()
-            self._end(call, await self._replied(call))
-        except H2Error as exc:
-            logger.info("an answer could not be given: %s", exc)
-            self._forget(call, keep_task=True)
+            if not self._flow.is_writable:
+                await self._flow.writable()
+            reply = await self._replied(call)
+            if reply is not None:
+                self.end(call, reply)
         except asyncio.CancelledError:
             if not call.is_stopping:
                 raise
-            self._end(call, refusal(Stopping(_STOPPING)))
+            self.end(call, refusal(Stopping(_STOPPING)))
         except BaseException as exc:
-            self._end(call, refusal(faults.as_error(exc, "a call")))
+            self.end(call, refusal(faults.as_error(exc, "a call")))
         self._on_over()
 
-    async def _replied(self, call: OpenCall) -> Reply:
+    async def _replied(self, call: OpenCall) -> Reply | None:
+        """How a call went, when its messages are sent; None: that is said, too."""
         asked = call.as_call()
         if call.kind is None:
             reply = await self._methods.answer(asked)
-            if reply.status is Status.OK:
-                await self._sending.message(call, reply.message, reply.is_gzip)
+            if reply.status is not Status.OK:
+                return reply
+            if not (reply.is_gzip or reply.timing) and self._sending.at_once(call, reply.message):
+                self._over(call)
+                return None
+            await self._sending.message(call, reply.message, reply.is_gzip)
             return reply
 
         async def send(framed: bytes) -> None:
             await self._sending.message(call, framed, asked.takes_gzip)
-            self._sending.flush()
 
         return await self._methods.stream(asked, call.stream, send)
 
-    def _end(self, call: OpenCall, reply: Reply) -> None:
-        """Say how the call went, which ends it."""
-        self._sending.end(call, reply)
+    def end(self, call: OpenCall, reply: Reply) -> None:
+        """Say how a call went, which ends it."""
+        if not call.is_over:
+            self._sending.end(call, reply)
+            self._over(call)
+
+    def _over(self, call: OpenCall) -> None:
+        """A call is answered."""
         self._forget(call, keep_task=True)
         self.resets.earn(1)
         self._control_bytes.earn(_CALL_BYTES)
 
-    def _fail(self, call: OpenCall, error: ServingError) -> None:
-        """What was to come of a call will not come."""
-        if call.stream is not None:
-            call.stream.fail(error)
-        else:
-            self._end(call, refusal(error))
-
     def _forget(self, call: OpenCall, keep_task: bool = False) -> None:
         """A call is over; its work is stopped, unless that is what speaks."""
-        if self._calls.pop(call.number, None) is None:
+        if call.is_over:
             return
+        call.is_over = True
+        del self._calls[call.number]
         if call.task is not None and not keep_task:
             call.task.cancel()
         call.incoming.drop()

@@ -5,8 +5,7 @@ message that is larger gets memory of the front's budget, and the window is open
 """
 
 import time
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from paddle_serving_client.errors import BadPacket, Busy, DeadlineExceeded, ServingError
 from paddle_serving_client.wire import grpc
@@ -29,39 +28,37 @@ class Piece(NamedTuple):
     is_compressed: bool = False
 
 
+class Owner(Protocol):
+    """Who has the calls of a connection, by the number of their stream."""
+
+    def widen(self, number: int, size: int) -> None:
+        """Let the peer send so many bytes more."""
+
+    def fail(self, number: int, error: ServingError) -> None:
+        """What is not whole yet of a call's messages never will be."""
+
+
 class Incoming:
     """The one message of a call."""
 
     _LARGE = FREE_BYTES
     """Messages with their prefix that are larger get memory of their own."""
     __slots__ = (
-        "_buffer",
-        "_claim",
-        "_fail",
-        "_flow",
-        "_late_at",
-        "_limits",
-        "_prefix",
-        "_since",
-        "_widen",
-        "is_whole",
-    )
+        "_buffer", "_claim", "_flow", "_late_at", "_limits", "_number", "_owner", "_prefix", "_since", "is_whole",
+    )  # fmt: skip
 
-    def __init__(
-        self, flow: Flow, limits: Limits, widen: Callable[[int], None], fail: Callable[[ServingError], None]
-    ) -> None:
+    def __init__(self, flow: Flow, limits: Limits, owner: Owner, number: int) -> None:
         """Have nothing yet.
 
         Args:
             flow: of the connection.
             limits: of the server.
-            widen: lets the peer send so many bytes more.
-            fail: told when the message cannot be had, by what is called from here later.
+            owner: of the call, and its number there.
         """
         self._flow = flow
         self._limits = limits
-        self._widen = widen
-        self._fail = fail
+        self._owner = owner
+        self._number = number
         self._buffer = bytearray()
         """What came, as far as it has no memory of its own; it begins with a prefix."""
         self._prefix: Prefix | None = None
@@ -77,6 +74,16 @@ class Incoming:
     def late_at(self) -> float:
         """When more must have come, on the clock of `time.monotonic`; inf: the peer is not waited for."""
         return NEVER if self.is_whole or self._waits_for_room else self._late_at
+
+    def at_once(self, data: memoryview) -> Piece | None:
+        """The message, if it is all of this and nothing came before or is to come."""
+        size = len(data) - PREFIX_BYTES
+        if self._buffer or size < 0 or data[0] > 1 or size > self._limits.max_body_bytes:
+            return None
+        if int.from_bytes(data[1:PREFIX_BYTES], "big") != size or self._claim is not None:
+            return None
+        self.is_whole = True
+        return Piece(memoryview(bytes(data))[PREFIX_BYTES:], data[0] == 1)
 
     def add(self, data: bytes | memoryview) -> None:
         """Take what came of it.
@@ -160,10 +167,10 @@ class Incoming:
         """Ask for memory for the message; until there is some, the window stays as it is."""
 
         def on_refused() -> None:
-            self._fail(Busy(NO_ROOM))
+            self._owner.fail(self._number, Busy(NO_ROOM))
 
         def on_cut() -> None:
-            self._fail(DeadlineExceeded(TOO_SLOW))
+            self._owner.fail(self._number, DeadlineExceeded(TOO_SLOW))
 
         self._claim = self._flow.intake.ask(self._flow.peer, self._size, self._on_room, on_refused, on_cut)
         if self._claim.memory is not None:
@@ -177,7 +184,7 @@ class Incoming:
         self._keep(came)
         self._since = time.monotonic()
         self._late_at = self._since + self._limits.head_s
-        self._widen(self._granted)
+        self._owner.widen(self._number, self._granted)
 
     @property
     def _granted(self) -> int:

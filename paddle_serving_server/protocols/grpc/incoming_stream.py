@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final
 
 from paddle_serving_client.errors import ServingError
@@ -10,7 +9,7 @@ from paddle_serving_client.wire.grpc import PREFIX_BYTES
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.pace import LEAST_BYTES_PER_S
-from paddle_serving_server.protocols.grpc.incoming import FREE_BYTES, NEVER, SOON_S, Incoming, Piece
+from paddle_serving_server.protocols.grpc.incoming import FREE_BYTES, NEVER, SOON_S, Incoming, Owner, Piece
 
 _OWED_BYTES: Final = FREE_BYTES // 4
 """So much of a stream is taken before the peer is told that he may send as much again."""
@@ -26,9 +25,9 @@ class IncomingStream(Incoming):
     __slots__ = ("_error", "_taken", "_waiter")
     _LARGE = FREE_BYTES // 2  # what is below that comes whole even while `_OWED_BYTES` are
 
-    def __init__(self, flow: Flow, limits: Limits, widen: Callable[[int], None]) -> None:
+    def __init__(self, flow: Flow, limits: Limits, owner: Owner, number: int) -> None:
         """See `Incoming`; what fails is raised where the messages are taken."""
-        super().__init__(flow, limits, widen, self.fail)
+        super().__init__(flow, limits, owner, number)
         self._error: ServingError | None = None
         self._taken = 0
         """What was taken since the window was opened last."""
@@ -38,6 +37,10 @@ class IncomingStream(Incoming):
     def late_at(self) -> float:
         """See `Incoming`; between two messages, and while they are not taken, nobody is waited for."""
         return super().late_at if self._waiter is not None and self._got else NEVER
+
+    def at_once(self, data: memoryview) -> Piece | None:
+        """Messages of a stream are taken one by one."""
+        return None
 
     def add(self, data: bytes | memoryview) -> None:
         """Take what came."""
@@ -119,7 +122,7 @@ class IncomingStream(Incoming):
             del self._buffer[:size]
             self._taken += size
         if self._taken > _OWED_BYTES and not self.is_whole:
-            self._widen(self._taken)
+            self._owner.widen(self._number, self._taken)
             self._taken = 0
         self._prefix = None
         try:
