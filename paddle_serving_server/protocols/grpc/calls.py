@@ -1,32 +1,23 @@
-"""The calls of one connection that are not over: their messages, who works on them, how they end."""
+"""The calls of one connection: what comes of them, and what does not come in time."""
 
-import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
 
 from paddle_serving_client.errors import DeadlineExceeded, ServingError, Stopping, TooLarge
-from paddle_serving_client.wire.grpc import Status
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.connection.flow import Flow
+from paddle_serving_server.protocols.grpc.answering import STOPPING, Answering
 from paddle_serving_server.protocols.grpc.frames import LARGEST_WINDOW, Broken, ErrorCode
 from paddle_serving_server.protocols.grpc.headers import Head
 from paddle_serving_server.protocols.grpc.incoming import Incoming
 from paddle_serving_server.protocols.grpc.incoming_stream import IncomingStream
-from paddle_serving_server.protocols.grpc.methods import Methods, Reply, refusal
+from paddle_serving_server.protocols.grpc.methods import Methods, refusal
 from paddle_serving_server.protocols.grpc.open_call import OpenCall
 from paddle_serving_server.protocols.grpc.patience import Patience
 from paddle_serving_server.protocols.grpc.sending import Sending
 from paddle_serving_server.protocols.grpc.services import Bidirectional, ServerStreaming
-from paddle_serving_server.user_code import faults
 
 logger = logging.getLogger(__name__)
-
-RESETS: Final = (1000.0, 100.0)
-"""Calls that a peer may reset: at once, and per second. Each answered call gives one back."""
-_CALL_BYTES: Final = 4 << 10
-"""What one answered call gives back of the bytes that are no calls."""
-_STOPPING: Final = "the server is stopping"
 
 
 class Calls:
@@ -55,18 +46,16 @@ class Calls:
         self._methods = methods
         self._limits = limits
         self._sending = sending
-        self._control_bytes = control_bytes
-        self._on_over = on_over
-        self._calls: dict[int, OpenCall] = {}
-        self.resets = Patience(*RESETS)
+        self._answering = Answering(flow, methods, sending, control_bytes, on_over)
+        self._open = self._answering.calls
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self._open)
 
     @property
     def are_idle(self) -> bool:
         """Whether nothing is worked on."""
-        return not any(call.is_in_work for call in self._calls.values())
+        return not any(call.is_in_work for call in self._open.values())
 
     # -- what came
 
@@ -80,11 +69,11 @@ class Calls:
         elif head.too_large:
             call = self._opened(number, head)
             call.incoming.is_whole = is_whole
-            self.end(call, refusal(TooLarge(head.too_large)))
+            self._answering.end(call, refusal(TooLarge(head.too_large)))
         else:
             call = self._opened(number, head)
             if call.stream is not None:
-                self.begin(call)
+                self._answering.begin(call)
             if is_whole:
                 self._close(call)
 
@@ -100,26 +89,25 @@ class Calls:
         Raises:
             Broken: it is more than the window lets come.
         """
-        call = self._calls.get(number)
+        call = self._open.get(number)
         if call is None:
             return False
         if call.incoming.is_whole:
             self._sending.reset(number, ErrorCode.STREAM_CLOSED)
-            self._forget(call)
+            self._answering.forget(call)
             return True
         call.room -= counted
         if call.room < 0:
             raise Broken(ErrorCode.FLOW_CONTROL_ERROR, "a call sends more than its window lets come")
         if is_end and (piece := call.incoming.at_once(data)) is not None:
-            call.piece = piece
-            self.begin(call)
+            self._answering.begin_at_once(call, piece)
             return True
         if counted > len(data) and not is_end:  # padding takes of the window, but is no message
             self._sending.widen(call, counted - len(data))
         try:
             call.incoming.add(data)
         except ServingError as exc:
-            self.end(call, refusal(exc))
+            self._answering.end(call, refusal(exc))
             return True
         if is_end:
             self._close(call)
@@ -127,7 +115,7 @@ class Calls:
 
     def close(self, number: int) -> bool:
         """Nothing more comes of a call; false where there is none."""
-        call = self._calls.get(number)
+        call = self._open.get(number)
         if call is not None and not call.incoming.is_whole:
             self._close(call)
         return call is not None
@@ -136,32 +124,32 @@ class Calls:
         try:
             call.incoming.close()
         except ServingError as exc:
-            self.end(call, refusal(exc))
+            self._answering.end(call, refusal(exc))
             return
         if call.task is None:
-            self.begin(call)
+            self._answering.begin(call)
 
     def reset(self, number: int) -> bool:
         """The peer has no use for a call any more; false when he does that too often."""
-        if (call := self._calls.get(number)) is not None:
-            self._forget(call)
-        return self.resets.spend(1)
+        if (call := self._open.get(number)) is not None:
+            self._answering.forget(call)
+        return self._answering.resets.spend(1)
 
     def open_window(self, number: int, size: int) -> None:
         """The peer takes more of a call's answer."""
-        call = self._calls.get(number)
+        call = self._open.get(number)
         if call is None:
             return
         call.window += size
         if not size or call.window > LARGEST_WINDOW:
             code = ErrorCode.FLOW_CONTROL_ERROR if size else ErrorCode.PROTOCOL_ERROR
             self._sending.reset(number, code)
-            self._forget(call)
+            self._answering.forget(call)
         call.wake()
 
     def wake(self) -> None:
         """The peer takes more of all answers."""
-        for call in self._calls.values():
+        for call in self._open.values():
             call.wake()
 
     def change_windows(self, first: int) -> None:
@@ -171,7 +159,7 @@ class Calls:
             Broken: more than there can be.
         """
         change, self._sending.first_window = first - self._sending.first_window, first
-        for call in self._calls.values():
+        for call in self._open.values():
             call.window += change
             if call.window > LARGEST_WINDOW:
                 raise Broken(ErrorCode.FLOW_CONTROL_ERROR, "the window of a call is opened too far")
@@ -179,117 +167,56 @@ class Calls:
 
     def reset_unread(self, number: int, code: ErrorCode) -> None:
         """What came of a call cannot be."""
-        if (call := self._calls.get(number)) is not None:
+        if (call := self._open.get(number)) is not None:
             self._sending.reset(number, code)
-            self._forget(call)
+            self._answering.forget(call)
 
     # -- what did not come
 
     def expire(self, now: float, halves_until: float) -> None:
         """End those whose messages do not come in, those of the time before by then, and answers that are not taken."""
-        for call in list(self._calls.values()):
+        for call in list(self._open.values()):
             is_half = not call.is_in_work and not call.incoming.is_whole
             if call.incoming.late_at < now or (is_half and halves_until < now):
                 self.fail(call.number, DeadlineExceeded("the message did not arrive in time"))
             elif call.blocked is not None and now - call.blocked_since > self._limits.stall_s:
                 self._sending.reset(call.number, ErrorCode.CANCEL)
-                self._forget(call)
+                self._answering.forget(call)
 
     def stop(self) -> None:
         """No more calls come; those that would not end by themselves are ended."""
-        for call in list(self._calls.values()):
+        for call in list(self._open.values()):
             if call.stream is not None:
-                call.stream.fail(Stopping(_STOPPING))
+                call.stream.fail(Stopping(STOPPING))
             elif isinstance(call.kind, ServerStreaming) and call.kind.is_endless and call.task is not None:
                 call.is_stopping = True
                 call.task.cancel()
 
     def forget(self, only_halves: bool = False) -> None:
         """Nobody waits for them; `only_halves`: for those of which more was to come."""
-        for call in list(self._calls.values()):
+        for call in list(self._open.values()):
             if not (only_halves and call.incoming.is_whole):
-                self._forget(call)
+                self._answering.forget(call)
 
     # -- from the messages of a call
 
     def widen(self, number: int, size: int) -> None:
         """See `incoming.Owner`."""
-        if (call := self._calls.get(number)) is not None:
+        if (call := self._open.get(number)) is not None:
             self._sending.widen(call, size)
 
     def fail(self, number: int, error: ServingError) -> None:
         """See `incoming.Owner`."""
-        call = self._calls[number]
+        call = self._open[number]
         if call.stream is not None:
             call.stream.fail(error)
         else:
-            self.end(call, refusal(error))
-
-    # -- work
+            self._answering.end(call, refusal(error))
 
     def _opened(self, number: int, head: Head) -> OpenCall:
         """A call of which only the headers are there."""
         kind = self._methods.kind(head.path)
-        call = self._calls[number] = OpenCall(number, head, self._sending.first_window, kind)
+        call = self._open[number] = OpenCall(number, head, self._sending.first_window, kind)
         of = IncomingStream if isinstance(kind, Bidirectional) else Incoming
         call.incoming = of(self._flow, self._limits, self, number)
         return call
-
-    def begin(self, call: OpenCall) -> None:
-        """Have a call answered by a task of its own."""
-        call.task = asyncio.get_running_loop().create_task(self._work(call))
-
-    async def _work(self, call: OpenCall) -> None:
-        try:
-            if not self._flow.is_writable:
-                await self._flow.writable()
-            reply = await self._replied(call)
-            if reply is not None:
-                self.end(call, reply)
-        except asyncio.CancelledError:
-            if not call.is_stopping:
-                raise
-            self.end(call, refusal(Stopping(_STOPPING)))
-        except BaseException as exc:
-            self.end(call, refusal(faults.as_error(exc, "a call")))
-        self._on_over()
-
-    async def _replied(self, call: OpenCall) -> Reply | None:
-        """How a call went, when its messages are sent; None: that is said, too."""
-        asked = call.as_call()
-        if call.kind is None:
-            reply = await self._methods.answer(asked)
-            if reply.status is not Status.OK:
-                return reply
-            if not (reply.is_gzip or reply.timing) and self._sending.at_once(call, reply.message):
-                self._over(call)
-                return None
-            await self._sending.message(call, reply.message, reply.is_gzip)
-            return reply
-
-        async def send(framed: bytes) -> None:
-            await self._sending.message(call, framed, asked.takes_gzip)
-
-        return await self._methods.stream(asked, call.stream, send)
-
-    def end(self, call: OpenCall, reply: Reply) -> None:
-        """Say how a call went, which ends it."""
-        if not call.is_over:
-            self._sending.end(call, reply)
-            self._over(call)
-
-    def _over(self, call: OpenCall) -> None:
-        """A call is answered."""
-        self._forget(call, keep_task=True)
-        self.resets.earn(1)
-        self._control_bytes.earn(_CALL_BYTES)
-
-    def _forget(self, call: OpenCall, keep_task: bool = False) -> None:
-        """A call is over; its work is stopped, unless that is what speaks."""
-        if call.is_over:
-            return
-        call.is_over = True
-        del self._calls[call.number]
-        if call.task is not None and not keep_task:
-            call.task.cancel()
-        call.incoming.drop()

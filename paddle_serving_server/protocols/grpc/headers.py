@@ -3,11 +3,13 @@
 A fault in them is a fault of their call alone, and no other of the connection.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.wire import grpc
 from paddle_serving_server.counting import timing
 
@@ -34,6 +36,8 @@ class Head:
     """The header `grpc-encoding`."""
     timeout: str = ""
     """The header `grpc-timeout`; empty if none was sent."""
+    longest_s: float = math.inf
+    """What that says, in seconds; 0 where it says nothing that can be read."""
     takes_gzip: bool = False
     wants_timing: bool = False
     """Whether the header `x-profile: 1` was sent."""
@@ -62,14 +66,23 @@ def read(fields: Iterable[tuple[bytes, bytes]]) -> Head:
         return Head(malformed="the method, the scheme or the path is missing")
     media_type = found.get(b"content-type", b"").partition(b";")[0].strip().lower()
     is_grpc = media_type in (grpc.CONTENT_TYPE, grpc.CONTENT_TYPE + b"+proto")
+    timeout = found.get(b"grpc-timeout", b"").decode("latin-1")
     return Head(
         path=found[b":path"].decode("latin-1"),
         encoding=found.get(b"grpc-encoding", b"identity").decode("latin-1"),
-        timeout=found.get(b"grpc-timeout", b"").decode("latin-1"),
+        timeout=timeout,
+        longest_s=_seconds(timeout),
         takes_gzip=b"gzip" in [word.strip() for word in found.get(b"grpc-accept-encoding", b"").split(b",")],
         wants_timing=found.get(_ASK) == b"1",
         http_status=b"405" if found[b":method"] != b"POST" else b"" if is_grpc else b"415",
     )
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        return grpc.timeout_s(timeout) if timeout else math.inf
+    except BadPacket:
+        return 0.0
 
 
 def _by_name(fields: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], int]:

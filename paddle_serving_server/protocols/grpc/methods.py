@@ -91,6 +91,11 @@ class Methods:
             start + method: (service, answer) for start, service in named for method, answer in service.METHODS.items()
         }
         """By path: the service, and its method."""
+        self._small = {
+            start + method: make(plane)
+            for start, service in named
+            for method, make in services.small_calls(service).items()
+        }
         self._streams = {
             start + method: kind for start, service in named for method, kind in services.streams(service).items()
         }
@@ -98,6 +103,16 @@ class Methods:
     def kind(self, path: str) -> Streaming | None:
         """How the method of a path streams; None: it does not, or there is none."""
         return self._streams.get(path)
+
+    def small(self, path: str, message: memoryview) -> tuple[str, services.SmallCall] | None:
+        """What a message to a path is, and whose call, if it may be answered without a task."""
+        found = self._small.get(path)
+        return None if found is None else found.find(message)
+
+    @property
+    def plane(self) -> DataPlane:
+        """Who answers."""
+        return self._plane
 
     async def answer(self, call: GrpcCall) -> Reply:
         """Answer any unary call."""

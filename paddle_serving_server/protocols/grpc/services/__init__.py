@@ -3,17 +3,21 @@
 A module says `API`, the family of callers that it is for, `NAMES`, the full names its service answers to, and its
 methods by name: in `METHODS` the unary ones, in `STREAMS`, where it has any, those that stream. A handler raises a
 `ServingError` for what cannot be answered, and sets the call's `service` where the call is one of those that are
-counted. A module whose callers find errors in the reply itself says `refusal`, from the error to such a reply.
+counted. `SMALL` has, of unary methods whose small calls are like each other, what finds these. A module whose callers
+find errors in the reply itself says `refusal`, from the error to such a reply.
 """
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast
 
 from paddle_serving_client import plugins
+from paddle_serving_client.message import Array
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.engine.interface import Reply
+from paddle_serving_server.engine.lane import Caller
 
 Message: TypeAlias = bytes | memoryview
 """As it was before it was compressed and framed."""
@@ -42,6 +46,23 @@ class Bidirectional:
 Streaming: TypeAlias = ServerStreaming | Bidirectional
 
 
+class SmallCall(Protocol):
+    """A message that is like an earlier one, for a lane."""
+
+    def submit(self, message: memoryview, caller: Caller, deadline: float) -> None:
+        """See `lane.Kind.submit`."""
+
+    def response(self, outputs: Sequence[Array], reply: Reply) -> bytes:
+        """The reply's message."""
+
+
+class SmallCalls(Protocol):
+    """Those of one method, as long as the server lives."""
+
+    def find(self, message: memoryview) -> tuple[str, SmallCall] | None:
+        """What a message is, and whose call, if that takes a lane now; see `DataPlane.try_now`."""
+
+
 class Service(Protocol):
     """A module of this folder."""
 
@@ -54,6 +75,12 @@ def every() -> list[Service]:
     """All services."""
     here = sys.modules[__name__]
     return [cast(Service, plugins.load(here, name)) for name in plugins.names(here)]
+
+
+def small_calls(service: Service) -> Mapping[str, Callable[[DataPlane], SmallCalls]]:
+    """The methods of a service whose small calls take the lane where it is open."""
+    found: Mapping[str, Callable[[DataPlane], SmallCalls]] = getattr(service, "SMALL", {})
+    return found
 
 
 def streams(service: Service) -> Mapping[str, Streaming]:

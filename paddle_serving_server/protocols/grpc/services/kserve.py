@@ -1,6 +1,6 @@
 """inference.GRPCInferenceService: KServe v2 as Triton answers it over gRPC. Tensors go out as raw bytes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from paddle_serving_client.wire import kserve_about_protobuf as about_wire
 from paddle_serving_client.wire import kserve_protobuf
@@ -8,7 +8,8 @@ from paddle_serving_server.dataplane import kserve_calls, kserve_models
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.kserve_streams import InferStream
 from paddle_serving_server.dataplane.plane import DataPlane
-from paddle_serving_server.protocols.grpc.services import Bidirectional, Method, Streaming
+from paddle_serving_server.dataplane.recalled_infer import RecalledInfers
+from paddle_serving_server.protocols.grpc.services import Bidirectional, Method, SmallCalls, Streaming
 from paddle_serving_server.services.service import Service
 
 
@@ -88,3 +89,4 @@ METHODS: Mapping[str, Method] = {
     "ModelInfer": _model_infer,
 }
 STREAMS: Mapping[str, Streaming] = {"ModelStreamInfer": Bidirectional(_stream_infer)}
+SMALL: Mapping[str, Callable[[DataPlane], SmallCalls]] = {"ModelInfer": RecalledInfers}
