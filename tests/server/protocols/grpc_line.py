@@ -41,6 +41,8 @@ class Line:
         """What came of each call's answer."""
         self.trailers: dict[int, dict[str, str]] = {}
         self.resets: dict[int, int] = {}
+        self.step = 1 << 20
+        """In pieces of how many bytes what the client sends arrives."""
         self._read = 0
 
     def open(self, path: str, headers: Mapping[str, str] | None = None) -> int:
@@ -67,8 +69,9 @@ class Line:
 
     def flush(self) -> None:
         """Let what the client has written arrive."""
-        if data := self.h2.data_to_send():
-            self.stream.data_received(data)
+        data = self.h2.data_to_send()
+        for at in range(0, len(data), self.step):
+            self.stream.data_received(data[at : at + self.step])
 
     def look(self) -> None:
         """Read what the server has written."""
