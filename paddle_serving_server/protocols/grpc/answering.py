@@ -49,7 +49,7 @@ class Answering:
         self.resets = Patience(*RESETS)
 
     def begin_at_once(self, call: OpenCall, piece: Piece) -> None:
-        """Have a call answered whose message came in one piece."""
+        """Have a call answered whose message is there."""
         call.piece = piece
         if not small_calls.take(self, self._methods, call, piece):
             self.begin(call)

@@ -126,8 +126,8 @@ class Calls:
         except ServingError as exc:
             self._answering.end(call, refusal(exc))
             return
-        if call.task is None:
-            self._answering.begin(call)
+        if call.stream is None:
+            self._answering.begin_at_once(call, call.incoming.take())
 
     def reset(self, number: int) -> bool:
         """The peer has no use for a call any more; false when he does that too often."""

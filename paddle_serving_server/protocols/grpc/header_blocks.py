@@ -17,9 +17,9 @@ from paddle_serving_server.protocols.grpc.frames import Broken, ErrorCode
 
 READ_HEADER_BYTES: Final = 256 << 10
 """Headers that are read at all, as HTTP/2 counts them: with more the connection ends, not only the call."""
-_MAX_BLOCKS: Final = 256
-_MAX_BLOCK_BYTES: Final = 4096
-"""How many are remembered, and of which size at most."""
+_MAX_BLOCKS: Final = 64
+_MAX_BLOCK_BYTES: Final = 1024
+"""How many are remembered of a connection, and of which size at most."""
 _NEVER_INDEXED: Final = 0x10
 _LONG: Final = 0x7F
 NO_TABLE: Final = b"\x20"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from paddle_serving_client.wire import grpc, health
 from paddle_serving_client.wire.grpc import Status
-from paddle_serving_server.protocols.grpc import frames, header_blocks
+from paddle_serving_server.protocols.grpc import frames, header_blocks, services
 from paddle_serving_server.protocols.grpc.frames import Broken, ErrorCode, FrameReader
 from paddle_serving_server.protocols.grpc.header_blocks import HeaderBlocks
 from paddle_serving_server.services.web_service import WebService
@@ -44,8 +44,6 @@ def play(uci_folder: Path) -> Iterator[Callable[[Callable[[Line, Sums], Awaitabl
         catalogue = runner.run(opened.__aenter__())
 
         async def run(scene: Callable[[Line, Sums], Awaitable[Any]]) -> Any:
-            from paddle_serving_server.protocols.grpc import services
-
             sums = Sums()
             return await scene(Line(plane_of(catalogue), sums, *services.every()), sums)
 
