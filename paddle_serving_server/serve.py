@@ -10,7 +10,7 @@ from paddle_serving_server.config import command_line, gpus
 from paddle_serving_server.engine.settings import EXIT_BAD_START
 from paddle_serving_server.process import log, process_info
 
-_PACKAGES = ("uvloop", "httptools", "h2", "orjson", "yaml")
+_PACKAGES = ("uvloop", "httptools", "hpack", "orjson", "yaml")
 """What the processes of a server import; a client's installation lacks it."""
 EXIT_AS_THEN = 255
 """No model, or no such GPU: what Paddle Serving ended with, which scripts look for."""

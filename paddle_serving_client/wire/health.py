@@ -24,6 +24,8 @@ class Health(IntEnum):
     UNKNOWN = 0
     SERVING = 1
     NOT_SERVING = 2
+    SERVICE_UNKNOWN = 3
+    """Only for those who watch: there is no such service, for now."""
 
 
 def decode_request(message: bytes | memoryview) -> str:

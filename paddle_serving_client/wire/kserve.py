@@ -31,6 +31,10 @@ _NUMPY: Final = {
     if row.kserve and row.numpy is not None and not row.numpy.hasobject
 }
 _LENGTH: Final = struct.Struct("<I")
+FINAL: Final = "triton_final_response"
+"""The parameter of a response in a stream that says whether it is the last one to its request."""
+WANTS_FINAL: Final = "triton_enable_empty_final_response"
+"""The parameter of a request that asks for an empty last response, where it is not known before which is the last."""
 
 Parameter: TypeAlias = str | int | float | bool
 Parameters: TypeAlias = Mapping[str, Parameter]
@@ -86,6 +90,7 @@ class InferResponse:
     model: str
     version: str
     id: str = ""
+    parameters: Parameters = field(default_factory=dict)
     outputs: tuple[InferOutput, ...] = ()
 
 

@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 
 from paddle_serving_client.errors import BadInput
 from paddle_serving_client.wire import protobuf
-from paddle_serving_client.wire.kserve import Parameter, Parameters
+from paddle_serving_client.wire.kserve import WANTS_FINAL, Parameter, Parameters
 from paddle_serving_client.wire.protobuf import BYTES as LENGTH
-from paddle_serving_client.wire.protobuf import FIXED64, VARINT, MessageType, Part, bytes_field
+from paddle_serving_client.wire.protobuf import FIXED64, VARINT, MessageType, Part, bytes_field, number_field
 from paddle_serving_client.wire.tensors import decoded_name, refuse_over
 
 Fields: TypeAlias = Mapping[str, Sequence[memoryview]]
@@ -23,7 +23,7 @@ _PARAMETER: Final = MessageType(
 )
 _MAX_PARAMETERS: Final = 256
 _RESERVED: Final = "triton_"
-_ALLOWED: Final = ("triton_enable_empty_final_response",)
+_ALLOWED: Final = (WANTS_FINAL,)
 
 
 def text(fields: Fields, name: str) -> str:
@@ -54,6 +54,24 @@ def parameters_of(fields: Fields) -> Parameters:
         value = _PARAMETER.read(pair["value"][-1]) if "value" in pair else {}
         found[text(pair, "key")] = _value(value)
     return found
+
+
+def parameters_field(number: int, parameters: Parameters) -> list[Part]:
+    """The field of such parameters."""
+    parts: list[Part] = []
+    for key, value in parameters.items():
+        parts += bytes_field(number, *text_field(1, key), *bytes_field(2, *_parameter(value)))
+    return parts
+
+
+def _parameter(value: Parameter) -> list[Part]:
+    if isinstance(value, bool):
+        return [number_field(1, value)]
+    if isinstance(value, int):
+        return [number_field(2, value)]
+    if isinstance(value, float):
+        return [protobuf.varint(4 << 3 | FIXED64), struct.pack("<d", value)]
+    return bytes_field(3, value.encode())
 
 
 def _value(got: Fields) -> Parameter:

@@ -26,7 +26,14 @@ from paddle_serving_client.wire.kserve import (
     InferResponse,
     RequestedOutput,
 )
-from paddle_serving_client.wire.kserve_fields import Fields, parameters_of, refuse_reserved, text, text_field
+from paddle_serving_client.wire.kserve_fields import (
+    Fields,
+    parameters_field,
+    parameters_of,
+    refuse_reserved,
+    text,
+    text_field,
+)
 from paddle_serving_client.wire.protobuf import BYTES as LENGTH
 from paddle_serving_client.wire.protobuf import FIXED32, FIXED64, VARINT, MessageType, Part, bytes_field
 from paddle_serving_client.wire.tensors import MAX_RANK, read_only, refuse_over
@@ -136,6 +143,7 @@ def encode_response(response: InferResponse) -> bytes:
         BadInput: an output of a type that this protocol does not have.
     """
     parts: list[Part] = [*text_field(1, response.model), *text_field(2, response.version), *text_field(3, response.id)]
+    parts += parameters_field(4, response.parameters)
     for output in response.outputs:
         shape = protobuf.pack_few(output.array.shape)
         datatype = kserve.datatype_of_array(output.array)
@@ -144,6 +152,20 @@ def encode_response(response: InferResponse) -> bytes:
     for output in response.outputs:
         parts += bytes_field(6, kserve.pack(output.array))
     return b"".join(parts)
+
+
+def encode_stream_response(response: InferResponse) -> bytes:
+    """Write a `ModelStreamInferResponse` {1 error_message, 2 infer_response} with an answer.
+
+    Raises:
+        BadInput: as `encode_response`.
+    """
+    return b"".join(bytes_field(2, encode_response(response)))
+
+
+def encode_stream_error(text: str, request_id: str) -> bytes:
+    """Write one that says that a request has no answer; the id tells which."""
+    return b"".join([*bytes_field(1, text.encode()), *bytes_field(2, *text_field(3, request_id))])
 
 
 # -- inputs and outputs

@@ -42,7 +42,7 @@ PACKAGES = (
     ("protobuf", ("protobuf",), "messages", "paddle-serving-next"),
     ("uvloop", ("uvloop",), "the server's event loop", "paddle-serving-next[server]"),
     ("httptools", ("httptools",), "HTTP/1.1", "paddle-serving-next[server]"),
-    ("h2", ("h2",), "HTTP/2 and gRPC", "paddle-serving-next[server]"),
+    ("hpack", ("hpack",), "HTTP/2 and gRPC", "paddle-serving-next[server]"),
     ("orjson", ("orjson",), "JSON", "paddle-serving-next[server]"),
     ("PyYAML", ("PyYAML",), "--config files, pipelines", "paddle-serving-next[server]"),
     ("OpenCV", ("opencv-python-headless", "opencv-python"), "pictures", "paddle-serving-next[app]"),

@@ -5,26 +5,37 @@ several of them is woken once; woken by each, it would take the processor from t
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 from paddle_serving_server.connection.intake import Intake
 
-_due: list[tuple[asyncio.Transport, bytes]] = []
+_due: list[Callable[[], None]] = []
+
+
+def at_end_of_turn(write: Callable[[], None]) -> None:
+    """Have something written when this turn is over."""
+    if not _due:
+        asyncio.get_running_loop().call_soon(write_due)
+    _due.append(write)
 
 
 def write_soon(transport: asyncio.Transport, data: bytes) -> None:
     """Write when this turn is over. Who closes a connection calls `write_due` first."""
-    if not _due:
-        asyncio.get_running_loop().call_soon(write_due)
-    _due.append((transport, data))
+    at_end_of_turn(partial(_write, transport, data))
 
 
 def write_due() -> None:
     """Write what is due."""
     due = _due.copy()
     _due.clear()
-    for transport, data in due:
-        if not transport.is_closing():
-            transport.write(data)
+    for write in due:
+        write()
+
+
+def _write(transport: asyncio.Transport, data: bytes) -> None:
+    if not transport.is_closing():
+        transport.write(data)
 
 
 class Flow:

@@ -3,8 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from paddle_serving_client.message import Response, Stage
+from paddle_serving_server.config.listening import Listening
+
+_SOMEWHERE: Final = Listening()
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +27,8 @@ class Call:
     """Size of its body as it travelled."""
     timeout_s: float = math.inf
     """The caller's own longest time, where he said one: everything that is done for him ends then."""
+    at: Listening = _SOMEWHERE
+    """The address by which it came, where that makes a difference."""
     service: str = ""
     """Whose call it is; empty: nobody's that are counted, such as a page."""
     err_no: int = 0

@@ -35,12 +35,12 @@ async def infer(
         ServingError: whatever is wrong; what Triton has words for is said in them.
     """
     about = kserve_models.about(service)
-    tensors = _checked(service, about, request)
-    wanted = _wanted(service, about, request)
+    tensors = checked(service, request)
+    asked_for = wanted(service, request)
     asked = Request(
         model=service.name,
         tensors=tensors,
-        fetch=tuple(wanted),
+        fetch=tuple(asked_for),
         deadline=call.deadline,
         variant=variant[0],
         variant_key=variant[1],
@@ -48,7 +48,7 @@ async def infer(
     response = await plane.infer(call, asked)
     order = {output.alias: k for k, output in enumerate(service.signature.outputs)}
     aliases = sorted(response.tensors, key=lambda alias: order.get(alias, len(order)))
-    outputs = tuple(_output(service, request, wanted.get(alias), alias, response) for alias in aliases)
+    outputs = tuple(_output(service, request, asked_for.get(alias), alias, response) for alias in aliases)
     return InferResponse(model=about.name, version=about.version, id=request.id, outputs=outputs)
 
 
@@ -63,22 +63,32 @@ def _output(
     return InferOutput(said.name or alias, array, is_binary)
 
 
-def _wanted(service: Service, about: ModelAbout, request: InferRequest) -> dict[str, RequestedOutput]:
-    """What is asked for, by alias; none: everything."""
+def wanted(service: Service, request: InferRequest) -> dict[str, RequestedOutput]:
+    """What is asked for, by alias; none: everything.
+
+    Raises:
+        BadInput: the model has no such output.
+    """
+    about = kserve_models.about(service)
     alias_of = {name: o.alias for o in service.signature.outputs for name in (o.name, o.alias)}
-    wanted: dict[str, RequestedOutput] = {}
+    found: dict[str, RequestedOutput] = {}
     for output in request.outputs:
         if output.name not in alias_of:
             raise BadInput(f"unexpected inference output '{output.name[:128]}' for model '{about.name}'")
-        wanted.setdefault(alias_of[output.name], output)
-    return wanted
+        found.setdefault(alias_of[output.name], output)
+    return found
 
 
 # -- inputs
 
 
-def _checked(service: Service, about: ModelAbout, request: InferRequest) -> Mapping[str, Array]:
-    """The tensors by alias, when each input came once, with its type and its shape."""
+def checked(service: Service, request: InferRequest) -> Mapping[str, Array]:
+    """The tensors by alias, when each input came once, with its type and its shape.
+
+    Raises:
+        BadInput: one did not.
+    """
+    about = kserve_models.about(service)
     expected = {name: i for i in service.signature.inputs for name in (i.name, i.alias)}
     _refuse_wrong_names(service, about, request, expected)
     for given in request.inputs:

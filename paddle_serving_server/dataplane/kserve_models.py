@@ -35,13 +35,14 @@ def names(catalogue: Catalogue) -> list[str]:
     return [name for name in catalogue.names if _takes_tensors(catalogue[name])]
 
 
-def find(catalogue: Catalogue, name: str, version: str = "") -> Service:
+def find(catalogue: Catalogue, name: str, version: str = "", in_parts: bool = False) -> Service:
     """The service that a model's name means.
 
     Args:
         catalogue: of this front.
         name: as the caller said it.
         version: a number, or empty for the one that answers.
+        in_parts: whether it may be one that answers in parts, with or without a model.
 
     Raises:
         NoService: there is no such model, or not in that version. NoMethod: it takes no tensors.
@@ -50,7 +51,7 @@ def find(catalogue: Catalogue, name: str, version: str = "") -> Service:
     if name not in catalogue:
         raise NoService(f"Request for unknown model: '{name[:128]}' is not found")
     service = catalogue[name]
-    if not _takes_tensors(service):
+    if not _takes_tensors(service) and not (in_parts and service.answers_in_parts):
         raise NoMethod(f"service '{name}' takes no tensors, so it is no model here; POST /{name}/prediction")
     if version and not version.isdecimal():
         raise BadInput(

@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadInput, DeadlineExceeded, ServingError
-from paddle_serving_client.message import Parts, Request, Response
+from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.counting import recording
 from paddle_serving_server.counting.meter import UNKNOWN_SERVICE
@@ -29,6 +29,18 @@ from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code import faults
 
 _Answer = TypeVar("_Answer")
+_Part = TypeVar("_Part")
+_Made = TypeVar("_Made", covariant=True)
+
+
+class _Parts(Protocol[_Made]):
+    """As `message.Parts`, whatever the parts are."""
+
+    def __aiter__(self) -> AsyncIterator[_Made]: ...
+
+    def __anext__(self) -> Awaitable[_Made]: ...
+
+    def aclose(self) -> Awaitable[None]: ...
 
 
 class DataPlane:
@@ -72,12 +84,14 @@ class DataPlane:
             self._count(call, size(answer))
         return answer
 
-    async def parts(self, call: Call, parts: Parts, write: Callable[[Response], bytes]) -> AsyncGenerator[bytes, None]:
-        """The parts of a response as they travel; with the last one the call is answered, and counted.
+    async def parts(
+        self, call: Call, parts: "_Parts[_Part]", write: Callable[[_Part], bytes]
+    ) -> AsyncGenerator[bytes, None]:
+        """The parts of an answer as they travel; with the last one the call is answered, and counted.
 
         Args:
             call: its answer goes on when its handler has ended.
-            parts: of the response. They are closed when nobody takes them any more.
+            parts: of the answer. They are closed when nobody takes them any more.
             write: makes bytes of one.
 
         Raises:
@@ -95,6 +109,25 @@ class DataPlane:
                 raise self.refused(call, exc) from None
         if call.service:
             self._count(call, sent)
+
+    async def stream(
+        self, call: Call, parts: AsyncGenerator[bytes, None], send: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        """Answer a call whose handler makes parts that travel as they are: the next when the one before is taken.
+
+        Args:
+            call: its time is that of the whole stream.
+            parts: as in `parts`.
+            send: returns when the peer takes more.
+
+        Raises:
+            ServingError: whatever went wrong; what was sent until then is sent.
+        """
+        try:
+            work = self._sent(call, parts, send)
+            await (work if call.timeout_s == math.inf else _in_time(call, work))
+        except BaseException as exc:
+            raise self.refused(call, exc) from None
 
     def refused(self, call: Call, raised: BaseException) -> ServingError:
         """Count and log a call that is not answered; what its caller is told."""
@@ -165,6 +198,13 @@ class DataPlane:
 
     # -- details
 
+    async def _sent(
+        self, call: Call, parts: AsyncGenerator[bytes, None], send: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        async with contextlib.aclosing(self.parts(call, parts, _as_it_is)) as made:
+            async for part in made:
+                await send(part)
+
     async def _until(self, call: Call, service: Service, answering: Awaitable[_Answer]) -> _Answer:
         return await faults.in_time(answering, math.inf if service.keeps_time else call.deadline)
 
@@ -179,6 +219,10 @@ class DataPlane:
     def _counted(self, call: Call) -> str:
         """Names that are not served cannot be made up to be counted."""
         return call.service if self.catalogue.has(call.service) else UNKNOWN_SERVICE
+
+
+def _as_it_is(part: bytes) -> bytes:
+    return part
 
 
 async def _in_time(call: Call, work: Awaitable[_Answer]) -> _Answer:

@@ -25,10 +25,19 @@ def dumps(result: object) -> bytes:
     Raises:
         BackendFailed: something in it cannot be said; the text has the place and its type, never its value.
     """
+    return b'{"result":' + dumps_value(result) + b"}"
+
+
+def dumps_value(result: object) -> bytes:
+    """A result, or a part of one, by itself.
+
+    Raises:
+        BackendFailed: as `dumps`.
+    """
     try:
-        return orjson.dumps({"result": result}, option=_OPTIONS)
+        return orjson.dumps(result, option=_OPTIONS)
     except TypeError:  # slower, but it takes more, and knows places
-        return orjson.dumps({"result": _plain(result, "result", 0)}, option=_OPTIONS)
+        return orjson.dumps(_plain(result, "result", 0), option=_OPTIONS)
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:

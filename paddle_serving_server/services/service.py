@@ -112,6 +112,11 @@ class Service(ABC):
         return False
 
     @property
+    def answers_in_parts(self) -> bool:
+        """Whether the answer to instances comes in parts, of which there may be any number."""
+        return False
+
+    @property
     def signature(self) -> Signature:
         """Inputs and outputs of the main model, where that takes tensors of callers."""
         return _NOTHING

@@ -163,6 +163,11 @@ class SteppedService(ModelService):
         """See `Service.takes_tensors`."""
         return self._steps is None
 
+    @property
+    def answers_in_parts(self) -> bool:
+        """See `Service.answers_in_parts`."""
+        return inspect.isgeneratorfunction(type(self).postprocess)
+
     # -- details
 
     async def _infer_with_steps(self, request: Request, passage: Passage) -> Response:

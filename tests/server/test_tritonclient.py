@@ -1,5 +1,6 @@
 """The unmodified `tritonclient`, over HTTP and gRPC, asks a real server. No dependency: install it to run this."""
 
+import queue
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_json_and_calls_that_are_not_waited_for(uci_server: Server) -> None:
         waiting = [client.async_infer("uci", [x], outputs=outputs) for _ in range(4)]
         for one in waiting:
             np.testing.assert_allclose(one.get_result().as_numpy("price"), [[UCI_PRICE]], rtol=1e-5)
+
+
+def test_a_stream(uci_server: Server) -> None:
+    came: queue.Queue[Any] = queue.Queue()
+    with grpc.InferenceServerClient(f"127.0.0.1:{uci_server.port}") as client:
+        client.start_stream(callback=lambda result, error: came.put((result, error)))
+        for k in range(50):
+            name = "nope" if k == 7 else "uci"
+            client.async_stream_infer(name, given(grpc, ROWS[: k + 1]), request_id=str(k))
+        for k in range(50):
+            result, error = came.get(timeout=20)
+            if k == 7:
+                assert "unknown model: 'nope'" in str(error)
+                continue
+            answer = result.get_response()
+            assert (answer.id, answer.parameters["triton_final_response"].bool_param) == (str(k), True)
+            np.testing.assert_allclose(result.as_numpy("price"), models.uci_answer(ROWS[: k + 1]), rtol=1e-5)
+        client.stop_stream()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""gRPC over plain HTTP/2: unary calls of the services in `services/`."""
+"""gRPC over plain HTTP/2: calls of the services in `services/`."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,4 +31,4 @@ def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flo
     if not at.has(SERVER):
         return None
     methods = Methods(plane, at)
-    return lambda transport, flow: GrpcStream(transport, flow, methods.answer, plane.limits)
+    return lambda transport, flow: GrpcStream(transport, flow, methods, plane.limits)

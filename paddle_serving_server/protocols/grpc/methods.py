@@ -1,7 +1,8 @@
 """Which method is found under which path, and what an error looks like in gRPC."""
 
-import functools
+import contextlib
 import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from paddle_serving_client import errors
@@ -14,6 +15,8 @@ from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.grpc import services
+from paddle_serving_server.protocols.grpc.incoming import Piece
+from paddle_serving_server.protocols.grpc.services import Message, ServerStreaming, Streaming
 from paddle_serving_server.services.compression import gzipped
 
 _STATUS: tuple[tuple[type[ServingError], Status, RpcError], ...] = (
@@ -34,10 +37,10 @@ _STATUS: tuple[tuple[type[ServingError], Status, RpcError], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class GrpcCall:
-    """A whole call."""
+    """A call that is there: with its message, or, where it brings any number of them, without."""
 
     path: str
-    message: bytes | memoryview
+    message: Message
     """As it came, without its prefix."""
     compressed: bool
     encoding: str
@@ -77,19 +80,47 @@ def refusal(error: ServingError) -> Reply:
 
 
 class Methods:
-    """Answers whole calls. The one place in this protocol where errors become statuses."""
+    """Answers calls. The one place in this protocol where errors become statuses."""
 
-    def __init__(self, plane: DataPlane, at: Listening) -> None:
+    def __init__(self, plane: DataPlane, at: Listening, found: Sequence[services.Service] = ()) -> None:
+        """Those of some services; none: of all that there are, as far as they are answered at that address."""
         self._plane = plane
-        self._methods = {path: found for path, found in _methods().items() if at.has(found[0].API)}
+        self._at = at
+        of_address = [service for service in found or services.every() if at.has(service.API)]
+        named = [(f"/{name}/", service) for service in of_address for name in service.NAMES]
+        self._methods = {
+            start + method: (service, answer) for start, service in named for method, answer in service.METHODS.items()
+        }
+        """By path: the service, and its method."""
+        self._small = {
+            start + method: make(plane)
+            for start, service in named
+            for method, make in services.small_calls(service).items()
+        }
+        self._streams = {
+            start + method: kind for start, service in named for method, kind in services.streams(service).items()
+        }
+
+    def kind(self, path: str) -> Streaming | None:
+        """How the method of a path streams; None: it does not, or there is none."""
+        return self._streams.get(path)
+
+    def small(self, path: str, message: memoryview) -> tuple[str, services.SmallCall] | None:
+        """What a message to a path is, and whose call, if it may be answered without a task."""
+        found = self._small.get(path)
+        return None if found is None else found.find(message)
+
+    @property
+    def plane(self) -> DataPlane:
+        """Who answers."""
+        return self._plane
 
     async def answer(self, call: GrpcCall) -> Reply:
-        """Answer any call."""
+        """Answer any unary call."""
         try:
-            timeout_s = grpc.timeout_s(call.timeout) if call.timeout else math.inf
+            whole = self._call(call)
         except ServingError as exc:
             return refusal(exc)
-        whole = self._plane.call("grpc", call.path, call.arrived, len(call.message), timeout_s, call.began)
         service, answer = self._methods.get(call.path, (None, None))
         try:
             reply = await self._plane.answer(whole, self._reply_to(call, whole, answer), _size)
@@ -101,26 +132,63 @@ class Methods:
             reply = replace(reply, timing=timing.text(whole.stages))
         return reply
 
+    async def stream(
+        self, call: GrpcCall, pieces: AsyncIterator[Piece] | None, send: Callable[[bytes], Awaitable[None]]
+    ) -> Reply:
+        """Answer any call that streams; how it ended.
+
+        Args:
+            call: with its message, unless it brings any number of them.
+            pieces: its messages as they come; None: the one of the call.
+            send: takes an answer with its prefix, and returns when the peer lets more come.
+        """
+        try:
+            whole = self._call(call)
+            whole.deadline = call.began + whole.timeout_s  # a stream has the time that its caller gives, and no other
+            answers = self._answers_of(self._streams[call.path], call, whole, pieces)
+            await self._plane.stream(whole, self._framed(call, answers), send)
+        except ServingError as exc:
+            return refusal(exc)
+        return Reply()
+
+    def _call(self, call: GrpcCall) -> Call:
+        timeout_s = grpc.timeout_s(call.timeout) if call.timeout else math.inf
+        whole = self._plane.call("grpc", call.path, call.arrived, len(call.message), timeout_s, call.began)
+        whole.at = self._at
+        return whole
+
     async def _reply_to(self, call: GrpcCall, whole: Call, answer: services.Method | None) -> Reply:
         if answer is None:
-            raise NoMethod(f"Fail to find method={call.path[:256]!r}; there are: {', '.join(self._methods)}")
-        message = grpc.unpacked(call.message, call.compressed, call.encoding, self._plane.limits.max_body_bytes)
-        said = await answer(self._plane, whole, message)
+            there_are = ", ".join((*self._methods, *self._streams))
+            raise NoMethod(f"Fail to find method={call.path[:256]!r}; there are: {there_are}")
+        said = await answer(self._plane, whole, self._unpacked(call, Piece(call.message, call.compressed)))
         if call.takes_gzip and (packed := await gzipped(said)) is not None:
             return Reply(grpc.framed(packed, compressed=True), is_gzip=True)
         return Reply(grpc.framed(said))
 
+    def _answers_of(
+        self, kind: Streaming, call: GrpcCall, whole: Call, pieces: AsyncIterator[Piece] | None
+    ) -> AsyncGenerator[bytes, None]:
+        if isinstance(kind, ServerStreaming):
+            message = self._unpacked(call, Piece(call.message, call.compressed))
+            return kind.answer(self._plane, whole, message)
+        assert pieces is not None
+        return kind.answer(self._plane, whole, self._messages(call, pieces))
+
+    async def _messages(self, call: GrpcCall, pieces: AsyncIterator[Piece]) -> AsyncGenerator[Message, None]:
+        async for piece in pieces:
+            yield self._unpacked(call, piece)
+
+    async def _framed(self, call: GrpcCall, answers: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                packed = await gzipped(answer) if call.takes_gzip else None
+                yield grpc.framed(answer) if packed is None else grpc.framed(packed, compressed=True)
+
+    def _unpacked(self, call: GrpcCall, piece: Piece) -> Message:
+        most = self._plane.limits.max_body_bytes
+        return grpc.unpacked(piece.message, piece.is_compressed, call.encoding, most)
+
 
 def _size(reply: Reply) -> int:
     return len(reply.message)
-
-
-@functools.cache
-def _methods() -> dict[str, tuple[services.Service, services.Method]]:
-    """By path: the service, and its method."""
-    return {
-        f"/{name}/{method}": (service, answer)
-        for service in services.every()
-        for name in service.NAMES
-        for method, answer in service.METHODS.items()
-    }

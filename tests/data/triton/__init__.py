@@ -34,6 +34,12 @@ def grpc() -> dict[str, bytes]:
     return {name: bytes.fromhex(text) for name, text in json.loads((_HERE / "grpc.json").read_text()).items()}
 
 
+def streams() -> dict[str, list[dict[str, Any]]]:
+    """What `ModelStreamInfer` answered, by the name of the stream; tensors in base64."""
+    found: dict[str, list[dict[str, Any]]] = json.loads((_HERE / "streams.json").read_text(encoding="utf-8"))
+    return found
+
+
 def _case(said: dict[str, Any]) -> Case:
     answer = said["text"].encode() if "text" in said else base64.b64decode(said["b64"])
     body, headers = base64.b64decode(said["body"]), said["answer_headers"]

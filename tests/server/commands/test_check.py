@@ -63,7 +63,7 @@ def test_a_server_says_so_too(tmp_path: Path) -> None:
     (tmp_path / SERVER_CONFIG).touch()  # nobody loads it here
     done = as_a_client_is_installed(tmp_path, "--model", str(tmp_path))
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: uvloop, httptools, h2, orjson, yaml not installed: pip ")
+    assert done.stderr.startswith("error: uvloop, httptools, hpack, orjson, yaml not installed: pip ")
 
 
 def as_a_client_is_installed(folder: Path, *argv: str) -> "subprocess.CompletedProcess[str]":

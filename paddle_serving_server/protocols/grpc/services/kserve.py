@@ -1,13 +1,15 @@
 """inference.GRPCInferenceService: KServe v2 as Triton answers it over gRPC. Tensors go out as raw bytes."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from paddle_serving_client.wire import kserve_about_protobuf as about_wire
 from paddle_serving_client.wire import kserve_protobuf
 from paddle_serving_server.dataplane import kserve_calls, kserve_models
 from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.kserve_streams import InferStream
 from paddle_serving_server.dataplane.plane import DataPlane
-from paddle_serving_server.protocols.grpc.services import Method
+from paddle_serving_server.dataplane.recalled_infer import RecalledInfers
+from paddle_serving_server.protocols.grpc.services import Bidirectional, Method, SmallCalls, Streaming
 from paddle_serving_server.services.service import Service
 
 
@@ -67,6 +69,12 @@ async def _model_infer(plane: DataPlane, call: Call, message: bytes | memoryview
     return kserve_protobuf.encode_response(answered)
 
 
+def _stream_infer(
+    plane: DataPlane, call: Call, messages: AsyncIterator[bytes | memoryview]
+) -> AsyncGenerator[bytes, None]:
+    return InferStream(plane, call, messages).answers()
+
+
 API = "kserve"
 NAMES = (kserve_protobuf.SERVICE,)
 METHODS: Mapping[str, Method] = {
@@ -80,3 +88,5 @@ METHODS: Mapping[str, Method] = {
     "RepositoryIndex": _repository_index,
     "ModelInfer": _model_infer,
 }
+STREAMS: Mapping[str, Streaming] = {"ModelStreamInfer": Bidirectional(_stream_infer)}
+SMALL: Mapping[str, Callable[[DataPlane], SmallCalls]] = {"ModelInfer": RecalledInfers}
