@@ -21,7 +21,7 @@ from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.front.accepted import Accepted, Stream
-from paddle_serving_server.services.catalogue import Catalogue, Connection
+from paddle_serving_server.services.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,6 @@ class Listener:
         self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self.intake = Intake(limits.max_body_bytes)
         self._accepted: set[Accepted] = set()
-        catalogue.connections = self._connections
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.create_task(self._keep_time())
         self._accepting = False
@@ -248,6 +247,7 @@ class Listener:
     def opened(self, connection: Accepted) -> None:
         """A connection whose protocol is not known yet."""
         self._accepted.add(connection)
+        self._catalogue.connections.add(connection)
         connection.deadline = time.monotonic() + self._limits.head_s
 
     def claim(self, connection: Accepted, head: bytes) -> None:
@@ -268,6 +268,7 @@ class Listener:
     def closed(self, connection: Accepted) -> None:
         """A connection is gone."""
         self._accepted.discard(connection)
+        self._catalogue.connections.discard(connection)
         self._silenced.discard(connection)
 
     def silenced(self, connection: Accepted) -> None:
@@ -301,27 +302,9 @@ class Listener:
                     await asyncio.sleep(0)
             self._catalogue.meter.connections(len(self._accepted))
 
-    def _connections(self) -> list[Connection]:
-        return [
-            Connection(
-                _peer_of(accepted.transport),
-                accepted.speaks,
-                accepted.since,
-                accepted.stream.is_idle,
-                accepted.transport.get_write_buffer_size(),
-            )
-            for accepted in sorted(self._accepted, key=lambda accepted: accepted.since)
-            if accepted.stream is not None
-        ]
-
 
 def _check_apis(addresses: Sequence[Listening], known: Set[str]) -> None:
     for address in addresses:
         if unknown := [api for api in address.apis if api not in known]:
             there = ", ".join(sorted(known))
             raise BadConfig(f"--listen {address}: there are no callers called {unknown[0]!r}; there are {there}")
-
-
-def _peer_of(transport: asyncio.Transport) -> str:
-    address = transport.get_extra_info("peername")
-    return f"{address[0]} port {address[1]}" if address else "unknown"

@@ -10,6 +10,7 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response, Stage
+from paddle_serving_server.config.values import ServedModel
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
@@ -32,6 +33,9 @@ class ModelService(Service):
         self._folders: dict[str, str] = {}
         self._options = ModelOptions()
         self._golden = ""
+        self._max_rows = 0
+        self._instances = 0
+        self._max_wait_ms: float | None = None
 
     def set_models(self, folders: Mapping[str, str]) -> None:
         """Say which models the service needs, by name: anything that a layout knows. The first is the main one.
@@ -42,6 +46,21 @@ class ModelService(Service):
         for folder in folders.values():
             repository.refuse_missing(folder, "load_model_config:")
         self._folders = dict(folders)
+
+    @classmethod
+    def of(cls, model: ServedModel) -> "ModelService":
+        """A service of a model as it is registered.
+
+        Raises:
+            BadConfig: there is nothing at its path.
+        """
+        service = cls(model.name)
+        service.set_models({"": model.folder})
+        service._options = model.options
+        service._golden = model.options.golden
+        service._max_rows, service._instances = model.max_rows, model.instances
+        service._max_wait_ms = model.max_wait_ms
+        return service
 
     def set_gpus(self, gpus: str) -> None:
         """Run the models on a GPU: "0"."""
@@ -60,7 +79,13 @@ class ModelService(Service):
         """See `Service.plans`."""
         goldens = [self._golden, *[""] * len(self._folders)]
         return {
-            name: ModelPlan(folder, replace(self._options, golden=golden))
+            name: ModelPlan(
+                folder,
+                replace(self._options, golden=golden),
+                max_rows=self._max_rows,
+                instances=self._instances,
+                max_wait_ms=self._max_wait_ms,
+            )
             for (name, folder), golden in zip(self._folders.items(), goldens, strict=False)
         }
 

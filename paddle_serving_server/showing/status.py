@@ -92,7 +92,7 @@ def connections(catalogue: Catalogue) -> Table:
     now = time.monotonic()
     rows = [
         (c.peer, c.protocol, _duration(now - c.since), "idle" if c.is_idle else "working", str(c.unsent_bytes))
-        for c in catalogue.connections()
+        for c in catalogue.connections.now()
     ]
     columns = ("peer", "protocol", "open for", "state", "unsent bytes")
     return Table("Connections", columns, rows, _of_this_front(catalogue))

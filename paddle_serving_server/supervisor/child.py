@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from paddle_serving_app.exit_status import shown
 from paddle_serving_client.errors import BadConfig, BadPacket
 from paddle_serving_server.process import control
-from paddle_serving_server.process.control import Message
+from paddle_serving_server.process.message import Message
 
 logger = logging.getLogger(__name__)
 

@@ -9,15 +9,11 @@ the version that is live. Only when all instances are ready are the fronts told.
 version at once, finish the old ones on the old version, and say when they are done with it: then it is ended.
 """
 
-import contextlib
 import logging
-import os
-import selectors
 import shutil
-import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,36 +22,25 @@ from paddle_serving_app.exit_status import shown
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.compatible import differences
 from paddle_serving_server.engine.settings import DeploymentSpec, EngineConfig
-from paddle_serving_server.process.control import Live, Loaded, Loading, Message, Reloaded, Taking, Unchanged
+from paddle_serving_server.process.control import Live, Loaded, Loading, Reloaded, Taking, Unchanged
+from paddle_serving_server.process.message import Message
 from paddle_serving_server.supervisor.child import Slot
-from paddle_serving_server.supervisor.version import Asker, Engine, Version
+from paddle_serving_server.supervisor.version import Asker, Engine, Report, Surroundings, Version
 
 logger = logging.getLogger(__name__)
 
-_WORKER = "paddle_serving_server.engine.worker"
 _EXTRA_DRAIN_S = 10.0
-_END_S = 5.0
-"""An engine that was told to end is killed after that."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a deployment needs of its supervisor."""
-
-    selector: selectors.BaseSelector
-    sockets: Path
-    copies: Path
-    key: str
-    """Of encrypted models, base64: it goes to their engines, and is in no identity and no message of a front."""
-    load_s: float
-    """Longest time for a version to load, but for the first."""
-    request_s: float
 
 
 class Deployment:
     """One model: the version that is live, the one that comes, those that go."""
 
     def __init__(self, index: int, spec: DeploymentSpec, around: Surroundings) -> None:
+        """Begin to load it; `index` is its own."""
+        self.parts: set[int] = set()
+        """Those of the registry whose model it is; 0: of services from files."""
+        self.services: set[str] = set()
+        """Whose model it is."""
         self._identity = spec.identity
         self._name = f"model-{index}"
         self._spec = spec
@@ -65,7 +50,7 @@ class Deployment:
         self._coming: Version | None = None
         self._going: list[Version] = []
         self._count = 0
-        self._report: dict[str, object] | None = None
+        self._report: Report | None = None
         self._doing = ""
         """What is done to load its first version."""
         self._queue: list[Asker] = []
@@ -77,6 +62,21 @@ class Deployment:
     def folder(self) -> str:
         """Where its versions come from."""
         return self._spec.folder
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a version answers."""
+        return self._live is not None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a front needs it."""
+        return bool(self._fronts)
+
+    @property
+    def folder_number(self) -> int | None:
+        """Of the numbered folder that what answers came from; None: it is none."""
+        return None if self._live is None else self._live.folder_number
 
     @property
     def engines(self) -> Iterator[Engine]:
@@ -101,21 +101,23 @@ class Deployment:
 
     def front_asks(self, front: Slot) -> None:
         """A front needs this model."""
+        if self._live is None and self._coming is None:  # it was refused, and is tried again
+            self._begin(())
+        if front in self._fronts:
+            return
         self._fronts.add(front)
         self._tell_doing(front)
         if self._live is not None:
             self._announce_to(front, self._live)
         if self._report is not None:
-            self._tell_report(front, [])
+            self._tell_report(front)
 
     def front_is_gone(self, front: Slot) -> None:
-        """A front's process has ended: what it used, it uses no more."""
+        """A front's process has ended, or it needs this model no more: what it used, it uses no more."""
         self._fronts.discard(front)
         for version in self._versions():
             version.fronts.discard(front)
             version.unconfirmed.discard(front)
-            version.askers = [asker for asker in version.askers if asker[0] is not front]
-        self._queue = [asker for asker in self._queue if asker[0] is not front]
         self._go_on()
 
     def front_switched(self, front: Slot, number: int) -> None:
@@ -189,6 +191,27 @@ class Deployment:
             self._coming.askers += self._queue
             self._give_up(self._coming, "refused", "the server is stopping")
 
+    def refuse(self, reason: str) -> None:
+        """Its first version cannot be loaded, and is not tried again until a front asks for it."""
+        if self._coming is not None:
+            self._give_up(self._coming, "refused", reason)
+
+    def close(self) -> None:
+        """Nobody needs it any more: let all its engines end."""
+        self._is_asked = False
+        askers, self._queue = self._queue, []
+        versions, self._live, self._coming = self._versions(), None, None
+        for version in versions:
+            askers += version.askers
+            if version not in self._going:
+                self._going.append(version)
+            if version.loaded is None:  # who loads does not hear that he is to end
+                for engine in version.engines:
+                    engine.kill()
+            self._end(version)
+        for asker in askers:
+            asker(self._made_report("refused", "it was unloaded meanwhile", None))
+
     def ended(self, engine: Engine) -> None:
         """The process of an engine that was to end has ended."""
         for version in self._going:
@@ -223,17 +246,8 @@ class Deployment:
         return version
 
     def _add_engine(self, version: Version) -> None:
-        path = str(self._around.sockets / f"{self._name}-{version.number}-{len(version.engines)}.sock")
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listening.bind(path)
-        listening.listen(128)
-        title = f"engine {len(version.engines)} of {self.folder}"
-        if version.number > 1:
-            title += f", version {version.number}"
-        config = version.config.to_json()
-        engine = Engine(title, _WORKER, (listening,), config, self._around.selector, path=path)
-        version.engines.append(engine)
-        engine.start()
+        path = self._around.sockets / f"{self._name}-{version.number}"
+        version.add_engine(self.folder, path, self._around.selector)
 
     def _try(self, version: Version, loaded: Loaded) -> None:
         """Its first instance is loaded: compare it with the live version, and start the others."""
@@ -261,6 +275,7 @@ class Deployment:
             coming.is_announced = before is None
             for front in self._fronts:
                 self._announce_to(front, coming)
+            self._around.on_change()
         live = self._live
         if live is not None and not live.is_announced and not live.unconfirmed:
             live.is_announced = True
@@ -290,14 +305,7 @@ class Deployment:
         version.deadline = float("inf")
         version.engines = [engine for engine in version.engines if engine.process is not None]
         for engine in version.engines:
-            if engine.is_ending:
-                continue
-            engine.is_ending = True
-            engine.kill_at = time.monotonic() + _END_S
-            engine.hang_up()
-            engine.listening[0].close()
-            with contextlib.suppress(OSError):
-                os.unlink(engine.path)
+            engine.end()
         self._going = [going for going in self._going if going.engines]
         shutil.rmtree(version.config.copy, ignore_errors=True)
 
@@ -305,19 +313,25 @@ class Deployment:
 
     def _say(self, state: str, reason: str, version: Version | None = None) -> None:
         """Keep what became of it, log it, and tell the fronts and those who asked."""
-        self._report = {"state": state, "reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        if version is not None:
-            self._report["from"] = Path(version.source).name if version.source else Path(self.folder).name
+        self._report = self._made_report(state, reason, version)
         if state == "refused":
             stays = "the next lower number is tried" if self._live is None else "the old one stays"
             logger.error("%s: this version is refused, %s: %s", self.folder, stays, reason)
         else:
             logger.info("%s: %s%s", self.folder, state, f": {reason}" if reason else "")
-        askers: list[Asker] = []
+        for front in self._fronts:
+            self._tell_report(front)
         if version is not None:
             askers, version.askers = version.askers, []
-        for front in self._fronts:
-            self._tell_report(front, [number for who, number in askers if who is front])
+            for asker in askers:
+                asker(self._report)
+
+    def _made_report(self, state: str, reason: str, version: Version | None) -> Report:
+        report = {"state": state, "reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        if version is not None or state != "loading":
+            source = version.source if version is not None else ""
+            report["from"] = Path(source).name if source else Path(self.folder).name
+        return report
 
     def _note(self, doing: str) -> None:
         """Fronts that wait for the first version say what is being done."""
@@ -329,8 +343,8 @@ class Deployment:
     def _tell_doing(self, front: Slot) -> None:
         front.tell(Loading(self._doing, Path(self.folder).name))
 
-    def _tell_report(self, front: Slot, ids: list[int]) -> None:
-        front.tell(Reloaded(self._identity, self._report or {}, ids))
+    def _tell_report(self, front: Slot) -> None:
+        front.tell(Reloaded(self._identity, self._report or {}))
 
     # -- details
 
