@@ -31,6 +31,7 @@ from paddle_serving_server.engine.front_lines import FrontLines, Job
 from paddle_serving_server.engine.joining import joins_rows
 from paddle_serving_server.engine.origin import Unchanged, taken
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START, DeploymentSpec, EngineConfig
+from paddle_serving_server.engine.tensor_layout import NO_STRINGS
 from paddle_serving_server.process import control, heap, log
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ class Worker:
         job.front.send(messages.failed(job.run.id, exc))
 
     def _answer(self, job: Job, arrays: Sequence[Array], lods: dict[int, Lod], timing: messages.Timing) -> None:
-        arrays, strings = messages.packed(arrays) if self._gives_strings else (arrays, messages.NO_STRINGS)
+        arrays, strings = messages.packed(arrays) if self._gives_strings else (arrays, NO_STRINGS)
         offsets, end = segments.layout(arrays)
         segment = None if job.run.segment == messages.INLINE else job.front.segments[job.run.segment]
         fd = None
