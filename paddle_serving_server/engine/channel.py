@@ -222,7 +222,8 @@ class Channel:
             self._resubmit()
             return
         if kind == messages.BEGUN:
-            self._pending[number].has_begun = True
+            if (begun := self._pending.get(number)) is not None:
+                begun.has_begun = True
             return
         if kind == messages.ASK:
             self._questions.answer(number, packet, fds, self._pending)

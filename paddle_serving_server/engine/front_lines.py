@@ -52,7 +52,11 @@ class FrontLines:
 
     def listen(self, timeout: float | None) -> None:
         """Take what has come, or wait for it so many seconds; None: for ever."""
-        for key, events in self.selector.select(timeout):
+        self.take(self.selector.select(timeout))
+
+    def take(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        """Take what these can give now."""
+        for key, events in ready:
             if key.fileobj is self._listener:
                 self._accept()
             elif key.fileobj is self._line:

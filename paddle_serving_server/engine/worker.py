@@ -171,6 +171,10 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     spec = config.spec
     log.configure(spec.log_level, f"engine {Path(spec.folder).name}")
     os.nice(spec.nice)
+    if spec.handler is not None:
+        from paddle_serving_server.engine import handler_process
+
+        return handler_process.run(spec, listener, line)
     started = time.monotonic()
     progress.tell(lambda doing: control.send(line, control.Loading(doing)))
     try:
