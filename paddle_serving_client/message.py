@@ -43,6 +43,14 @@ class Request:
     """By alias or real name, with the batch axis; None when the request carries instances."""
     lods: Mapping[str, Lod] = field(default_factory=dict)
     instances: Sequence[Instance] = ()
+    raw: bytes | bytearray | memoryview | None = None
+    """The body as it came, for services that take it as it is."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the caller says beside the values, as his protocol has it."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of HTTP, with names in lower case, for services that look at them."""
+    id: str = ""
+    """As the caller calls this request; it is in the answer."""
     call: object = None
     """The message as its protocol read it, for services that unpack it themselves: pipelines."""
     fetch: tuple[str, ...] = ()
@@ -81,6 +89,12 @@ class Response:
     stages: tuple[Stage, ...] = ()
     inside: tuple[Stage, ...] = ()
     """Stages of models that the service's own steps asked: they are inside the stages of those steps."""
+    status: int = 200
+    """Of an answer over HTTP, where user code says one."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of an answer over HTTP, likewise."""
+    content_type: str = ""
+    """Of a result that is bytes; empty: they have no type of their own."""
     variant: str = ""
     """Which variant of the model has answered; empty where there is but one."""
     parts: Parts | None = None

@@ -108,7 +108,7 @@ def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) ->
         for gpu, file in zip(chosen, [*_golden(said, len(paths)), ""], strict=False)
     ]
     models = _chain(said, chain, of_each, max_rows, instances)
-    models += _alone(said, found.models, of_each[len(chain) :])
+    models += _alone(said, found, of_each[len(chain) :])
     _refuse_twins([model.name for model in models])
     return ServerConfig(
         host=said.host,
@@ -169,14 +169,17 @@ def _chain(
     return (ServedModel(name=name, folder=first, options=options[0], nodes=nodes, ends=flow.ends),)
 
 
-def _alone(
-    said: argparse.Namespace, models: Sequence[Thing], options: Sequence[ModelOptions]
-) -> tuple[ServedModel, ...]:
+def _alone(said: argparse.Namespace, found: Things, options: Sequence[ModelOptions]) -> tuple[ServedModel, ...]:
     """The models that are a service of their own each."""
-    given = said.name if len(models) == 1 and not said.model else ""
+    given = said.name if len(found.models) == 1 and not said.model else ""
     return tuple(
-        ServedModel(name=given or thing.name or things.name_of(thing.path), folder=thing.path, options=option)
-        for thing, option in zip(models, options, strict=False)
+        ServedModel(
+            name=given or thing.name or things.name_of(thing.path),
+            folder=thing.path,
+            options=option,
+            handler=found.handlers.get(thing.path),
+        )
+        for thing, option in zip(found.models, options, strict=False)
     )
 
 

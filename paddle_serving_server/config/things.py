@@ -1,15 +1,17 @@
 """What is to be served, as words of the command line: `[NAME=]PATH`, a service of its own each.
 
-A path is a model in any layout, a service file (`.py`), or a file of settings (`.yml`, `.yaml`).
+A path is a model in any layout, user code that `handler.py` knows, a service file (`.py`), or a file of settings
+(`.yml`, `.yaml`).
 """
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from paddle_serving_app import layout
+from paddle_serving_app import handler, layout
+from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.engine import repository
 
@@ -35,6 +37,8 @@ class Things:
     """All of them, by kind, in the order in which they came."""
 
     models: tuple[Thing, ...] = ()
+    handlers: Mapping[str, HandlerSpec] = field(default_factory=dict)
+    """Those of `models` that are user code, by path."""
     services: tuple[str, ...] = ()
     settings: str = ""
     """The file of settings; empty: there is none."""
@@ -61,10 +65,15 @@ def sorted_out(words: Sequence[str]) -> Things:
         BadConfig: there is nothing to serve at a path, or a name was given to what has none.
     """
     models: list[Thing] = []
+    found: dict[str, HandlerSpec] = {}
     services: list[str] = []
     settings: list[str] = []
     for word in words:
         thing = parse(word)
+        if (spec := handler.at(thing.path)) is not None:
+            found[thing.path] = spec
+            models.append(thing)
+            continue
         file_of = services if thing.path.endswith(_SERVICE) else settings if thing.path.endswith(_SETTINGS) else None
         if file_of is None or Path(thing.path).is_dir():
             repository.refuse_other(thing.path, "nothing to serve:")
@@ -77,10 +86,11 @@ def sorted_out(words: Sequence[str]) -> Things:
         file_of.append(thing.path)
     if len(settings) > 1:
         raise BadConfig(f"one file of settings is taken, got {', '.join(settings)}")
-    return Things(tuple(models), tuple(services), "".join(settings))
+    return Things(tuple(models), found, tuple(services), "".join(settings))
 
 
 def name_of(path: str) -> str:
     """The name of a model's service where none was given: what people call the model, as a service may be called."""
-    found = _FOREIGN.sub("_", layout.name_of(path)).lstrip("._-")[:_MOST]
+    known = Path(path).stem if path.endswith(_SERVICE) else layout.name_of(path)
+    found = _FOREIGN.sub("_", known).lstrip("._-")[:_MOST]
     return found or _NAMELESS

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.trial_models import TrialModel
@@ -64,6 +65,8 @@ class ServedModel:
     """What answers who asks for no version; empty: the highest number."""
     labels: tuple[tuple[str, str], ...] = ()
     """Other names of versions: (label, version)."""
+    handler: HandlerSpec | None = None
+    """User code that is run in the place of a model; `folder` is its path, and rows are requests."""
     nodes: tuple[Node, ...] = ()
     """Where several models, or an op of its own, are behind the name; `folder` is the first of them."""
     ends: tuple[str, ...] = ()
@@ -93,6 +96,7 @@ class ServedModel:
         """The opposite of `dataclasses.asdict`."""
         values = {
             "options": ModelOptions(**said["options"]),
+            "handler": None if said["handler"] is None else HandlerSpec(**said["handler"]),
             "nodes": tuple(map(Node.from_dict, said["nodes"])),
             "ends": tuple(said["ends"]),
             "versions": VersionPolicy.from_dict(said["versions"]),

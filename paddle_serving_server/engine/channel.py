@@ -8,7 +8,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import Final
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client import dtype
@@ -25,41 +25,25 @@ from paddle_serving_server.counting import recording
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
+from paddle_serving_server.engine.outbox import Outbox
 from paddle_serving_server.engine.pace import Pace
+from paddle_serving_server.engine.pending import Pending
+from paddle_serving_server.engine.questions import Ask, Questions
+from paddle_serving_server.engine.tensor_layout import NO_STRINGS
 from paddle_serving_server.process.alarm import Alarm
 
 logger = logging.getLogger(__name__)
 
 TRIES = 2
 """How often a request is given to an engine before its death is the answer; several that were joined: once."""
+USER_CODE: Final = "user_code"
+"""In the plan of an engine that runs some: its kind."""
 _RECONNECT_S = 0.05
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)
-_MESSAGES_AT_ONCE = 8
 _CAREFUL = 0.8
 """What part of the time left a request may be expected to wait: the next ones may take longer than the last."""
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
-
-
-@dataclass(slots=True, eq=False)
-class _Pending:
-    """A request whose answer is still out."""
-
-    arranged: Arranged
-    """With blocks in the place of byte strings."""
-    strings: messages.Strings
-    outputs: tuple[int, ...]
-    deadline: float
-    future: "asyncio.Future[Reply]"
-    calls: int = 1
-    """How many requests its rows are of."""
-    tries: int = 0
-    sent: float = 0.0
-    segment: segments.Segment | None = None
-    lent: segments.Lent | None = None
-    """Where the segment is one that user code has filled: it stays as long as the array, which is in `arranged`."""
-    offsets: list[int] = field(default_factory=list)
-    end: int = 0
 
 
 class Channel:
@@ -78,8 +62,9 @@ class Channel:
         pool: segments.SegmentPool,
         hung_s: float = HUNG_S,
         title: str = "",
+        ask: Ask | None = None,
     ) -> None:
-        """`pool` is that of the front; `title` is what people call this engine."""
+        """`pool` is that of the front; `title` is what people call this engine; `ask` answers what it asks."""
         self._path = path
         self._title = title or path
         self._hung_s = hung_s
@@ -88,19 +73,20 @@ class Channel:
         self._on_hung = on_hung
         self._loop = asyncio.get_running_loop()
         self._pool = pool
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Pending] = {}
         self._waiting = 0
         self._last_id = 0
         self._suspects: deque[int] = deque()
         """Requests that were inside when an engine died, tried again one at a time: one of them may be the cause."""
-        self._outbox: deque[tuple[bytes, int | None]] = deque()
-        self._flush_is_due = False
+        self._out = Outbox(self._loop)
         self._alarm = Alarm(self._end_late)
         self._pace = Pace()
+        self._questions = Questions(ask, self._out, self._loop)
         self._attached: set[int] = set()
         self._known_forgotten = pool.forgotten
         self._reply_bytes = 0
         self._takes_strings = False
+        self._runs_user_code = False
         self._socket: socket.socket | None = None
         self._ready = asyncio.Event()
         self._closed = False
@@ -122,7 +108,7 @@ class Channel:
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        number, pending = self._begin(arranged, outputs, context.deadline, 1)
+        number, pending = self._begin(arranged, outputs, context, 1)
         try:
             return await pending.future
         except asyncio.CancelledError:
@@ -132,31 +118,32 @@ class Channel:
 
     def begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> "asyncio.Future[Reply]":
         """As `run`, for who waits by a callback and never calls it off; the rows are those of so many calls."""
-        return self._begin(arranged, outputs, deadline, calls)[1].future
+        return self._begin(arranged, outputs, Context(deadline), calls)[1].future
 
-    def _begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> tuple[int, _Pending]:
+    def _begin(self, arranged: Arranged, outputs: Sequence[int], context: Context, calls: int) -> tuple[int, Pending]:
         if self._closed:
             raise Stopping("the server is stopping")
         if self._waiting + calls > self._max_waiting:
             reason = f"{self._max_waiting} requests wait for this model already; try again later"
             raise Busy(reason, self._pace.expected_s(self._waiting))
         if self._waiting:
-            self._check_time(deadline)
+            self._check_time(context.deadline)
         else:
             self._pace.begin(time.monotonic())
         self._last_id += 1
         number = self._last_id
-        strings = messages.NO_STRINGS
+        strings = NO_STRINGS
         if self._takes_strings:
             arrays, strings = messages.packed(arranged.arrays)
             arranged = Arranged(tuple(arrays), arranged.lods)
-        pending = _Pending(arranged, strings, tuple(outputs), deadline, self._loop.create_future(), calls)
-        self._place(pending)
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        pending = Pending(arranged, strings, tuple(outputs), context.deadline, future, context, calls)
+        pending.place(self._pool, self._reply_bytes)
         self._pending[number] = pending
         self._waiting += calls
         if self._ready.is_set():
             self._submit(number, pending)
-        self._alarm.by(deadline)
+        self._alarm.by(context.deadline)
         return number, pending
 
     def _check_time(self, deadline: float) -> None:
@@ -180,23 +167,7 @@ class Channel:
 
     # -- the way out
 
-    def _place(self, pending: _Pending) -> None:
-        """Put the tensors where the engine will read them: this is the copy in, unless they were made there."""
-        arrays = pending.arranged.arrays
-        if len(arrays) == 1 and (found := self._pool.lent(arrays[0])) is not None:
-            pending.lent, offset = found
-            pending.lent.is_in_use = True
-            pending.segment = pending.lent.segment
-            pending.offsets, pending.end = [offset], offset + arrays[0].nbytes
-            return
-        pending.offsets, pending.end = segments.layout(arrays)
-        if pending.end <= messages.INLINE_BYTES:
-            return
-        # Room for outputs as large as the largest seen, so that they come back in the same segment.
-        pending.segment = self._pool.take(segments.aligned(pending.end) + self._reply_bytes)
-        segments.write(pending.segment.memory, arrays, pending.offsets)
-
-    def _submit(self, number: int, pending: _Pending) -> None:
+    def _submit(self, number: int, pending: Pending) -> None:
         """Hand a request to the engine; one that cannot be put in words fails, and nothing of it stays."""
         try:
             self._hand_over(number, pending)
@@ -204,67 +175,18 @@ class Channel:
             self._remove(number)
             self._give_up(pending, exc)
 
-    def _hand_over(self, number: int, pending: _Pending) -> None:
+    def _hand_over(self, number: int, pending: Pending) -> None:
         if not any(p.tries for p in self._pending.values()):
             self._last_heard = time.monotonic()  # it had nothing to answer until now
         pending.tries += 1
-        where = messages.INLINE
-        if (segment := pending.segment) is not None:
-            where = segment.number
-            if where not in self._attached:
-                self._attached.add(where)
-                self._send(messages.attach(where, segment.size), segment.fd)
-        arranged = pending.arranged
+        if (segment := pending.segment) is not None and segment.number not in self._attached:
+            self._attached.add(segment.number)
+            self._out.send(messages.attach(segment.number, segment.size), segment.fd)
         pending.sent = time.monotonic()
-        packet = messages.run(
-            number,
-            (pending.sent, pending.deadline),
-            where,
-            pending.end,
-            pending.outputs,
-            arranged.arrays,
-            pending.offsets,
-            arranged.lods,
-            pending.strings,
-        )
+        packet = pending.packet(number)
         if len(packet) > messages.MAX_MESSAGE_BYTES:
             raise BadInput("the sequence offsets (LoD) of this request are too many")
-        self._send(packet, None)
-
-    def _send(self, message: bytes, fd: int | None) -> None:
-        """Send with what else is due at this moment; before it becomes much, so that the engine can begin."""
-        self._outbox.append((message, fd))
-        if len(self._outbox) == _MESSAGES_AT_ONCE:
-            self._flush()
-        elif not self._flush_is_due:
-            self._flush_is_due = True
-            self._loop.call_soon(self._flush_due)
-
-    def _flush_due(self) -> None:
-        self._flush_is_due = False
-        self._flush()
-
-    def _flush(self) -> None:
-        sock = self._socket
-        while self._outbox and sock is not None:
-            packet, fd, count = messages.next_packet(self._outbox)
-            try:
-                if fd is None:
-                    sock.send(packet)
-                else:
-                    socket.send_fds(sock, [packet], [fd])
-            except BlockingIOError:
-                self._loop.add_writer(sock.fileno(), self._flush_blocked)
-                return
-            except OSError:
-                return  # the reader sees the end of the line and submits everything again
-            for _ in range(count):
-                self._outbox.popleft()
-
-    def _flush_blocked(self) -> None:
-        if self._socket is not None:
-            self._loop.remove_writer(self._socket.fileno())
-        self._flush()
+        self._out.send(packet, None)
 
     # -- the way back
 
@@ -295,8 +217,16 @@ class Channel:
         if kind == messages.HELLO:
             self.signature, self.backend_name, self.plan = messages.read_hello(packet)
             self._takes_strings = any(i.elem_type == dtype.STRING for i in self.signature.inputs)
+            self._runs_user_code = USER_CODE in self.plan
             self._pace.begin(self._last_heard)
             self._resubmit()
+            return
+        if kind == messages.BEGUN:
+            if (begun := self._pending.get(number)) is not None:
+                begun.has_begun = True
+            return
+        if kind == messages.ASK:
+            self._questions.answer(number, packet, fds, self._pending)
             return
         pending = self._remove(number)
         if not pending.future.done():
@@ -314,7 +244,7 @@ class Channel:
         if pending.tries > 1:
             self._try_next_suspect()
 
-    def _read_reply(self, done: messages.Done, pending: _Pending, fds: list[int]) -> Reply:
+    def _read_reply(self, done: messages.Done, pending: Pending, fds: list[int]) -> Reply:
         layout = done.layout
         if done.segment == messages.INLINE:
             arrays = layout.arrays(done.inline)
@@ -333,18 +263,13 @@ class Channel:
             recording.now.ran(self._title, reply)
         return reply
 
-    def _remove(self, number: int) -> _Pending:
+    def _remove(self, number: int) -> Pending:
         pending = self._pending.pop(number)
         self._waiting -= pending.calls
         return pending
 
-    def _release(self, pending: _Pending) -> None:
-        if pending.lent is not None:
-            pending.lent.is_in_use = False
-            pending.lent = pending.segment = None
-        elif pending.segment is not None:
-            self._pool.give_back(pending.segment)
-            pending.segment = None
+    def _release(self, pending: Pending) -> None:
+        pending.let_go(self._pool)
         if self._pool.forgotten != self._known_forgotten:
             self._detach_forgotten()
 
@@ -353,9 +278,9 @@ class Channel:
         self._known_forgotten = self._pool.forgotten
         for number in [number for number in self._attached if not self._pool.has(number)]:
             self._attached.discard(number)
-            self._send(messages.detach(number), None)
+            self._out.send(messages.detach(number), None)
 
-    def _give_up(self, pending: _Pending, exc: Exception) -> None:
+    def _give_up(self, pending: Pending, exc: Exception) -> None:
         """No answer will come for a request that is removed."""
         if not isinstance(exc, ServingError):
             logger.error("a request to %s failed", self._title, exc_info=exc)
@@ -364,7 +289,7 @@ class Channel:
         with contextlib.suppress(OSError):
             self._release(pending)
 
-    def _fail(self, pending: _Pending, error: ServingError) -> None:
+    def _fail(self, pending: Pending, error: ServingError) -> None:
         if not pending.future.done():
             pending.future.set_exception(error)
 
@@ -375,7 +300,7 @@ class Channel:
                 self._late(number, pending)
         return min((p.deadline for _, p in waiting if p.deadline > now), default=math.inf)
 
-    def _late(self, number: int, pending: _Pending) -> None:
+    def _late(self, number: int, pending: Pending) -> None:
         self._fail(pending, DeadlineExceeded("the model did not answer within the time given"))
         self._abandon(number, pending)
         self._check_hung(number)
@@ -390,13 +315,13 @@ class Channel:
         else:
             self._on_hung()
 
-    def _abandon(self, number: int, pending: _Pending) -> None:
+    def _abandon(self, number: int, pending: Pending) -> None:
         """Nobody waits for this any more; the segment stays taken until the engine has let go of it."""
         if pending.tries == 0:
             self._remove(number)
             self._release(pending)
         elif self._socket is not None:
-            self._send(messages.cancel(number), None)
+            self._out.send(messages.cancel(number), None)
 
     # -- the line itself
 
@@ -418,16 +343,17 @@ class Channel:
             sock.close()
             raise
         self._socket = sock
+        self._out.open(sock)
         self._loop.add_reader(sock.fileno(), self._receive)
 
     def _disconnect(self) -> None:
+        self._questions.drop()
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
-            self._loop.remove_writer(self._socket.fileno())
+            self._out.close()
             self._socket.close()
             self._socket = None
         self._ready.clear()
-        self._outbox.clear()
         self._attached.clear()
 
     def _lost(self) -> None:
@@ -437,10 +363,14 @@ class Channel:
         if inside:
             logger.warning("an engine died with %d request(s) inside", len(inside))
         for number, pending in inside:
-            if pending.tries >= TRIES or pending.calls > 1 or pending.future.done():
+            if pending.tries >= TRIES or pending.calls > 1 or pending.future.done() or pending.has_begun:
                 self._remove(number)
                 self._release(pending)
-                self._fail(pending, EngineLost("the engine process died while it worked on this request, twice"))
+                twice = "" if pending.has_begun else ", twice"
+                self._fail(pending, EngineLost(f"the engine process died while it worked on this request{twice}"))
+        if self._runs_user_code:  # it says what it has begun with: the others are not to blame
+            for pending in self._pending.values():
+                pending.tries = 0
         self._suspects = deque(number for number, p in self._pending.items() if p.tries > 0)
 
     def _resubmit(self) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 from paddle_serving_client.message import Request
 
@@ -21,6 +22,10 @@ class Context:
     log_id: int = 0
     answered_by: str = ""
     """The variant that was chosen; once it is, all runs of the request stay with it."""
+    stays: bool = False
+    """Whether further runs go to the instance that ran the first: it knows what was begun."""
+    instance: Any = None
+    """That instance."""
     _held: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod

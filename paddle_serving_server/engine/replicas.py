@@ -47,7 +47,10 @@ class Replicas:
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        return await self._idlest().run(arranged, outputs, context)
+        channel: Channel = context.instance or self._idlest()
+        if context.stays:
+            context.instance = channel
+        return await channel.run(arranged, outputs, context)
 
     def begin(self, arranged: Arranged, outputs: Sequence[int], deadline: float, calls: int) -> "asyncio.Future[Reply]":
         """See `Channel.begin`."""

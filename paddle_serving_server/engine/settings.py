@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.handler import HandlerSpec
 
 EXIT_BAD_START = 2
 """Exit status of a server whose flags, models or services are wrong."""
@@ -29,6 +30,8 @@ class DeploymentSpec:
     """How long to measure which library is the fastest, where that is not known yet, in seconds."""
     max_wait_ms: float = 0.0
     """Longest time the oldest request waits for company, in milliseconds."""
+    handler: HandlerSpec | None = None
+    """User code that is run in the place of a model; then rows are requests."""
     nice: int = 0
     """How far the processes stand back for others: 0, or up to 19 for those whose answers nobody waits for."""
     log_level: str = "INFO"
@@ -48,9 +51,10 @@ class DeploymentSpec:
         return cls.from_dict(json.loads(text))
 
     @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> "DeploymentSpec":
+    def from_dict(cls, values: Mapping[str, Any]) -> "DeploymentSpec":
         """The opposite of `dataclasses.asdict`."""
-        return cls(**{**said, "options": ModelOptions(**said["options"])})
+        handler = None if values["handler"] is None else HandlerSpec(**values["handler"])
+        return cls(**{**values, "options": ModelOptions(**values["options"]), "handler": handler})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

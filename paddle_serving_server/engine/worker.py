@@ -9,14 +9,13 @@ connects meanwhile waits in the listener's queue. When the control socket closes
 import logging
 import os
 import resource
-import selectors
 import signal
 import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from paddle_serving_app import progress
@@ -25,28 +24,20 @@ from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
 from paddle_serving_client import dtype
 from paddle_serving_client.encryption import key_from_text
-from paddle_serving_client.errors import BackendFailed, BadInput, BadPacket, DeadlineExceeded, ServingError, Stopping
+from paddle_serving_client.errors import BackendFailed, BadInput, BadPacket, DeadlineExceeded, ServingError
 from paddle_serving_client.message import Array, Lod
 from paddle_serving_server.engine import batch, messages, segments
-from paddle_serving_server.engine.front_line import FrontLine
+from paddle_serving_server.engine.front_lines import FrontLines, Job
 from paddle_serving_server.engine.joining import joins_rows
 from paddle_serving_server.engine.origin import Unchanged, taken
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START, DeploymentSpec, EngineConfig
+from paddle_serving_server.engine.tensor_layout import NO_STRINGS
 from paddle_serving_server.process import control, heap, log
 
 logger = logging.getLogger(__name__)
 
 _UNMEASURED_ROWS = 32
 """Largest batch of a model of which nobody knows how it does in batches."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """A request inside the engine."""
-
-    front: "FrontLine"
-    run: messages.Run
-    feed: batch.Feed
 
 
 class Worker:
@@ -58,133 +49,50 @@ class Worker:
         self._max_rows = (spec.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if self._joins else 1
         self._gives_strings = any(output.elem_type == dtype.STRING for output in model.signature.outputs)
         self._max_wait_s = spec.max_wait_ms / 1000
-        self._listener = listener
-        self._line = line
-        self._waiting: deque[_Job] = deque()
-        self._fronts: set[FrontLine] = set()
-        self._selector = selectors.DefaultSelector()
-        self._stopping = False
         plan = {**model.plan.describe(), "max_rows": self._max_rows}
-        self._hello = messages.hello(model.signature, model.backend_name, plan)
+        self._lines = FrontLines(listener, line, messages.hello(model.signature, model.backend_name, plan))
 
     def serve(self) -> None:
         """Answer until the supervisor says stop or is gone."""
-        self._listener.setblocking(False)
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._line, selectors.EVENT_READ)
-        while not self._stopping:
-            self._listen(self._patience())
-            if self._waiting and self._patience() == 0:
+        lines = self._lines
+        while not lines.is_stopping:
+            lines.listen(self._patience())
+            if lines.waiting and self._patience() == 0:
                 self._run_next()
-        for job in self._waiting:
-            job.front.send(messages.failed(job.run.id, Stopping("the engine is stopping")))
-            job.front.flush()
+        lines.end()
 
     def _patience(self) -> float | None:
         """How long to listen for more before the next batch: not at all, unless a longest wait was asked for."""
-        if not self._waiting:
+        if not self._lines.waiting:
             return None
-        if sum(job.feed.rows for job in self._waiting) >= self._max_rows:
+        if sum(job.feed.rows for job in self._lines.waiting) >= self._max_rows:
             return 0.0
-        return max(0.0, self._waiting[0].run.sent + self._max_wait_s - time.monotonic())
-
-    def _listen(self, timeout: float | None) -> None:
-        for key, events in self._selector.select(timeout):
-            if key.fileobj is self._listener:
-                self._accept()
-            elif key.fileobj is self._line:
-                self._stopping = True
-            else:
-                front: FrontLine = key.data
-                if events & selectors.EVENT_READ:
-                    self._receive(front)
-                self._mind(front)
-
-    def _accept(self) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * messages.MAX_PACKET_BYTES)
-        front = FrontLine(sock)
-        self._fronts.add(front)
-        self._selector.register(sock, selectors.EVENT_READ, front)
-        front.send(self._hello)
-        self._mind(front)
-
-    def _receive(self, front: FrontLine) -> None:
-        while (received := front.receive()) is not None:
-            packet, fds = received
-            if not packet:
-                front.is_open = False
-                return
-            for message in messages.unbundle(packet):
-                self._take(front, message, fds)
-
-    def _take(self, front: FrontLine, message: bytes, fds: list[int]) -> None:
-        kind, number = messages.kind_and_id(message)
-        if kind == messages.RUN:
-            self._enqueue(front, messages.read_run(message))
-        elif kind == messages.ATTACH:
-            number, size = messages.read_attach(message)
-            front.segments[number] = segments.attach(number, size, fds[0])
-        elif kind == messages.DETACH:
-            segments.discard(front.segments.pop(number))
-        elif kind == messages.CANCEL:
-            self._cancel(front, number)
-
-    def _enqueue(self, front: FrontLine, run: messages.Run) -> None:
-        values = run.inline if run.segment == messages.INLINE else front.segments[run.segment].memory
-        layout = run.layout
-        self._waiting.append(_Job(front, run, batch.Feed(layout.arrays(values), layout.rows, layout.kind)))
-
-    def _cancel(self, front: FrontLine, number: int) -> None:
-        for job in self._waiting:
-            if job.front is front and job.run.id == number:
-                self._waiting.remove(job)
-                front.send(messages.failed(number, Stopping("cancelled")))
-                return
-
-    def _mind(self, front: FrontLine) -> None:
-        """Send what is due, watch for what the front can do next, or forget it when its end is closed."""
-        front.flush()
-        if front.is_open:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if front.outbox else 0)
-            if events != front.watched:
-                front.watched = events
-                self._selector.modify(front.socket, events, front)
-            return
-        if front in self._fronts:
-            self._fronts.remove(front)
-            self._selector.unregister(front.socket)
-            self._waiting = deque(job for job in self._waiting if job.front is not front)
-            front.close()
+        return max(0.0, self._lines.waiting[0].run.sent + self._max_wait_s - time.monotonic())
 
     def _run_next(self) -> None:
         now = time.monotonic()
-        if self._waiting[0].run.deadline < now:
-            job = self._waiting.popleft()
+        if self._lines.waiting[0].run.deadline < now:
+            job = self._lines.waiting.popleft()
             job.front.send(messages.failed(job.run.id, DeadlineExceeded("waited for the model beyond its deadline")))
-            self._mind(job.front)
+            self._lines.mind(job.front)
             return
         chosen = self._take_batch()
         self._run(chosen)
         for front in {job.front for job in chosen}:
-            self._mind(front)
+            self._lines.mind(front)
 
-    def _take_batch(self) -> list[_Job]:
-        jobs = list(self._waiting)
+    def _take_batch(self) -> list[Job]:
+        jobs = list(self._lines.waiting)
         chosen = batch.choose([job.feed for job in jobs], self._max_rows)
         if chosen[-1] == len(chosen) - 1:  # the oldest ones, as nearly always
             for _ in chosen:
-                self._waiting.popleft()
+                self._lines.waiting.popleft()
         else:
             taken = set(chosen)
-            self._waiting = deque(job for k, job in enumerate(jobs) if k not in taken)
+            self._lines.waiting = deque(job for k, job in enumerate(jobs) if k not in taken)
         return [jobs[k] for k in chosen]
 
-    def _run(self, jobs: list[_Job]) -> None:
+    def _run(self, jobs: list[Job]) -> None:
         started = time.monotonic()
         try:
             if jobs[0].feed.kind is None:
@@ -222,15 +130,15 @@ class Worker:
         if self._joins and len({len(array) for array in arrays} - {1}) > 1:
             raise BadInput(f"{self._model.signature.uneven_rows(arrays)}; this model takes one row of each at a time")
 
-    def _fail(self, job: _Job, exc: Exception) -> None:
+    def _fail(self, job: Job, exc: Exception) -> None:
         """There is no answer to a request: say so, whatever the reason."""
         if not isinstance(exc, ServingError):
             logger.error("a request failed", exc_info=exc)
             exc = BackendFailed(f"the engine failed ({type(exc).__name__}); see the log")
         job.front.send(messages.failed(job.run.id, exc))
 
-    def _answer(self, job: _Job, arrays: Sequence[Array], lods: dict[int, Lod], timing: messages.Timing) -> None:
-        arrays, strings = messages.packed(arrays) if self._gives_strings else (arrays, messages.NO_STRINGS)
+    def _answer(self, job: Job, arrays: Sequence[Array], lods: dict[int, Lod], timing: messages.Timing) -> None:
+        arrays, strings = messages.packed(arrays) if self._gives_strings else (arrays, NO_STRINGS)
         offsets, end = segments.layout(arrays)
         segment = None if job.run.segment == messages.INLINE else job.front.segments[job.run.segment]
         fd = None
@@ -263,6 +171,10 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     spec = config.spec
     log.configure(spec.log_level, f"engine {Path(spec.folder).name}")
     os.nice(spec.nice)
+    if spec.handler is not None:
+        from paddle_serving_server.engine import handler_process
+
+        return handler_process.run(spec, listener, line)
     started = time.monotonic()
     progress.tell(lambda doing: control.send(line, control.Loading(doing)))
     try:

@@ -100,6 +100,7 @@ class Assembly:
             max_rows=plan.max_rows or self._config.max_rows,
             tune_s=self._config.tune_s,
             max_wait_ms=self._config.max_wait_ms if plan.max_wait_ms is None else plan.max_wait_ms,
+            handler=plan.handler,
             log_level=self._config.log_level,
         )
 

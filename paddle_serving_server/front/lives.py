@@ -9,6 +9,7 @@ from pathlib import Path
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.engine.channel import HUNG_S, Channel
 from paddle_serving_server.engine.live import Live as LiveEngine
+from paddle_serving_server.engine.questions import Ask
 from paddle_serving_server.engine.replicas import Replicas
 from paddle_serving_server.engine.segments import SegmentPool
 from paddle_serving_server.engine.settings import DeploymentSpec
@@ -30,7 +31,9 @@ class _Used:
 class Lives:
     """All of them. Everything happens on the front's event loop."""
 
-    def __init__(self, limits: Limits, line: Line, pool: SegmentPool) -> None:
+    def __init__(self, limits: Limits, line: Line, pool: SegmentPool, ask: Ask | None = None) -> None:
+        """`ask` answers what user code in engines asks other services."""
+        self._ask = ask
         self._limits = limits
         self._line = line
         self._pool = pool
@@ -97,8 +100,9 @@ class Lives:
         hung_s = max(HUNG_S, self._limits.request_s)
         room = math.ceil(self._limits.max_waiting / len(version.paths))
         model = f"{Path(used.spec.folder).name}, version {version.number}"
+        pool, ask = self._pool, self._ask
         channels = [
-            Channel(path, room, partial(self._line.tell, Hung(path)), self._pool, hung_s, f"{model}, instance {k}")
+            Channel(path, room, partial(self._line.tell, Hung(path)), pool, hung_s, f"{model}, instance {k}", ask)
             for k, path in enumerate(version.paths, 1)
         ]
         before = await used.live.switch(version.number, Replicas(channels), Path(version.source).name)

@@ -27,8 +27,10 @@ from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.counting import recording
 from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.counting.meter import Meter
+from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.engine.segments import SegmentPool
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START
+from paddle_serving_server.front.asking import Asking
 from paddle_serving_server.front.assembly import Assembly
 from paddle_serving_server.front.follower import Follower, reason_of
 from paddle_serving_server.front.listener import Listener
@@ -78,10 +80,10 @@ class Front:
         self._pool = SegmentPool()
         put_inputs_in(self._pool.empty)
         self._wrappers = Wrappers(config, counters)
-        self._lives = Lives(config.limits, line, self._pool)
-        self._assembly = Assembly(config, self._lives, self._wrappers)
         self._threads = threads = Threads(config.threads, "user-code")
         self._catalogue = Catalogue(config=config, meter=Meter(counters), line=line)
+        self._lives = Lives(config.limits, line, self._pool, Asking(DataPlane(self._catalogue, config.limits)))
+        self._assembly = Assembly(config, self._lives, self._wrappers)
         self._catalogue.variants, self._catalogue.shadows = self._wrappers.variants, self._wrappers.shadows
         threads.on_hang, threads.on_stuck = self._catalogue.meter.hangs, self._give_up
         self._follower = Follower(self._catalogue, self._assembly, self._wrappers, threads, config.limits, line)

@@ -5,6 +5,7 @@ from pathlib import Path
 from paddle_serving_server.config.values import ServedModel, ServerConfig
 from paddle_serving_server.graph.workflow import Workflow
 from paddle_serving_server.services.chain_service import ChainService
+from paddle_serving_server.services.handler_service import HandlerService
 from paddle_serving_server.services.model_service import ModelService
 from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code import hosting, namespaces
@@ -16,6 +17,8 @@ def model_service(model: ServedModel) -> Service:
     Raises:
         BadConfig: there is nothing at a path, or no service can have its name.
     """
+    if model.handler is not None:
+        return HandlerService(model, model.handler)
     if model.nodes:
         return ChainService(model.name, Workflow(model.nodes, model.ends))
     return ModelService(model.name, model)

@@ -34,7 +34,7 @@ class ServiceParts:
         if part is END:
             await self.aclose()
             raise StopAsyncIteration
-        return Response(result=part)
+        return part if isinstance(part, Response) else Response(result=part)
 
     async def aclose(self) -> None:
         """No more parts are wanted."""

@@ -3,6 +3,7 @@
     Service
       ModelService       a model as it is; ChainService: several of them
         WebService       with the steps of a user before and behind it
+      HandlerService     user code in processes of its own
       PipelineService    the ops of a Paddle pipeline
 
 A server hands a service engines and threads by `bind`, and asks it to `infer`. Nothing in a service knows flags,
@@ -17,6 +18,7 @@ from typing import Final
 
 from paddle_serving_app import model_fields
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_app.ops.tabular import Table
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig, NoMethod
@@ -43,6 +45,8 @@ class ModelPlan:
     """Engine processes; 0: as for the whole server."""
     max_wait_ms: float | None = None
     """Longest time a request waits for company; None: as for the whole server."""
+    handler: HandlerSpec | None = None
+    """User code that is run in the place of a model, which `folder` is the path of."""
 
 
 class Service(ABC):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paddle_serving_client.errors import BadModel, EngineLost, ErrNo, ServingError
-from paddle_serving_server.graph.pipeline import values
+from paddle_serving_server.engine import values
 from paddle_serving_server.graph.pipeline.model import BlockingModel
 from paddle_serving_server.graph.pipeline.step import Job, Outcome
 

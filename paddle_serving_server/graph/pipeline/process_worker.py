@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from paddle_serving_client.errors import BadConfig, DeadlineExceeded, ServingError
-from paddle_serving_server.graph.pipeline import values
+from paddle_serving_server.engine import values
 from paddle_serving_server.graph.pipeline.error_catch import ChannelDataErrcode, OpFailed
 from paddle_serving_server.graph.pipeline.process import receive, send, send_raw
 from paddle_serving_server.graph.pipeline.step import Job, Outcome, is_full, run_batch

@@ -1,0 +1,27 @@
+"""Where in the files of a user something went wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+
+def place_of(raised: BaseException, folders: Sequence[Path]) -> str:
+    """Where in these folders an exception comes from, as "FILE, line N"; empty: nowhere in them."""
+    if isinstance(raised, SyntaxError) and raised.filename:
+        return f"{raised.filename}, line {raised.lineno}"
+    place = ""
+    trace: TracebackType | None = raised.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if any(folder in file.parents for folder in folders):
+            place = f"{file}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def told(raised: BaseException, folders: Sequence[Path]) -> str:
+    """An exception of user code on one line, with its place."""
+    place = place_of(raised, folders)
+    reason = raised.msg if isinstance(raised, SyntaxError) else str(raised)
+    text = f"{type(raised).__name__}: {reason}" if reason else type(raised).__name__
+    return f"{place}: {text}" if place else text

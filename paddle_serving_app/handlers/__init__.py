@@ -1,0 +1,1 @@
+"""One kind of user code each; see `handler.Kind`."""
