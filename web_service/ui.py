@@ -135,6 +135,10 @@ class ModelServer:
             logger.info("the model server at %s does not answer: %s", self.config.server, error)
             return {"state": "down", "services": []}
 
+    def openapi(self) -> Answer:
+        """The server's own description of what can be asked of it, with examples that work."""
+        return self._call("GET", "/openapi.json", timeout_s=10)
+
     def picture(self, service: str, picture: bytes, fetch: Sequence[str]) -> Answer:
         """Send a picture as it is; the answer is passed on as it is."""
         query = "?" + urlencode({"fetch": ",".join(fetch)}) if fetch else ""
@@ -255,6 +259,10 @@ def create_app(config: PageConfig | None = None) -> Flask:
     @app.get("/api/services")
     def services() -> Response:
         return _json_response(Answer(HTTPStatus.OK, json.dumps(server.state()).encode()))
+
+    @app.get("/api/openapi")
+    def openapi() -> Response:
+        return _json_response(server.openapi())
 
     @app.post("/api/services/<name>/picture")
     def picture(name: str) -> Response:
