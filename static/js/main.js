@@ -6,6 +6,7 @@ import * as history from "./history.js";
 import * as numbers from "./numbers.js";
 import * as picture from "./picture.js";
 import { address as server, state as ask, examples } from "./server.js";
+import { layoutOf } from "./tensor.js";
 import { showTiming } from "./timing.js";
 import { showWhy } from "./why.js";
 import { has, remember, speak, t } from "./words.js";
@@ -122,7 +123,7 @@ function render(again) {
       ? t("service.loading")
       : has(`note.${service.name}`)
         ? t(`note.${service.name}`)
-        : t(`lead.${kind}`);
+        : t(`lead.${leadOf(kind, service)}`);
   $("picture").hidden = kind !== "image";
   $("numbers").hidden = kind === "image";
   showWhy(service);
@@ -145,6 +146,13 @@ async function reopen(service) {
   wanted = null;
   isFirst = false;
   if (kept && shown === service.name) await show(kept);
+}
+
+/** What a visitor is asked to do. @param {string} kind @param {Service} of */
+function leadOf(kind, { inputs }) {
+  if (kind !== "numbers") return kind;
+  if (inputs.some(layoutOf)) return "image";
+  return inputs.every(({ dtype }) => dtype === "string") ? "text" : kind;
 }
 
 /** Which notice there is, if any. @param {State} of */

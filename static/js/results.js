@@ -45,10 +45,10 @@ function drawn(name, values, shape) {
  */
 function bars(name, flat) {
   const order = flat.map((value, i) => ({ value, i }));
-  if (flat.length > TOP) order.sort((a, b) => b.value - a.value);
   const numbers = flat.map(Number);
   const sum = numbers.reduce((total, value) => total + value, 0);
   const isShare = numbers.every((value) => value >= 0 && value <= 1) && Math.abs(sum - 1) < 0.01;
+  if (isShare || flat.length > TOP) order.sort((a, b) => b.value - a.value);
   const most = isShare ? 1 : numbers.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
   const lines = order.slice(0, TOP).map(({ value, i }) => {
     const bar = h("span", { class: "bar wide", "aria-hidden": "true" });

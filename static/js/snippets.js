@@ -27,7 +27,7 @@ const reply = await fetch("${url}", {
   headers: { "Content-Type": "application/json" },
   body: JSON.stringify(body),
 });
-console.log(await reply.json());`;
+console.log(JSON.stringify(await reply.json()));`;
   return blocks(`curl -X POST -H "Content-Type: application/json" -d ${quoted(text)} ${url}`, python, javascript);
 }
 
@@ -53,7 +53,7 @@ const reply = await fetch("${url}", {
   headers: { "Content-Type": "${type}" },
   body: await readFile(${name}),
 });
-console.log(await reply.json());`;
+console.log(JSON.stringify(await reply.json()));`;
   return blocks(`curl -X POST -H "Content-Type: ${type}" --data-binary ${quoted(`@${file}`)} ${url}`, python, javascript);
 }
 

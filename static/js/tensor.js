@@ -11,16 +11,12 @@ const LEAST_SIDE = 8;
 const OPEN_SIDE = 640;
 const STEP = 32;
 
-/** What a byte, 0 to 255, becomes in a channel; the third is the same in the Python that visitors copy. */
+/** What a byte, 0 to 255, becomes in a channel. @type {Record<"imagenet" | "unit" | "signed" | "bytes", (v: number, c: number) => number>} */
 export const SCALES = {
-  imagenet: {
-    /** @param {number} v @param {number} c */
-    of: (v, c) => (v / 255 - MEAN[c % 3]) / STD[c % 3],
-    python: "(pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]",
-  },
-  unit: { /** @param {number} v */ of: (v) => v / 255, python: "pixels / 255" },
-  signed: { /** @param {number} v */ of: (v) => v / 127.5 - 1, python: "pixels / 127.5 - 1" },
-  bytes: { /** @param {number} v */ of: (v) => v, python: "pixels" },
+  imagenet: (v, c) => (v / 255 - MEAN[c]) / STD[c],
+  unit: (v) => v / 255,
+  signed: (v) => v / 127.5 - 1,
+  bytes: (v) => v,
 };
 
 /**
@@ -67,7 +63,7 @@ export function sizeFor(layout, picture) {
  * @returns {number[][][]}
  */
 export function values({ data, width, height }, { order, channels }, scale, isBgr) {
-  const of = SCALES[scale].of;
+  const of = SCALES[scale];
   const at = (/** @type {number} */ y, /** @type {number} */ x, /** @type {number} */ c) => {
     const i = 4 * (y * width + x);
     const byte =
