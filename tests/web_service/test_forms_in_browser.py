@@ -10,28 +10,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper, save
 from playwright.sync_api import Page, expect
 
 from tests import models
 from tests.serving import HTTP, ROOT, Server, serve
 from tests.web_service.page import SERVICES, picture
 
+onnx = pytest.importorskip("onnx")  # not for every Python yet
 Visit = Callable[..., Page]
-_FLOAT, _INT64, _UINT8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8
-_STRING, _BOOL = TensorProto.STRING, TensorProto.BOOL
+_FLOAT, _INT64, _UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64, onnx.TensorProto.UINT8
+_STRING, _BOOL = onnx.TensorProto.STRING, onnx.TensorProto.BOOL
 Value = tuple[str, int, list[object]]
 
 
 def _model(folder: Path, name: str, inputs: list[Value], outputs: list[Value], nodes: list[list[object]]) -> str:
     """Nodes are [operator, inputs, outputs, attributes]."""
-    made = [helper.make_node(op, of, to, **more) for op, of, to, more in nodes]  # type: ignore[arg-type]
-    given = [numpy_helper.from_array(np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32), "weight")]
-    infos = [[helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
-    model = helper.make_model(
-        helper.make_graph(made, name, *infos, given), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    made = [onnx.helper.make_node(op, of, to, **more) for op, of, to, more in nodes]
+    given = [
+        onnx.numpy_helper.from_array(np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32), "weight")
+    ]
+    infos = [[onnx.helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(made, name, *infos, given),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
     )
-    save(model, str(folder / f"{name}.onnx"))
+    onnx.save(model, str(folder / f"{name}.onnx"))
     return f"{name}={folder / name}.onnx"
 
 
@@ -214,9 +218,8 @@ def test_answers_survive_a_reload_and_the_last_twenty_are_kept(server: Server, v
     page.reload()
     expect(page.locator(".line-row")).to_have_count(3)
     expect(page.locator(".file-name")).to_have_text("a.jpg")
-    page.get_by_role("button", name="Forget them").click() if page.locator(
-        "#history details[open]"
-    ).count() else page.evaluate("document.querySelector('#history .quiet:last-child').click()")
+    page.locator("#history summary").click()
+    page.get_by_role("button", name="Forget them").click()
     expect(page.locator("#history")).to_be_hidden()
 
 
