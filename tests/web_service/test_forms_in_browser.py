@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,13 +24,13 @@ _STRING, _BOOL = onnx.TensorProto.STRING, onnx.TensorProto.BOOL
 Value = tuple[str, int, list[object]]
 
 
-def _model(folder: Path, name: str, inputs: list[Value], outputs: list[Value], nodes: list[list[object]]) -> str:
+def _model(folder: Path, name: str, inputs: list[Value], outputs: list[Value], nodes: list[list[Any]]) -> str:
     """Nodes are [operator, inputs, outputs, attributes]."""
     made = [onnx.helper.make_node(op, of, to, **more) for op, of, to, more in nodes]
     given = [
         onnx.numpy_helper.from_array(np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32), "weight")
     ]
-    infos = [[onnx.helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
+    infos = [[helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
     model = onnx.helper.make_model(
         onnx.helper.make_graph(made, name, *infos, given),
         opset_imports=[onnx.helper.make_opsetid("", 17)],
@@ -40,17 +41,17 @@ def _model(folder: Path, name: str, inputs: list[Value], outputs: list[Value], n
 
 
 def _models(folder: Path) -> list[str]:
-    classify: list[list[object]] = [
+    classify: list[list[Any]] = [
         ["GlobalAveragePool", ["image"], ["pooled"], {}],
         ["Flatten", ["pooled"], ["flat"], {}],
         ["MatMul", ["flat", "weight"], ["logits"], {}],
         ["Softmax", ["logits"], ["prob"], {"axis": 1}],
     ]
-    mean: list[list[object]] = [
+    mean: list[list[Any]] = [
         ["Cast", ["pixels"], ["floats"], {"to": _FLOAT}],
         ["ReduceMean", ["floats"], ["mean"], {"axes": [1, 2], "keepdims": 0}],
     ]
-    several: list[list[object]] = [
+    several: list[list[Any]] = [
         ["Add", ["a", "a"], ["twice"], {}],
         ["Identity", ["b"], ["same"], {}],
         ["Not", ["ok"], ["opposite"], {}],
