@@ -30,7 +30,7 @@ def _model(folder: Path, name: str, inputs: list[Value], outputs: list[Value], n
     given = [
         onnx.numpy_helper.from_array(np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32), "weight")
     ]
-    infos = [[helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
+    infos = [[onnx.helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
     model = onnx.helper.make_model(
         onnx.helper.make_graph(made, name, *infos, given),
         opset_imports=[onnx.helper.make_opsetid("", 17)],
