@@ -27,8 +27,6 @@ class ModelOptions:
     """One of `PRECISIONS`."""
     onednn: bool = True
     """Use oneDNN on CPU where the library has it."""
-    ir_optim: bool = True
-    """Let the library rewrite the graph."""
     use_trt: bool = False
     """TensorRT, on GPU."""
     golden: str = ""

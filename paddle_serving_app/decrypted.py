@@ -19,6 +19,7 @@ from paddle_serving_client.encryption import Role
 from paddle_serving_client.errors import BadModel, MissingLibrary
 from paddle_serving_client.io import foreign
 from paddle_serving_client.io.formats import onnx, pir, program
+from paddle_serving_client.io.source import FIELDS
 
 _WRONG_KEY = "the key does not open it, or it is damaged"
 _PARAMS = "model.pdiparams"
@@ -68,7 +69,9 @@ def opened(folder: Path, key: bytes | None) -> Iterator[Path]:
         readable = made / folder.resolve().name
         readable.mkdir()
         _decrypt_into(readable, folder, key, undo)
-        shutil.copyfile(folder / model_config.SERVER_CONFIG, readable / model_config.SERVER_CONFIG)
+        for name in (model_config.SERVER_CONFIG, FIELDS):
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, readable / name)
         if encryption.is_old(folder / encryption.MODEL):
             _check_old(readable, folder)
         yield readable

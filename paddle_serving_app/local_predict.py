@@ -211,11 +211,11 @@ def _warn_of(**given: object) -> None:
         logger.warning("LocalPredictor: %s %s no effect", ", ".join(names), "has" if len(names) == 1 else "have")
 
 
-def _known_precision(said: str | None) -> str:
-    precision = (said or "").lower()
+def _known_precision(asked: str | None) -> str:
+    precision = (asked or "").lower()
     if precision in PRECISIONS:
         return precision
-    logger.warning("precision must be one of %s, got %r; the model is computed in fp32", ", ".join(PRECISIONS), said)
+    logger.warning("precision must be one of %s, got %r; the model is computed in fp32", ", ".join(PRECISIONS), asked)
     return "fp32"
 
 

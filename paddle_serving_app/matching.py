@@ -64,13 +64,13 @@ def _input(folder: Path, feed: Variable, found: TensorSpec) -> Input:
 def _output(folder: Path, fetch: Variable, found: TensorSpec) -> Output:
     code = found.elem_type if found.elem_type != dtype.UNKNOWN else fetch.elem_type
     if fetch.elem_type not in (dtype.UNKNOWN, code):
-        said, gives = dtype.name_of(fetch.elem_type), dtype.name_of(code)
-        logger.warning("%s: the config says output %r is %s; the model gives %s", folder, fetch.alias, said, gives)
+        declared, gives = dtype.name_of(fetch.elem_type), dtype.name_of(code)
+        logger.warning("%s: the config says output %r is %s; the model gives %s", folder, fetch.alias, declared, gives)
     return Output(fetch.name, fetch.alias, code, fetch.shape, fetch.is_lod)
 
 
-def _mismatch(folder: Path, kind: str, said: Sequence[Variable], found: Sequence[TensorSpec]) -> str:
+def _mismatch(folder: Path, kind: str, declared: Sequence[Variable], found: Sequence[TensorSpec]) -> str:
     return (
         f"{folder}: {model_config.SERVER_CONFIG} and the model do not belong together: the config has the {kind} "
-        f"{', '.join(repr(v.name) for v in said)}, the model has {', '.join(repr(t.name) for t in found)}"
+        f"{', '.join(repr(v.name) for v in declared)}, the model has {', '.join(repr(t.name) for t in found)}"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from paddle_serving_app import decrypted, golden, layout, matching, opening, progress
+from paddle_serving_app import decrypted, golden, layout, matching, model_fields, opening, progress
 from paddle_serving_app.backend import Backend, GivesUpOneDnn, ModelOptions, Outputs
 from paddle_serving_app.choosing import advice, choose
 from paddle_serving_app.choosing import plan as plans
@@ -45,7 +45,7 @@ class Model:
         self._lock = threading.Lock()
         inputs, self._input_order = matching.inputs_of(folder, spec, backend)
         outputs, self._output_order = matching.outputs_of(folder, spec, backend)
-        self.signature = Signature(inputs, outputs)
+        self.signature = Signature(inputs, outputs, model_fields.text_of(folder, inputs))
         self._output_count = len(backend.outputs)
         self._feeds = MadeUpFeeds(folder, spec, inputs)
         self._output_types = tuple(dtype.numpy_of(o.elem_type) for o in outputs)
@@ -96,8 +96,8 @@ class Model:
                 if not options.backend and (missing := advice.on_missing(readable, spec)) is not None:
                     logger.info("%s: a library that is missing may run it faster: %s", folder, missing)
             except (BadModel, MissingLibrary) as exc:  # where its files lie for now says nothing to anybody
-                said = str(exc).replace(str(readable), str(folder)).replace(str(folder), str(package.path))
-                raise type(exc)(said) from exc
+                text = str(exc).replace(str(readable), str(folder)).replace(str(folder), str(package.path))
+                raise type(exc)(text) from exc
             finally:
                 reader.forget()
             model._files = files.pop_all()  # libraries go back to them

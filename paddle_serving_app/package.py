@@ -160,16 +160,16 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the flags say; 0, or 1 with one line on stderr."""
     flags = parser()
-    said = flags.parse_args(argv)
-    models = ServingModels(said.folder)
+    arguments = flags.parse_args(argv)
+    models = ServingModels(arguments.folder)
     try:
-        if said.list_model:
+        if arguments.list_model:
             sys.stdout.write(_listing(models) + "\n")
-        elif said.get_model:
-            models.download(said.get_model)
-            sys.stdout.write(f"{said.get_model} is here now\n")
-        elif said.tutorial:
-            sys.stdout.write(_tutorial(models, said.tutorial) + "\n")
+        elif arguments.get_model:
+            models.download(arguments.get_model)
+            sys.stdout.write(f"{arguments.get_model} is here now\n")
+        elif arguments.tutorial:
+            sys.stdout.write(_tutorial(models, arguments.tutorial) + "\n")
         else:
             flags.print_help()
     except (ServingError, OSError) as exc:

@@ -1,37 +1,30 @@
 """The ONNX model of a folder, for the libraries that read no Paddle program: one that lies there, or a conversion.
 
-paddle2onnx can end its process, so it runs in one of its own, with a time limit; what it made, or why it cannot, is
-kept in the cache of the model under its digest, and found there the next time.
+paddle2onnx can end its process, so it runs in one of its own (`converter`); what it made, or why it cannot, is kept in
+the cache of the model under its digest, and found there the next time.
 """
 
 import hashlib
 import importlib.metadata
 import importlib.util
 import logging
-import os
 import re
-import signal
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from paddle_serving_app import file_lock, library_error, model_cache, model_files, progress
+from paddle_serving_app import converter, model_cache, model_files, progress
 from paddle_serving_app.backend import TensorSpec, version_of
 from paddle_serving_app.model_files import PaddleModel
-from paddle_serving_client.errors import BadModel, MissingLibrary
+from paddle_serving_client.errors import MissingLibrary
 from paddle_serving_client.io.formats.onnx import CONVERTED
 
 logger = logging.getLogger(__name__)
 
 _OPSET = 17
 _LIMIT_S = 120.0
-_FOR_GOOD = (0, 1, -signal.SIGABRT, -signal.SIGSEGV)
-"""Exit statuses of a conversion that ends in the same way each time; a process may also be ended from outside."""
 _CHILD = "import sys, paddle2onnx; paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))"
-_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _FETCH_NAME = re.compile(r"fetch_name_(\d+)")
 _CONVERTER = "paddle2onnx"
 _NEEDED = {_CONVERTER: _CONVERTER, "paddle": "paddlepaddle"}
@@ -43,21 +36,28 @@ _NEWEST_PYTHON = (3, 12)
 
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
-    """An ONNX file, checked."""
+    """An ONNX file, checked; or a model that stands for one."""
 
     path: Path
     outputs: tuple[TensorSpec, ...] = ()
     """The outputs of the Paddle program it was converted from; empty for one that was ONNX already."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """What inputs and outputs are called in the config, by what libraries call them: of a SavedModel."""
+
+    def input_names(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What the inputs are called in the config."""
+        return tuple(self.keys.get(name, name) for name in names)
 
     def real_names(self, names: Sequence[str]) -> tuple[str, ...]:
         """What the outputs are called in the Paddle program: conversion renames them by position."""
+        names = self.input_names(names)
         originals = [output.name for output in self.outputs]
         if not originals or set(names) <= set(originals):
-            return tuple(names)
+            return names
         numbers = [int(m[1]) if (m := _FETCH_NAME.fullmatch(name)) else -1 for name in names]
         if all(0 <= number < len(originals) for number in numbers):
             return tuple(originals[number] for number in numbers)
-        return tuple(originals) if len(originals) == len(names) else tuple(names)
+        return tuple(originals) if len(originals) == len(names) else names
 
 
 def refuses(folder: Path) -> str | None:
@@ -92,12 +92,7 @@ def onnx_of(folder: Path) -> OnnxModel:
     if (missing := _missing()) is not None:
         raise MissingLibrary(missing)
     target = model_cache.folder_for(folder) / f"{_key(model)}.onnx"
-    with file_lock.held(target.parent, _LIMIT_S):  # several libraries may want it at the same time
-        if not target.exists():
-            failed = target.with_suffix(".failed")
-            if failed.is_file():
-                raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {failed.read_text(encoding='utf-8')}")
-            _convert(model, target)
+    _convert(model, target)
     model_files.check_onnx(target)
     return OnnxModel(target, model.outputs)
 
@@ -140,40 +135,15 @@ def _key(model: PaddleModel) -> str:
 def _convert(model: PaddleModel, target: Path) -> None:
     logger.info("converting %s to ONNX", model.program)
     progress.step("converting it to ONNX")
-    with tempfile.TemporaryDirectory(prefix=".onnx-", dir=target.parent) as scratch:
-        stem = Path(scratch) / "model"
-        program, params, made = (
-            stem.with_suffix(s) for s in (".json" if model.is_pir else ".pdmodel", ".pdiparams", ".onnx")
-        )
+
+    def command(scratch: Path, made: Path) -> list[str]:
+        stem = scratch / "model"
+        program, params = (stem.with_suffix(s) for s in (".json" if model.is_pir else ".pdmodel", ".pdiparams"))
         program.symlink_to(model.program.resolve())
         if len(model.params) == 1:
             params.symlink_to(model.params[0].resolve())
         elif model.params:
             params.write_bytes(model.combined_params())
-        status, words = _run_child([str(program), str(params), str(made), str(_OPSET)], Path(scratch))
-        if not made.exists() or not made.stat().st_size:
-            if status in _FOR_GOOD:
-                (Path(scratch) / "failed").write_text(words, encoding="utf-8")
-                os.replace(Path(scratch) / "failed", target.with_suffix(".failed"))
-            raise BadModel(f"{model.program}: paddle2onnx cannot convert it: {words}")
-        os.replace(made, target)
+        return ["-c", _CHILD, str(program), str(params), str(made), str(_OPSET)]
 
-
-def _run_child(argv: list[str], cwd: Path) -> tuple[int | None, str]:
-    """Run paddle2onnx; its exit status, None where it was not done in time, and what of its output says most."""
-    command = [sys.executable, "-P", "-c", _CHILD, *argv]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_LIMIT_S,
-        )
-    except subprocess.TimeoutExpired:
-        return None, f"not done in {_LIMIT_S:.0f} s"
-    lines = [line for line in _COLORS.sub("", done.stdout.decode(errors="replace")).splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error|unsupport|not support|exception", line, re.IGNORECASE)]
-    line = telling[0] if telling else lines[-1] if lines else "it said nothing"
-    return done.returncode, library_error.text_of(f"{line} (exit status {done.returncode})")
+    converter.make(target, model.program, _CONVERTER, command, _LIMIT_S)

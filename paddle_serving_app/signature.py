@@ -60,6 +60,8 @@ class Signature:
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
+    fields: str = ""
+    """What callers name in the place of the inputs, as JSON (`model_fields`); empty: nothing else."""
     _input_of: Mapping[str, int] = field(init=False, repr=False, compare=False)
     """Index of an input by either of its names."""
     _output_of: Mapping[str, int] = field(init=False, repr=False, compare=False)

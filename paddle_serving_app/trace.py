@@ -24,8 +24,8 @@ _MOMENT: Final = re.compile(r"(\S+)_([01]):(\d{1,19})(?:\s|$)")
 def events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The begin and end of each span, in the order in which they nest."""
     tids = itertools.count()
-    for number, (pid, said) in enumerate(_profiles(lines)):
-        spans = _spans(said)
+    for number, (pid, text) in enumerate(_profiles(lines)):
+        spans = _spans(text)
         while spans:
             tid = next(tids)
             yield {"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": f"line {number}"}}
@@ -40,11 +40,11 @@ def _profiles(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             yield int(found[1]), found[2]
 
 
-def _spans(said: str) -> list[tuple[int, int, str]]:
+def _spans(text: str) -> list[tuple[int, int, str]]:
     """Start, minus end and name of the spans of a line: in this order an outer one comes before those in it."""
     begun: dict[str, int] = {}
     found = []
-    for name, end, digits in _MOMENT.findall(said):
+    for name, end, digits in _MOMENT.findall(text):
         if end == "0":
             begun[name] = int(digits)
         elif (began := begun.pop(name, None)) is not None and began < int(digits):
@@ -79,18 +79,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m paddle_serving_app.trace", description=__doc__.split("\n")[0])
     parser.add_argument("--profile_file", required=True, help="what a client or a server wrote to stderr")
     parser.add_argument("--trace_file", default="trace", help="the file to write (default trace)")
-    said = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     try:
-        with Path(said.profile_file).open(encoding="utf-8", errors="replace") as lines:
+        with Path(arguments.profile_file).open(encoding="utf-8", errors="replace") as lines:
             found = list(events(lines))
         if not found:
-            print(f"{said.profile_file} has no PROFILE lines", file=sys.stderr)  # noqa: T201  # a command
+            print(f"{arguments.profile_file} has no PROFILE lines", file=sys.stderr)  # noqa: T201  # a command
             return 1
-        Path(said.trace_file).write_text(json.dumps({"traceEvents": found}), encoding="utf-8")
+        Path(arguments.trace_file).write_text(json.dumps({"traceEvents": found}), encoding="utf-8")
     except OSError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
         return 1
-    print(f"{said.trace_file}: {sum(event['ph'] == 'B' for event in found)} spans")  # noqa: T201
+    print(f"{arguments.trace_file}: {sum(event['ph'] == 'B' for event in found)} spans")  # noqa: T201
     return 0
 
 

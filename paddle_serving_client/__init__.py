@@ -6,11 +6,17 @@ if TYPE_CHECKING:
     from paddle_serving_client.client import Client
     from paddle_serving_client.httpclient import HttpClient
     from paddle_serving_client.multilang import MultiLangClient
+    from paddle_serving_client.services.client import connect
 
-__all__ = ["Client", "HttpClient", "MultiLangClient", "__version__"]
+__all__ = ["Client", "HttpClient", "MultiLangClient", "__version__", "connect"]
 __version__ = "1.0.0a1"
 
-_MODULES = {"Client": "client", "HttpClient": "httpclient", "MultiLangClient": "multilang"}
+_MODULES = {
+    "Client": "client",
+    "HttpClient": "httpclient",
+    "MultiLangClient": "multilang",
+    "connect": "services.client",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import socket
 import time
 import weakref
@@ -124,7 +125,7 @@ def reason_of(exc: OSError) -> str:
         return f"cannot connect within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(exc, socket.gaierror):
         return "the host name cannot be resolved"
-    return f"cannot connect: {exc.strerror or exc}"
+    return f"cannot connect: {os.strerror(exc.errno) if exc.errno else exc}"
 
 
 def state_of(address: Address, timeout_s: float) -> str:

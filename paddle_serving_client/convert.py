@@ -32,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.dirname,
             args.serving_server,
             args.serving_client,
-            Names(model=args.model_filename or None, params=args.params_filename or None),
+            Names(
+                model=args.model_filename or None,
+                params=args.params_filename or None,
+                signature=args.signature_name or None,
+            ),
             args.feed_alias_names,
             args.fetch_alias_names,
             show_proto=args.show_proto,
@@ -44,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.show_proto:
         return 0
     sys.stdout.write(_report(done, args.serving_server, args.serving_client))
-    if args.onnx_form and not args.encryption and not done.source.kind.startswith("ONNX"):
+    if args.onnx_form and not args.encryption and done.source.kind.startswith("Paddle"):
         sys.stdout.write(f"{_add_onnx_form(args.serving_server)}\n")
     sys.stdout.flush()
     return 0 if args.golden is None else _write_golden(args)
@@ -89,11 +93,16 @@ def _line(var: Variable) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program.name("python -m paddle_serving_client.convert"), description=__doc__)
     add = parser.add_argument
-    add("--dirname", required=True, help="model saved for inference, Paddle 1, 2, 3 or ONNX: its folder, or the file")
+    add(
+        "--dirname",
+        required=True,
+        help="model saved for inference (Paddle 1, 2, 3, ONNX, SavedModel): its folder, or the file",
+    )
     add("--serving_server", default="serving_server", help="folder for the server (default: %(default)s)")
     add("--serving_client", default="serving_client", help="folder for clients (default: %(default)s)")
     add("--model_filename", help="the program in --dirname, such as inference.json; default: find it")
     add("--params_filename", help="its parameters, such as inference.pdiparams; default: find them")
+    add("--signature_name", help="of a TensorFlow SavedModel (default: serving_default, or the only one)")
     add("--show_proto", nargs="?", type=_truth, const=True, default=False, help="only print the config, write nothing")
     add("--feed_alias_names", help="names that callers use for the inputs, with commas between")
     add("--fetch_alias_names", help="names that callers use for the outputs, with commas between")

@@ -43,11 +43,6 @@ class ElemType:
         """Bytes of an element; 0 where that differs from one to the next."""
         return 0 if self.numpy is None or self.numpy.hasobject else self.numpy.itemsize
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether a value is what it is and no rounded one: whole numbers, truth values, strings."""
-        return self.numpy is not None and not is_inexact(self.numpy)
-
 
 def is_inexact(kind: "np.dtype[np.generic]") -> bool:
     """Whether values of a numpy type are rounded: floats, of which numpy does not count bfloat16, and complex ones."""

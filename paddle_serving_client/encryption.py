@@ -23,8 +23,6 @@ counter, without padding, and without anything that tells a wrong key or a damag
 Needs `cryptography`, which is imported when it is used.
 """
 
-import base64
-import binascii
 import hmac
 import os
 import secrets
@@ -36,14 +34,40 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from paddle_serving_client.errors import BadConfig, BadModel, MissingLibrary
+from paddle_serving_client.encryption_keys import (
+    KEY,
+    KEY_BITS,
+    checked_key,
+    key_from_text,
+    key_to_text,
+    new_key,
+    read_key,
+    write_key,
+)
+from paddle_serving_client.errors import BadModel, MissingLibrary
 from paddle_serving_client.manifest import open_regular
+
+__all__ = [
+    "KEY",
+    "KEY_BITS",
+    "MODEL",
+    "PARAMS",
+    "Head",
+    "Role",
+    "checked_key",
+    "decrypted",
+    "is_old",
+    "key_from_text",
+    "key_to_text",
+    "new_key",
+    "read_head",
+    "read_key",
+    "write",
+    "write_key",
+]
 
 MODEL, PARAMS = "encrypt_model", "encrypt_params"
 """The names of the encrypted files in a server folder."""
-KEY = "key"
-"""Where a new key is written, unless another file is named."""
-KEY_BITS = (128, 192, 256)
 
 _MAGIC = b"\x89PSNENC\n"
 _VERSION = 1
@@ -76,74 +100,6 @@ class Head:
 
     def __repr__(self) -> str:
         return f"Head({self.content_bytes} bytes)"  # a key does not belong in a log
-
-
-# -- keys
-
-
-def new_key(bits: int = 128) -> bytes:
-    """A random key.
-
-    Raises:
-        BadConfig: not one of `KEY_BITS`.
-    """
-    if bits not in KEY_BITS:
-        raise BadConfig(f"key_len must be one of {', '.join(map(str, KEY_BITS))} bits, got {bits}")
-    return secrets.token_bytes(bits // 8)
-
-
-def read_key(file: str | Path) -> bytes:
-    """A key from its file: 16, 24 or 32 raw bytes.
-
-    Raises:
-        BadConfig: there is no such file, or it holds no key.
-    """
-    try:
-        with open(file, "rb") as stream:
-            return checked_key(stream.read(max(KEY_BITS) // 8 + 1), str(file))
-    except OSError as exc:
-        raise BadConfig(f"the key file {file} cannot be read: {exc.strerror}") from exc
-
-
-def checked_key(key: bytes, source: str) -> bytes:
-    """The same key; raises BadConfig where its length is none that a key has. The message names `source`."""
-    if len(key) * 8 not in KEY_BITS:
-        most = max(KEY_BITS) // 8
-        length = f"more than {most}" if len(key) > most else str(len(key))
-        raise BadConfig(f"{source}: {length} bytes; a key has {', '.join(str(bits // 8) for bits in KEY_BITS)}")
-    return key
-
-
-def key_from_text(text: str, source: str) -> bytes:
-    """A key from base64; raises BadConfig where it is none."""
-    try:
-        return checked_key(base64.b64decode(text, validate=True), source)
-    except (binascii.Error, ValueError) as exc:
-        raise exc if isinstance(exc, BadConfig) else BadConfig(f"{source}: not base64") from None
-
-
-def key_to_text(key: bytes) -> str:
-    """A key as base64."""
-    return base64.b64encode(key).decode()
-
-
-def write_key(file: str | Path, key: bytes) -> None:
-    """Write a new key to a new file, which only its owner may read.
-
-    Raises:
-        BadConfig: the file is there already, or cannot be written.
-    """
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    except OSError as exc:
-        raise BadConfig(f"the key file {file} cannot be written: {exc.strerror}") from exc
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(key)
-        stream.flush()
-        os.fsync(descriptor)  # without it, what it encrypts would be lost
-
-
-# -- files
 
 
 def write(parts: Sequence[Path], destination: Path, key: bytes, role: Role, model: bytes) -> None:

@@ -5,10 +5,8 @@ The rules, the old texts of errors and the results are those of Paddle Serving 0
 
 import gzip
 import logging
-import math
-import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,28 +14,25 @@ from google.protobuf.message import DecodeError
 
 from paddle_serving_client import __version__, http_feed, remote_error
 from paddle_serving_client import fetch as fetching
-from paddle_serving_client.configured_client import ConfiguredClient
-from paddle_serving_client.errors import BadConfig, BadInput, BadPacket, ServingError
-from paddle_serving_client.grpc_channel import GrpcChannel, import_grpc
-from paddle_serving_client.http_channel import MAX_REPLY_BYTES, HttpAddress, HttpChannel
+from paddle_serving_client.errors import BadInput, BadPacket, ServingError
+from paddle_serving_client.grpc_channel import GrpcChannel
+from paddle_serving_client.http_channel import HttpAddress, HttpChannel
+from paddle_serving_client.http_settings import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, HttpSettings
 from paddle_serving_client.key_exchange import served_port
 from paddle_serving_client.wire import brpc, general_model, general_model_json, json_text
 from paddle_serving_client.wire.general_model import WireRequest
 from paddle_serving_client.wire.proto import general_model_pb2
 
+__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "MIN_GZIP_ELEMENTS", "HttpClient"]
+
 logger = logging.getLogger(__name__)
 
-DEFAULT_TIMEOUT_MS = 20_000
-DEFAULT_RETRIES = 2
 MIN_GZIP_ELEMENTS = 512
 _GRPC_METHOD = f"/{brpc.SERVICE}/inference"
 _GZIP_LEVEL = 1
-_PATH = re.compile(r"/[!-~]*")
-_OURS = ("content-type", "content-encoding", "content-length", "transfer-encoding")
-"""Headers that follow from the body."""
 
 
-class HttpClient(ConfiguredClient):
+class HttpClient(HttpSettings):
     """A client of one model on one server. One object may be used from many threads.
 
     Example:
@@ -70,18 +65,11 @@ class HttpClient(ConfiguredClient):
             verify: with `https://`, whether the server's certificate is checked; or a file of certificates to check
                 it against.
         """
-        super().__init__(raise_errors)
+        super().__init__(service_name, raise_errors)
         self.ip = ip
         self.port = str(port)
         self.as_numpy = as_numpy
-        self.timeout_ms = DEFAULT_TIMEOUT_MS
-        self.max_body_size = MAX_REPLY_BYTES
-        self.set_service_name(service_name)
         self._verify = verify
-        self._retries = DEFAULT_RETRIES
-        self._headers: dict[str, str] = {}
-        self._gzips_requests = self._wants_gzip = False
-        self._is_protobuf, self._is_grpc = True, False
         self._lock = threading.Lock()
         self._address: HttpAddress | None = None
         self._http: HttpChannel | None = None
@@ -116,53 +104,6 @@ class HttpClient(ConfiguredClient):
     def server_port(self) -> str:
         """The port that is called: of an encrypted model, the one that the key server named."""
         return str(self._address.port) if self._address else self.port
-
-    def set_service_name(self, service_name: str) -> None:
-        """The path that is posted to."""
-        path = f"/{service_name.removeprefix('/')}"
-        if not _PATH.fullmatch(path):
-            raise BadConfig(f"service_name must be a path of printable ASCII without spaces, got {service_name!r}")
-        self.service_name = path
-
-    def set_timeout_ms(self, timeout_ms: int) -> None:
-        """How long a call may take, all attempts together; 0 or less means as long as it takes."""
-        if not isinstance(timeout_ms, int):
-            raise ValueError("timeout_ms must be int type.")
-        self.timeout_ms = timeout_ms
-
-    def set_max_retries(self, retry_times: int = 3) -> None:
-        """How often to try again when no connection can be made, or it breaks before the answer; 2 at first."""
-        if not isinstance(retry_times, int):
-            raise ValueError("retry_times must be int type.")
-        self._retries = max(0, retry_times)
-
-    def set_max_body_size(self, max_body_size: int) -> None:
-        """The largest answer in bytes, over gRPC the largest request too. Call it before the first `predict`."""
-        self.max_body_size = max_body_size
-
-    def add_http_headers(self, headers: Mapping[str, str]) -> None:
-        """Send these with every request over HTTP; those that follow from the body stay as they are."""
-        if not isinstance(headers, Mapping):
-            raise ValueError("headers must be a dict")
-        self._headers |= {name: value for name, value in headers.items() if name.lower() not in _OURS}
-
-    def set_request_compress(self, try_request_gzip: bool) -> None:
-        """Whether requests of more than 512 values are sent as gzip."""
-        self._gzips_requests = try_request_gzip
-
-    def set_response_compress(self, try_response_gzip: bool) -> None:
-        """Whether the server is asked for answers as gzip. Over gRPC it always is."""
-        self._wants_gzip = try_response_gzip
-
-    def set_http_proto(self, http_proto: bool) -> None:
-        """Over HTTP: protobuf (at first), or JSON."""
-        self._is_protobuf = http_proto
-
-    def set_use_grpc_client(self, use_grpc_client: bool) -> None:
-        """Whether `predict` calls over gRPC. Raises MissingLibrary when grpcio is not installed."""
-        if use_grpc_client:
-            import_grpc()
-        self._is_grpc = use_grpc_client
 
     def predict(
         self,
@@ -250,10 +191,6 @@ class HttpClient(ConfiguredClient):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-    @property
-    def _timeout_s(self) -> float:
-        return self.timeout_ms / 1000 if self.timeout_ms > 0 else math.inf
 
     def _told(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"

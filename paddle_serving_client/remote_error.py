@@ -2,9 +2,15 @@
 
 from paddle_serving_client.errors import (
     BackendFailed,
+    BadConfig,
+    BadDType,
     BadInput,
+    BadModel,
+    BadPacket,
     Busy,
     DeadlineExceeded,
+    EngineLost,
+    ErrNo,
     NoMethod,
     NoService,
     ServingError,
@@ -39,6 +45,26 @@ _BY_GRPC_NAME: dict[str, type[ServingError]] = {
     "RESOURCE_EXHAUSTED": Busy,
     "INTERNAL": BackendFailed,
 }
+_BY_ERR_NO: dict[int, type[ServingError]] = {
+    ErrNo.NOT_IMPLEMENTED: NoMethod,
+    ErrNo.CLOSED: Stopping,
+    ErrNo.NO_SERVICE: NoService,
+    ErrNo.INIT: BadModel,
+    ErrNo.CONFIG: BadConfig,
+    ErrNo.INPUT: BadInput,
+    ErrNo.TIMEOUT: DeadlineExceeded,
+    ErrNo.TYPE: BadDType,
+    ErrNo.PACKET: BadPacket,
+    ErrNo.BACKEND: BackendFailed,
+    ErrNo.UNKNOWN: ServingError,
+}
+_BY_BOTH: dict[tuple[int, int], type[ServingError]] = {
+    (ErrNo.INPUT, 413): TooLarge,
+    (ErrNo.INPUT, 415): UnsupportedMedia,
+    (ErrNo.PACKET, 503): Busy,
+    (ErrNo.BACKEND, 503): EngineLost,
+}
+"""Where a number is that of several errors, by the HTTP status beside it."""
 _SAYS_MORE = (413, 415)
 """Statuses for which brpc has no number of their own."""
 
@@ -60,6 +86,25 @@ def by_grpc(name: str, number: str | None) -> type[ServingError]:
     if number is not None and _is_number(number):
         return by_number(int(number))
     return _BY_GRPC_NAME.get(name, ServingError)
+
+
+class NumberedError(ServingError):
+    """What somebody's own code raised with a number of its own, as ops of pipelines may."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self._number = number
+
+    @property
+    def number(self) -> int:
+        """See `ServingError.number`."""
+        return self._number
+
+
+def by_err_no(err_no: int, text: str, status: int = 200) -> ServingError:
+    """The error of an `err_no`, and of the HTTP status where that came with one that says more."""
+    kind = _BY_BOTH.get((err_no, status)) or _BY_ERR_NO.get(err_no)
+    return NumberedError(err_no, text) if kind is None else kind(text)
 
 
 def _is_number(text: str) -> bool:

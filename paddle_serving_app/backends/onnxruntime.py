@@ -1,4 +1,4 @@
-"""ONNX Runtime: reads `*.onnx`, and Paddle programs by way of paddle2onnx."""
+"""ONNX Runtime: reads `*.onnx`, Paddle programs by way of paddle2onnx, and SavedModels by way of tf2onnx."""
 
 import ctypes
 import importlib.util
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_serving_app import library_error, paddle_to_onnx, processors
+from paddle_serving_app import library_error, paddle_to_onnx, processors, saved_model_files, tensorflow_to_onnx
 from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec, version_of
 from paddle_serving_app.paddle_to_onnx import OnnxModel
 from paddle_serving_client import byte_strings, dtype
@@ -51,7 +51,8 @@ def missing() -> str | None:
 
 def version() -> str:
     """Of the library, and of what converts for it."""
-    return f"{version_of('onnxruntime-gpu', 'onnxruntime')}, paddle2onnx {version_of('paddle2onnx')}"
+    converters = ", ".join(f"{name} {version_of(name)}" for name in ("paddle2onnx", "tf2onnx"))
+    return f"{version_of('onnxruntime-gpu', 'onnxruntime')}, {converters}"
 
 
 def refuses(folder: Path, spec: ModelSpec) -> str | None:
@@ -59,7 +60,7 @@ def refuses(folder: Path, spec: ModelSpec) -> str | None:
     lod = [feed.alias for feed in spec.feeds if feed.is_lod]
     if lod:
         return f"input {', '.join(map(repr, lod))} takes sequence offsets (LoD), which ONNX does not have"
-    return paddle_to_onnx.refuses(folder)
+    return tensorflow_to_onnx.refuses() if saved_model_files.find(folder) else paddle_to_onnx.refuses(folder)
 
 
 def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OnnxRuntimeBackend":
@@ -78,7 +79,11 @@ def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OnnxRuntimeBa
         logger.warning(
             "%s: ONNX Runtime computes as the model says; precision %s is ignored", folder, options.precision
         )
-    return OnnxRuntimeBackend(onnxruntime, paddle_to_onnx.onnx_of(folder), options)
+    if saved_model_files.find(folder):
+        model = OnnxModel(tensorflow_to_onnx.onnx_of(folder), keys=saved_model_files.names(folder))
+    else:
+        model = paddle_to_onnx.onnx_of(folder)
+    return OnnxRuntimeBackend(onnxruntime, model, options)
 
 
 class OnnxRuntimeBackend:
@@ -94,11 +99,11 @@ class OnnxRuntimeBackend:
                 f"GPU {options.gpu_id} was asked for, but ONNX Runtime cannot use it: there is no such GPU, "
                 f"or a CUDA library is missing: pip install -r requirements-gpu.txt"
             )
-        self.inputs = tuple(_spec(argument) for argument in self._session.get_inputs())
-        outputs = tuple(_spec(argument) for argument in self._session.get_outputs())
-        self._output_names = [output.name for output in outputs]
-        names = model.real_names(self._output_names)
-        self.outputs = tuple(TensorSpec(n, o.shape, o.elem_type) for n, o in zip(names, outputs, strict=True))
+        arguments, results = self._session.get_inputs(), self._session.get_outputs()
+        self._input_names = [argument.name for argument in arguments]
+        self._output_names = [result.name for result in results]
+        self.inputs = tuple(map(_spec, arguments, model.input_names(self._input_names)))
+        self.outputs = tuple(map(_spec, results, model.real_names(self._output_names)))
         types = {spec.elem_type for spec in (*self.inputs, *self.outputs)}
         self._ort_value = onnxruntime.OrtValue if _BFLOAT16 in types else None
         self._has_strings = dtype.STRING in types
@@ -117,7 +122,7 @@ class OnnxRuntimeBackend:
         """
         if self._has_strings:
             arrays = [_texts(i, a) if a.dtype.hasobject else a for i, a in zip(self.inputs, arrays, strict=True)]
-        feed = {spec.name: array for spec, array in zip(self.inputs, arrays, strict=True)}
+        feed = dict(zip(self._input_names, arrays, strict=True))
         with library_error.raised_as(BackendFailed, "ONNX Runtime"):
             if self._ort_value is not None:
                 return Outputs(self._run_with_values(feed), {})
@@ -178,8 +183,6 @@ def _session_options(onnxruntime: Any, options: ModelOptions) -> Any:
     session.inter_op_num_threads = 1
     session.log_severity_level = _ERRORS_ONLY
     session.enable_mem_pattern = False  # it keeps one for every shape it meets, and gains nothing that can be measured
-    if not options.ir_optim:
-        session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Its threads would spin on after a run, and take the processors from whoever works next.
     session.add_session_config_entry("session.force_spinning_stop", "1")
     return session
@@ -189,10 +192,10 @@ def _providers(options: ModelOptions) -> list[Any]:
     return [_CPU] if options.gpu_id is None else [(_CUDA, {"device_id": options.gpu_id}), _CPU]
 
 
-def _spec(argument: Any) -> TensorSpec:
+def _spec(argument: Any, name: str) -> TensorSpec:
     if not argument.type.startswith("tensor("):
         raise BadModel(f"{argument.name!r} is {argument.type}; only tensors can be served: convert the model again")
     if argument.type not in _CODES:
         raise BadModel(f"{argument.name!r} is {argument.type}, which cannot be served")
     dims = tuple(dim if isinstance(dim, int) and dim >= 0 else -1 for dim in argument.shape or ())
-    return TensorSpec(argument.name, dims, _CODES[argument.type])
+    return TensorSpec(name, dims, _CODES[argument.type])

@@ -1,4 +1,4 @@
-"""OpenVINO: reads `*.pdmodel` and its older spellings, `*.onnx`, and Paddle 3 programs by way of paddle2onnx.
+"""OpenVINO: reads `*.pdmodel` and its older spellings, `*.onnx`, SavedModels, and Paddle 3 programs by paddle2onnx.
 
 What it does wrong, and what is done about it (all seen with 2026.4):
 - A request that is used again can answer with an earlier caller's output. So every run has a request of its own, every
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_serving_app import library_error, model_files, paddle_to_onnx, processors
+from paddle_serving_app import library_error, model_files, paddle_to_onnx, processors, saved_model_files
 from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec, version_of
 from paddle_serving_app.paddle_to_onnx import OnnxModel
 from paddle_serving_client import dtype
@@ -66,7 +66,9 @@ def refuses(folder: Path, spec: ModelSpec) -> str | None:
     for var in (*spec.feeds, *spec.fetches):
         if var.elem_type in _REFUSED:
             return f"{var.alias!r} is {dtype.name_of(var.elem_type)}, which OpenVINO does not keep as it is"
-    return None if _reads_itself(folder) else paddle_to_onnx.refuses(folder)
+    if _reads_itself(folder) or saved_model_files.find(folder) is not None:
+        return None
+    return paddle_to_onnx.refuses(folder)
 
 
 def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OpenVinoBackend":
@@ -80,10 +82,14 @@ def load(folder: Path, spec: ModelSpec, options: ModelOptions) -> "OpenVinoBacke
     can = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
     if (reason := _computed_otherwise(can, options)) is not None:
         logger.warning("%s: %s", folder, reason)
-    if _reads_itself(folder):
+    content: tuple[object, ...]
+    if (graph := saved_model_files.find(folder)) is not None:
+        model = OnnxModel(graph, keys=saved_model_files.names(folder))
+        content = (str(folder),)
+    elif _reads_itself(folder):
         files = model_files.read_paddle(folder)
         model = OnnxModel(files.program)
-        content: tuple[object, ...] = (files.program.read_bytes(), files.combined_params())
+        content = (files.program.read_bytes(), files.combined_params())
     else:
         model = paddle_to_onnx.onnx_of(folder)
         content = (str(model.path),)
@@ -124,10 +130,9 @@ class OpenVinoBackend:
                 self._most_fixed_rows = 0
         if not self._most_fixed_rows:
             self._compiled_for(_ANY_ROWS)
-        self.inputs = tuple(_spec(port) for port in graph.inputs)
-        outputs = tuple(_spec(port) for port in graph.outputs)
-        names = model.real_names([output.name for output in outputs])
-        self.outputs = tuple(TensorSpec(n, o.shape, o.elem_type) for n, o in zip(names, outputs, strict=True))
+        inputs, outputs = model.input_names(_names(graph.inputs)), model.real_names(_names(graph.outputs))
+        self.inputs = tuple(map(_spec, graph.inputs, inputs))
+        self.outputs = tuple(map(_spec, graph.outputs, outputs))
 
     def run(self, arrays: Sequence[Array], lods: Mapping[int, Lod]) -> Outputs:
         """Run the model once; see `Backend.run`."""
@@ -213,7 +218,15 @@ def _hint(can: Sequence[str], options: ModelOptions) -> str:
     return _PRECISIONS[options.precision] if options.precision.upper() in can else _PRECISIONS["fp32"]
 
 
-def _spec(port: Any) -> TensorSpec:
+def _names(ports: Sequence[Any]) -> list[str]:
+    """What each is called; two outputs may be one tensor, which then has the names of both."""
+    names: list[str] = []
+    for port in ports:
+        names.append(next((name for name in sorted(port.names) if name not in names), port.any_name))
+    return names
+
+
+def _spec(port: Any, name: str) -> TensorSpec:
     shape = port.partial_shape
     dims = () if shape.rank.is_dynamic else tuple(-1 if d.is_dynamic else d.get_length() for d in shape)
-    return TensorSpec(port.any_name, dims, _CODES.get(port.element_type.get_type_name(), dtype.UNKNOWN))
+    return TensorSpec(name, dims, _CODES.get(port.element_type.get_type_name(), dtype.UNKNOWN))

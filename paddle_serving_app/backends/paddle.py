@@ -180,7 +180,7 @@ def _config(inference: Any, model: PaddleModel, options: ModelOptions, onednn: b
         config.set_model(str(model.program), str(model.params[0]) if model.params else "")
     config.disable_glog_info()
     config.set_cpu_math_library_num_threads(options.threads or processors.available())
-    config.switch_ir_optim(options.ir_optim)
+    config.switch_ir_optim(True)
     if not model.is_pir:  # Paddle 3 programs fail with it, and save memory anyway
         config.enable_memory_optim()
     if options.gpu_id is not None:

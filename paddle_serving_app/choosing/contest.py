@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
-from paddle_serving_app import backends, paddle_to_onnx, progress
+from paddle_serving_app import backends, paddle_to_onnx, progress, saved_model_files, tensorflow_to_onnx
 from paddle_serving_app.backend import ModelOptions, Plugin
 from paddle_serving_app.choosing import contestant, objections, ranking
 from paddle_serving_app.choosing.effort import Effort
@@ -85,9 +85,11 @@ class _Contest:
         return ranking.plan(field, reference, self._skipped)
 
     def _convert(self) -> None:
-        """Have the ONNX form of a Paddle program made before anybody is waited for; who cannot use it says why."""
-        if paddle_to_onnx.refuses(self._field.folder) is None:
-            with contextlib.suppress(BadModel, MissingLibrary):
+        """Have the ONNX form of a model made before anybody is waited for; who cannot use it says why."""
+        with contextlib.suppress(BadModel, MissingLibrary):
+            if saved_model_files.find(self._field.folder) is not None:
+                tensorflow_to_onnx.onnx_of(self._field.folder)
+            elif paddle_to_onnx.refuses(self._field.folder) is None:
                 paddle_to_onnx.onnx_of(self._field.folder)
 
     def _candidates(self) -> Iterator[Candidate]:

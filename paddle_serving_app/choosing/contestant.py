@@ -76,13 +76,13 @@ class Contestant:
         """What is compared in the end: the geometric mean of the times of a lone row and of one in the best batch."""
         return math.sqrt(self.time() * self.row_time(self.rows))
 
-    def tell(self, said: dict[str, object]) -> None:
+    def tell(self, message: dict[str, object]) -> None:
         """Give it a command, and let it run."""
         assert self._process.stdin is not None
         self.reply = {}
         self._signal(signal.SIGCONT)
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(said).encode() + b"\n")
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
 
     def hear(self) -> bool:

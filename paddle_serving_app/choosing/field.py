@@ -100,8 +100,8 @@ class Field:
         self, rival: Contestant, rows: int, patience: float, *, runs: int, seconds: float, answer: str = ""
     ) -> float | None:
         """Milliseconds of a run, the median of some; the first after a pause does not count where there are more."""
-        said = {"do": "run", "feed": str(self.feed(rows)), "answer": answer, "runs": runs, "seconds": seconds}
-        if not self.ask(rival, said, patience):
+        wanted = {"do": "run", "feed": str(self.feed(rows)), "answer": answer, "runs": runs, "seconds": seconds}
+        if not self.ask(rival, wanted, patience):
             return None
         taken: list[float] = rival.reply["ms"]
         return median(taken[1:] or taken)
@@ -109,13 +109,13 @@ class Field:
     def answer_to(self, rival: Contestant, feed: Path, patience: float) -> list[Array] | None:
         """Its outputs for a feed; None: it is out."""
         file = self.scratch / "answer.npz"
-        said = {"do": "run", "feed": str(feed), "answer": str(file), "runs": 1, "seconds": 0.0}
-        return list(tensor_file.read(file).arrays) if self.ask(rival, said, patience) else None
+        wanted = {"do": "run", "feed": str(feed), "answer": str(file), "runs": 1, "seconds": 0.0}
+        return list(tensor_file.read(file).arrays) if self.ask(rival, wanted, patience) else None
 
-    def ask(self, rival: Contestant, said: dict[str, object], patience: float | None = None) -> bool:
+    def ask(self, rival: Contestant, wanted: dict[str, object], patience: float | None = None) -> bool:
         """Tell one something, and wait for its `reply`, for so many seconds; whoever gives none is out: false."""
         patience = self.effort.seconds if patience is None else patience
-        rival.tell(said)
+        rival.tell(wanted)
         for silent in contestant.gather([rival], time.monotonic() + patience, self.watch_memory):
             silent.drop(f"no answer within {patience:.0f} s")
         return rival.is_in

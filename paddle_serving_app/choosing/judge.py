@@ -79,8 +79,8 @@ class Judge:
         styles = _JOINED_STYLES if reference.joins else [[style] for style in samples.STYLES[1:]]
         for number, row_styles in enumerate(styles):
             feed = self._field.scratch / f"probe-{number}.npz"
-            said: dict[str, object] = {"do": "probe", "styles": row_styles, "seed": number, "feed": str(feed)}
-            if self._field.ask(reference, said) and reference.reply["tells"]:
+            command: dict[str, object] = {"do": "probe", "styles": row_styles, "seed": number, "feed": str(feed)}
+            if self._field.ask(reference, command) and reference.reply["tells"]:
                 answer = self._field.answer_to(reference, feed, self._field.effort.seconds)
                 if answer is not None:
                     self._probes.append(_Probe(feed, "whole" not in row_styles))

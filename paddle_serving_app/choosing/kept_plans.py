@@ -64,8 +64,8 @@ def read(folder: Path, key: str) -> Plan | None:
         return None
     try:
         with file.open("rb") as stream:
-            said = json.loads(stream.read(_MAX_BYTES))
-        return plans.from_json(said) if said["key"] == key else None
+            fields = json.loads(stream.read(_MAX_BYTES))
+        return plans.from_json(fields) if fields["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         logger.warning("%s is no plan (%s: %s); it is ignored", file, type(exc).__name__, exc)
         return None

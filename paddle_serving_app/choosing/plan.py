@@ -163,37 +163,37 @@ def unmeasured(backend: str, options: ModelOptions, why: str) -> Plan:
     return Plan(candidate=Candidate(backend, onednn, threads), why=why)
 
 
-def from_json(said: Mapping[str, Any]) -> Plan:
+def from_json(fields: Mapping[str, Any]) -> Plan:
     """A plan from its JSON form, `asdict`; raises whatever does not fit."""
     found = Plan(
-        candidate=_candidate(said["candidate"]),
-        max_rows=_number(said["max_rows"], 0),
-        engines=None if said["engines"] is None else _engines(said["engines"]),
-        why=str(said["why"]),
+        candidate=_candidate(fields["candidate"]),
+        max_rows=_number(fields["max_rows"], 0),
+        engines=None if fields["engines"] is None else _engines(fields["engines"]),
+        why=str(fields["why"]),
         table=tuple(
             Measurement(_candidate(m["candidate"]), _number(m["rows"], 1), float(m["ms"]), str(m["note"]))
-            for m in said["table"]
+            for m in fields["table"]
         ),
-        skipped=tuple(Skipped(_candidate(s["candidate"]), str(s["reason"])) for s in said["skipped"]),
-        versions={str(name): str(version) for name, version in said["versions"].items()},
-        cpu=str(said["cpu"]),
-        seconds=float(said["seconds"]),
-        doubt=str(said["doubt"]),
-        tries=_number(said["tries"], 1),
+        skipped=tuple(Skipped(_candidate(s["candidate"]), str(s["reason"])) for s in fields["skipped"]),
+        versions={str(name): str(version) for name, version in fields["versions"].items()},
+        cpu=str(fields["cpu"]),
+        seconds=float(fields["seconds"]),
+        doubt=str(fields["doubt"]),
+        tries=_number(fields["tries"], 1),
     )
     if not all(m.ms > 0 for m in found.table):
         raise ValueError("a run took no time")
     return found
 
 
-def _candidate(said: dict[str, Any]) -> Candidate:
-    if not isinstance(said["backend"], str):
+def _candidate(fields: dict[str, Any]) -> Candidate:
+    if not isinstance(fields["backend"], str):
         raise TypeError("backend is no text")
-    return Candidate(said["backend"], said["onednn"] is True, _number(said["threads"], 1))
+    return Candidate(fields["backend"], fields["onednn"] is True, _number(fields["threads"], 1))
 
 
-def _engines(said: dict[str, Any]) -> Engines:
-    return Engines(_number(said["count"], 1), _number(said["threads"], 1), float(said["rows_per_s"]))
+def _engines(fields: dict[str, Any]) -> Engines:
+    return Engines(_number(fields["count"], 1), _number(fields["threads"], 1), float(fields["rows_per_s"]))
 
 
 def _number(value: object, least: int) -> int:

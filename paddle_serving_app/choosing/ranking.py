@@ -73,10 +73,10 @@ def _best_engines(field: Field, chosen: Contestant) -> Engines | None:
     for like in [rival for rival in field.inside() if rival.candidate.library == chosen.candidate.library]:
         count = max(1, field.cores // like.candidate.threads)
         others = field.start([like.candidate] * (count - 1), time.monotonic() + field.effort.seconds)
-        said: dict[str, object] = {"do": "run", "feed": str(field.feed(1)), "answer": "", "runs": MANY}
+        command: dict[str, object] = {"do": "run", "feed": str(field.feed(1)), "answer": "", "runs": MANY}
         together = [like, *others]
         for rival in together:
-            rival.tell({**said, "seconds": _ENGINES_S})
+            rival.tell({**command, "seconds": _ENGINES_S})
         patience = 2 * _ENGINES_S + 10 * like.time() / 1000
         contestant.gather(together, time.monotonic() + patience, field.watch_memory)
         rates = [1000 / median(rival.reply["ms"]) for rival in together if "ms" in rival.reply]

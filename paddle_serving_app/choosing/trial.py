@@ -52,21 +52,21 @@ class Trial:
         self._model: Model | None = None
         self._folder = ""
 
-    def do(self, said: dict[str, Any]) -> dict[str, object]:
+    def do(self, command: dict[str, Any]) -> dict[str, object]:
         """Follow one command."""
-        match said["do"]:
+        match command["do"]:
             case "load":
-                self._folder = said["folder"]
-                self._model = Model.load(self._folder, ModelOptions(**said["options"]))
+                self._folder = command["folder"]
+                self._model = Model.load(self._folder, ModelOptions(**command["options"]))
                 return {"joins": self._model.signature.can_join, "onednn": self._model.plan.candidate.onednn}
             case "sample":
-                return self._sample(said["rows"], said["seed"], Path(said["feed"]))
+                return self._sample(command["rows"], command["seed"], Path(command["feed"]))
             case "probe":
-                return {"tells": self._probe(said["styles"], said["seed"], Path(said["feed"]))}
+                return {"tells": self._probe(command["styles"], command["seed"], Path(command["feed"]))}
             case "shake":
-                return self._shake(Path(said["feed"]), said["seed"], Path(said["to"]))
+                return self._shake(Path(command["feed"]), command["seed"], Path(command["to"]))
             case _:
-                return {"ms": self._run(Path(said["feed"]), said["answer"], said["runs"], said["seconds"])}
+                return {"ms": self._run(Path(command["feed"]), command["answer"], command["runs"], command["seconds"])}
 
     def words_for(self, error: Exception) -> str:
         """What went wrong, without what everybody knows: which model, which library, and where the folder is."""

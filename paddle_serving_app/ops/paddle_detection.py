@@ -227,12 +227,12 @@ def _read_config(path: str | os.PathLike[Any]) -> dict[str, Any]:
     return dict(config)
 
 
-def _steps_of(said: list[Any], path: str | os.PathLike[Any]) -> list[Any]:
+def _steps_of(entries: list[Any], path: str | os.PathLike[Any]) -> list[Any]:
     """The steps that a config names: a closed list, never code."""
-    if len(said) > MAX_STEPS:
-        raise BadConfig(f"{path}: Preprocess has {len(said)} steps; at most {MAX_STEPS} are read")
+    if len(entries) > MAX_STEPS:
+        raise BadConfig(f"{path}: Preprocess has {len(entries)} steps; at most {MAX_STEPS} are read")
     steps = []
-    for number, entry in enumerate(said):
+    for number, entry in enumerate(entries):
         kind = entry.get("type") if isinstance(entry, dict) else None
         if not isinstance(kind, str) or kind not in _STEPS:
             raise BadConfig(f"{path}: step {number} of Preprocess needs a type among {', '.join(_STEPS)}; got {kind!r}")

@@ -72,8 +72,8 @@ class Scale:
         elif isinstance(img, np.ndarray) and img.ndim == 3 and self.backend == "cv2":
             height, width = img.shape[:2]
         else:
-            said = describe(img) if isinstance(img, np.ndarray) else type(img).__name__
-            raise BadInput(f"Scale with {self.backend!r} does not take {said}")
+            got = describe(img) if isinstance(img, np.ndarray) else type(img).__name__
+            raise BadInput(f"Scale with {self.backend!r} does not take {got}")
         size = self._size_for(width, height)
         require_size(*size, "the scaled frame")
         if self.backend == "pillow":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from paddle_serving_client import encryption, manifest, model_config
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_client.io.source import ModelFile, is_model
+from paddle_serving_client.io.source import FIELDS, ModelFile, is_model
 from paddle_serving_client.manifest import open_regular
 from paddle_serving_client.model_config import ModelSpec
 
@@ -60,7 +60,12 @@ def write_pair(
             with _locked(server_folder.target):
                 server_folder.refuse_foreign(names)
         model = secrets.token_bytes(16)
-        for file, role in zip(files, _ROLES[: len(files)] if key else [None] * len(files), strict=True):
+        roles = (
+            [*_ROLES[: sum(file.name != FIELDS for file in files)], *[None] * len(files)]
+            if key
+            else [None] * len(files)
+        )
+        for file, role in zip(files, roles, strict=False):
             place = server_folder.partial / file.name
             with _parts_of(file, server_folder.partial) as parts:
                 if key and role:

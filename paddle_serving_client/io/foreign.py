@@ -27,7 +27,7 @@ _ZIP = b"PK\x03\x04"
 _PICKLE_PROTOCOLS = range(2, 6)
 _TAR_MAGIC_AT = 257
 _ENDINGS = {
-    ".pb": "a TensorFlow graph; export it to ONNX (python -m tf2onnx.convert)",
+    ".pb": "a TensorFlow graph; save the model as a SavedModel, or export it to ONNX (python -m tf2onnx.convert)",
     ".engine": "a TensorRT engine, which runs on one kind of GPU only; give the ONNX model it was made of",
     ".plan": "a TensorRT engine, which runs on one kind of GPU only; give the ONNX model it was made of",
     ".pdiparams": "the parameters of a Paddle program; give the program beside them, or their folder",
@@ -91,7 +91,7 @@ def _hint(names: list[str]) -> str:
     if "serving_client_conf.prototxt" in names and "serving_server_conf.prototxt" not in names:
         return "the folder for clients; give the server's"
     if "saved_model.pb" in names:
-        return "a TensorFlow SavedModel; export it to ONNX with python -m tf2onnx.convert --saved-model"
+        return "a TensorFlow SavedModel, whose saved_model.pb is empty or damaged"
     if "config.json" in names and has(".safetensors", "pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"):
         return "a model of Hugging Face; export it to ONNX with optimum-cli export onnx"
     if "config.pbtxt" in names:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from paddle_serving_client import encryption
 from paddle_serving_client.errors import BadConfig, BadModel
-from paddle_serving_client.io.source import ModelFile, Source
+from paddle_serving_client.io.source import FIELDS, ModelFile, Source
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,13 @@ class Sealing:
             BadModel: there are more than those two names.
         """
         names = (encryption.MODEL, encryption.PARAMS)
-        if len(found.files) > len(names) or found.files[0].name.endswith(".onnx") and len(found.files) > 1:
-            raise BadModel(f"{found}: its weights are in files of their own; such an ONNX model cannot be encrypted")
-        return [ModelFile(name, file.parts, file.content) for name, file in zip(names, found.files, strict=False)]
+        model, beside = [[f for f in found.files if (f.name == FIELDS) is is_beside] for is_beside in (False, True)]
+        if found.kind == "TensorFlow SavedModel":
+            raise BadModel(f"{found}: a SavedModel cannot be encrypted; export it to ONNX")
+        if len(model) > len(names) or not found.kind.startswith("Paddle") and len(model) > 1:
+            raise BadModel(f"{found}: its weights are in files of their own; such a model cannot be encrypted")
+        sealed = [ModelFile(name, file.parts, file.content) for name, file in zip(names, model, strict=False)]
+        return sealed + beside
 
 
 def asked(encrypts: bool, key_bits: int, cipher: object, key_file: str | Path) -> Sealing | None:

@@ -6,8 +6,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol, cast
+from pathlib import Path, PurePath
+from typing import Final, Protocol, cast
 
 from paddle_serving_client import model_config, plugins
 from paddle_serving_client.errors import BadModel
@@ -16,6 +16,8 @@ from paddle_serving_client.io.foreign import HEAD_BYTES, describe_file, describe
 from paddle_serving_client.manifest import open_regular
 from paddle_serving_client.model_config import Variable
 
+FIELDS: Final = "fields.yml"
+"""In a model's folder: the fields that callers name, and how they become the inputs. Goes along, as it is."""
 _MAX_DIM = (1 << 31) - 1  # the prototxt holds int32
 _MAX_NAME_BYTES = 1 << 10
 
@@ -64,6 +66,8 @@ class Names:
 
     model: str | None = None
     params: str | None = None
+    signature: str | None = None
+    """Of a model that can be called in several ways, the one that is wanted; None: the usual one."""
 
 
 class Format(Protocol):
@@ -115,13 +119,14 @@ def read(folder: str | Path, names: Names | None = None, wanted: Names | None = 
         raise BadModel(f"{folder}: {found}")
     model = names.model or _find_model(folder)
     head = head_of(folder / model, folder)
-    plugin = next((plugin for plugin in _formats().values() if plugin.claims(head)), None)
+    known = sorted(_formats().values(), key=lambda plugin: not plugin.may_be_model(Path(model).name))
+    plugin = next((plugin for plugin in known if plugin.claims(head)), None)
     if plugin is None:
         raise BadModel(f"{folder / model}: {describe_file(folder / model)}; expected {_expected()}")
     source = plugin.read(folder, model, names.params, wanted)
     _check(folder / model, "input", source.feeds)
     _check(folder / model, "output", source.fetches)
-    return _named_as_served(source, folder)
+    return _with_fields(_named_as_served(source, folder), folder, model)
 
 
 def is_model(path: Path) -> bool:
@@ -161,6 +166,15 @@ def _named_as_served(source: Source, folder: Path) -> Source:
         return tuple(replace(variable, alias=aliases.get(variable.name, variable.alias)) for variable in variables)
 
     return replace(source, feeds=named(source.feeds, served.feeds), fetches=named(source.fetches, served.fetches))
+
+
+def _with_fields(source: Source, folder: Path, model: str) -> Source:
+    """With the description of its fields: that of the model, `NAME.fields.yml`, or that of the folder."""
+    stem = model.removesuffix(PurePath(model).suffix)
+    for name in (f"{stem}.{FIELDS}", FIELDS):
+        if (folder / name).is_file():
+            return replace(source, files=(*source.files, ModelFile(FIELDS, (folder / name,))))
+    return source
 
 
 def variable(name: str, elem_type: int, dims: Iterable[int], lod_level: int = 0) -> Variable:

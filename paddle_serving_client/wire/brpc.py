@@ -7,7 +7,6 @@ Lengths are big-endian. Every length is checked against its limit before anythin
 
 import functools
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -18,28 +17,35 @@ from google.protobuf.message import DecodeError
 
 from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.wire import protobuf
+from paddle_serving_client.wire.compression import (
+    FREE_RATIO_BYTES,
+    MAX_DECOMPRESSED_BYTES,
+    MAX_RATIO,
+    MIN_GZIP_BYTES,
+    Compression,
+    decompress,
+    gzipped,
+)
 from paddle_serving_client.wire.proto.baidu_rpc_meta_pb2 import RpcMeta, RpcRequestMeta, RpcResponseMeta
+
+__all__ = [
+    "FREE_RATIO_BYTES", "HEAD_BYTES", "MAGIC", "MAX_BODY_BYTES", "MAX_DECOMPRESSED_BYTES", "MAX_ERROR_TEXT_BYTES",
+    "MAX_META_BYTES", "MAX_RATIO", "MIN_GZIP_BYTES", "SERVICE", "BadFrame", "Compression", "Frame", "FrameReader",
+    "RpcError", "decompress", "error_frame", "gzipped", "request_frame", "request_head", "response_head",
+]  # fmt: skip
 
 MAGIC = b"PRPC"
 HEAD_BYTES = 12
 SERVICE = "baidu.paddle_serving.predictor.general_model.GeneralModelService"
-"""The service every Paddle Serving client calls; servers also answer to the part after the last dot."""
+"""The service every Paddle Serving client calls; servers also answer to the part after the last dot.
+
+It names no model. Behind a slash it may: `GeneralModelService/uci` is the model of the service `uci`.
+"""
 
 MAX_BODY_BYTES = 64 << 20
 """brpc's default `max_body_size`."""
 MAX_META_BYTES = 64 << 10
-MAX_DECOMPRESSED_BYTES = 64 << 20
-MAX_RATIO = 100
-"""A payload may not grow more than this when decompressed ..."""
-FREE_RATIO_BYTES = 1 << 20
-"""... unless the result is smaller than this: small tensors of zeros are honest."""
 MAX_ERROR_TEXT_BYTES = 1024
-MIN_GZIP_BYTES = 512
-"""Smaller messages are never compressed."""
-_PROBE_BYTES = 16 << 10
-_WORTH_IT = 0.9
-"""The largest part of its size that the beginning of a message may keep for the rest to be compressed at all."""
-
 _LARGE_BYTES = 64 << 10
 """Frames from this size on are received where they stay."""
 
@@ -62,18 +68,6 @@ class RpcError(IntEnum):
     LIMIT = 2004
     SERVING_GENERAL = -5000
     OP_FAILED = -5100
-
-
-class Compression(IntEnum):
-    """The kinds of `compress_type` that are read here."""
-
-    NONE = 0
-    GZIP = 2
-    ZLIB = 3
-
-
-_WINDOW_BITS = {Compression.GZIP: 16 + zlib.MAX_WBITS, Compression.ZLIB: zlib.MAX_WBITS}
-_COMPRESSION_NAMES = {1: "snappy", 2: "gzip", 3: "zlib", 4: "lz4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,58 +247,6 @@ class FrameReader:
         return meta
 
 
-def decompress(
-    compress_type: int,
-    payload: bytes | memoryview,
-    max_bytes: int = MAX_DECOMPRESSED_BYTES,
-    max_ratio: int = MAX_RATIO,
-) -> bytes | memoryview:
-    """Undo the compression of a payload; what is not compressed is returned as it is.
-
-    Args:
-        compress_type: `compress_type` of the meta; 0 none, 2 gzip and 3 zlib can be read.
-        payload: as it came.
-        max_bytes: the largest result.
-        max_ratio: the largest result over the size of `payload`, beyond `FREE_RATIO_BYTES`.
-
-    Raises:
-        TooLarge: the result would be over a limit.
-        BadPacket: damaged, cut, followed by something else, or a compression that is not read here.
-    """
-    if compress_type == Compression.NONE:
-        return payload
-    name = _COMPRESSION_NAMES.get(compress_type, "unknown")
-    if compress_type not in _WINDOW_BITS:
-        raise BadPacket(f"compress_type={compress_type} ({name}) is not supported; use 0 none, 2 gzip or 3 zlib")
-    limit = min(max_bytes, max(FREE_RATIO_BYTES, max_ratio * len(payload)))
-    inflater = zlib.decompressobj(_WINDOW_BITS[Compression(compress_type)])
-    try:
-        plain = inflater.decompress(payload, limit + 1)
-    except zlib.error as exc:
-        raise BadPacket(f"the {name} payload is damaged") from exc
-    if len(plain) > limit:
-        raise TooLarge(f"{len(payload)} {name} bytes grow to more than {limit}")
-    if not inflater.eof:
-        raise BadPacket(f"the {name} payload is cut")
-    if inflater.unused_data:
-        raise BadPacket(f"the {name} payload is followed by something else")
-    return plain
-
-
-def gzipped(message: bytes) -> bytes | None:
-    """A message as gzip, or None where that would not make it much smaller: most tensors of real numbers.
-
-    Whether it would is tried on its beginning, so that a large message costs its sender little.
-    """
-    if len(message) < MIN_GZIP_BYTES:
-        return None
-    if len(message) > 2 * _PROBE_BYTES and len(zlib.compress(message[:_PROBE_BYTES], 1)) > _WORTH_IT * _PROBE_BYTES:
-        return None
-    packer = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
-    packed = packer.compress(message) + packer.flush()
-    return packed if len(packed) < len(message) else None
-
-
 def request_frame(service: str, method: str, correlation_id: int, payload: bytes | memoryview) -> bytes:
     """A request, byte for byte as the client of 0.9 sends it: fields that are 0 are there."""
     return b"".join((request_head(service, method, correlation_id, len(payload)), payload))
@@ -314,11 +256,6 @@ def request_head(service: str, method: str, correlation_id: int, payload_bytes: 
     """What stands before the payload of a request; for writing both without joining them."""
     request = RpcRequestMeta(service_name=service, method_name=method, log_id=0)
     return _head(RpcMeta(request=request, compress_type=Compression.NONE, correlation_id=correlation_id), payload_bytes)
-
-
-def response_frame(correlation_id: int, payload: bytes | memoryview, compress_type: int = Compression.NONE) -> bytes:
-    """A successful reply; `payload` is already compressed as `compress_type` says."""
-    return b"".join((response_head(correlation_id, len(payload), compress_type), payload))
 
 
 def response_head(correlation_id: int, payload_bytes: int, compress_type: int = Compression.NONE) -> bytes:

@@ -9,7 +9,6 @@ import re
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from urllib.parse import unquote_to_bytes
 
 from paddle_serving_client.errors import BadPacket, ServingError, TooLarge
 from paddle_serving_client.wire.brpc import Compression, decompress
@@ -113,19 +112,9 @@ def timeout_s(text: str) -> float:
     return min(int(said[1]) * _UNITS_S[said[2]], MAX_TIMEOUT_S)
 
 
-def timeout_text(seconds: float) -> str:
-    """A time as `grpc-timeout` says it, in whole milliseconds or, from a day on, seconds."""
-    return f"{max(0, round(seconds * 1000))}m" if seconds < 86400 else f"{min(round(seconds), 99_999_999)}S"
-
-
 def percent_encoded(text: str) -> bytes:
     """A text for `grpc-message`: printable ASCII but the percent sign as it is, all other bytes of UTF-8 as %XX."""
     raw = text.encode("utf-8", "replace")
     if len(raw) > MAX_TEXT_BYTES:
         raw = raw[:MAX_TEXT_BYTES].decode("utf-8", "ignore").encode()
     return b"".join(bytes((byte,)) if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte for byte in raw)
-
-
-def percent_decoded(raw: bytes) -> str:
-    """The opposite of `percent_encoded`; what is no UTF-8 is replaced, as the specification has it."""
-    return unquote_to_bytes(raw).decode("utf-8", "replace")

@@ -59,6 +59,34 @@ def request_from_json(body: bytes | bytearray | memoryview) -> PipelineRequest:
     )
 
 
+def request_to_json(request: PipelineRequest) -> bytes:
+    """Write a JSON `Request`; what is at its default is left out."""
+    whole: dict[str, object] = {
+        "key": request.key,
+        "value": request.value,
+        "tensors": list(map(_tensor_object, request.tensors)),
+        "name": request.name,
+        "method": request.method,
+        "logid": request.log_id,
+        "clientip": request.client_ip,
+    }
+    return json_text.dumps({name: value for name, value in whole.items() if value})
+
+
+def response_from_json(body: bytes | bytearray | memoryview) -> PipelineResponse:
+    """Read a JSON `Response`. Raises as `request_from_json` does."""
+    got = json_body.loads(bytes(body), as_arrays=False)
+    if not isinstance(got, dict) or "err_no" not in got:
+        raise BadPacket(f"the body must be an object with err_no, got {_kind(got)}")
+    return PipelineResponse(
+        err_no=_integer(got["err_no"], "err_no", *_INTEGERS["int_data"]),
+        err_msg=_text(got.get("err_msg") or "", "err_msg"),
+        key=_texts(got, "key"),
+        value=_texts(got, "value"),
+        tensors=tuple(map(_tensor, _array(got, "tensors", MAX_TENSORS))),
+    )
+
+
 def response_to_json(response: PipelineResponse) -> bytes:
     """Write a JSON `Response`."""
     whole = {

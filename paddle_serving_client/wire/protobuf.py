@@ -47,21 +47,22 @@ class MessageType:
         self.number_of = {name: number for name, (number, *_) in fields.items()}
         self._name_of_number = {number: name for name, number in self.number_of.items()}
 
-    def read(self, message: memoryview, runs: bool = False) -> dict[str, list[memoryview]]:
+    def read(self, message: memoryview, runs: bool = False, most: int = MAX_FIELDS) -> dict[str, list[memoryview]]:
         """The values of each field that came, without tag and length, in their order. Views, no copies.
 
         Args:
             message: its bytes.
             runs: whether numbers that were not packed are to be expected: what stands in a row of them is then taken
                 at once, as if it had been packed, and counts as one field.
+            most: how many fields it may have.
 
         Raises:
             BadPacket: not the wire format, cut, or a wanted field of another wire type.
-            TooLarge: more than `MAX_FIELDS`.
+            TooLarge: more than `most` fields.
         """
         got: dict[str, list[memoryview]] = {}
         at, end = 0, len(message)
-        for _ in range(MAX_FIELDS):
+        for _ in range(most):
             if at == end:
                 return got
             begin = at
@@ -89,7 +90,7 @@ class MessageType:
                 name = self._name_of_number.get(tag >> 3, "a field that cannot be")
                 raise BadPacket(f"protobuf field {tag >> 3} ({name}) came with wire type {kind}")
         if at < end:
-            raise TooLarge(f"a protobuf message of more than {MAX_FIELDS} fields; numbers should be packed")
+            raise TooLarge(f"a protobuf message of more than {most} fields; numbers should be packed")
         return got
 
 

@@ -65,16 +65,6 @@ def decode_predict(payload: bytes | memoryview) -> PredictRequest:
     return PredictRequest(wanted=_wanted(got), inputs=inputs, fetch=fetch)
 
 
-def encode_predict(request: PredictRequest) -> bytes:
-    """Write a `PredictRequest`."""
-    parts = bytes_field(1, _spec(request.wanted))
-    for name, array in request.inputs.items():
-        parts += _entry(2, name, tfserving_tensor.encode(array, f"input {name!r}"))
-    for name in request.fetch:
-        parts += bytes_field(3, name.encode())
-    return b"".join(parts)
-
-
 def encode_prediction(model: Wanted, outputs: Mapping[str, Array]) -> bytes:
     """Write a `PredictResponse`.
 
@@ -85,19 +75,6 @@ def encode_prediction(model: Wanted, outputs: Mapping[str, Array]) -> bytes:
     for name, array in outputs.items():
         parts += _entry(1, name, tfserving_tensor.encode(array, f"output {name!r}"))
     return b"".join([*parts, *bytes_field(2, _spec(model))])
-
-
-def decode_prediction(payload: bytes | memoryview) -> Mapping[str, Array]:
-    """Read a `PredictResponse`: the outputs.
-
-    Raises:
-        BadPacket: not such a message.
-    """
-    got = MessageType(outputs=(1, BYTES)).read(memoryview(payload))
-    entries = [_ENTRY.read(entry) for entry in got.get("outputs", ())]
-    room = tfserving_tensor.MAX_REPEATED_BYTES
-    named = [(_text(entry, "key", "the name of an output"), entry["value"][-1]) for entry in entries]
-    return {name: tfserving_tensor.decode(value, f"output {name!r}", room) for name, value in named}
 
 
 def decode_metadata_request(payload: bytes | memoryview) -> Wanted:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paddle_serving_client import program
-from paddle_serving_client.errors import BadConfig, ServingError
+from paddle_serving_client.errors import BadConfig, ServingError, Unreachable
 from paddle_serving_server.commands.load import display, generator, request, sweep
-from paddle_serving_server.commands.load.generator import Load, Unreachable
+from paddle_serving_server.commands.load.amount import Load
 from paddle_serving_server.commands.load.request import Payload, Target
 
 EXIT_GOOD, EXIT_ERRORS, EXIT_BAD_USE, EXIT_NO_ANSWER = 0, 1, 2, 3
@@ -25,11 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     words, serve_flags = (words[: (at := words.index("--"))], words[at + 1 :]) if "--" in words else (words, [])
-    said = parser().parse_args(words)
+    arguments = parser().parse_args(words)
     try:
-        if said.sweep:
-            return _sweep(said, serve_flags)
-        return _measure(said, serve_flags)
+        if arguments.sweep:
+            return _sweep(arguments, serve_flags)
+        return _measure(arguments, serve_flags)
     except Unreachable as exc:
         sys.stderr.write(f"bench: {exc}\n")
         return EXIT_NO_ANSWER
@@ -71,56 +71,56 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
-def _measure(said: argparse.Namespace, rest: Sequence[str]) -> int:
+def _measure(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     if rest:
         raise BadConfig("what stands behind -- is for the server of a --sweep")
-    if said.url is None:
+    if arguments.url is None:
         raise BadConfig("say where to: http://HOST:PORT/NAME/prediction")
     for name in ("target_p99_ms", "model", "service", "config"):
-        if getattr(said, name) is not None:
+        if getattr(arguments, name) is not None:
             raise BadConfig(f"--{name} belongs to --sweep")
-    load = _load(said)
-    target = Target.parse(said.url)
-    payload = payload_of(said, target)
+    load = _load(arguments)
+    target = Target.parse(arguments.url)
+    payload = payload_of(arguments, target)
     out = display.Display()
     how = f"{load.rate:g} a second over at most {load.clients}" if load.rate else f"{load.clients}"
     out.say(f"{target}: {payload.what}; {how} connections, {load.seconds:g} s")
     result = generator.run(target, payload, load, out.second)
     out.say(display.summary(result))
-    if said.json_out:
+    if arguments.json_out:
         how_much = {"target": str(target), "what": payload.what, "clients": load.clients, "asked_rate": load.rate}
-        _write(said.json_out, how_much | result.as_json())
+        _write(arguments.json_out, how_much | result.as_json())
     if not result.answers:
         return EXIT_NO_ANSWER
     return EXIT_ERRORS if result.errors else EXIT_GOOD
 
 
-def _sweep(said: argparse.Namespace, serve_flags: Sequence[str]) -> int:
-    served = {"--model": said.model, "--service": said.service, "--config": said.config}
+def _sweep(arguments: argparse.Namespace, serve_flags: Sequence[str]) -> int:
+    served = {"--model": arguments.model, "--service": arguments.service, "--config": arguments.config}
     flags = [word for flag, value in served.items() if value for word in (flag, value)]
     if not flags:
         raise BadConfig("--sweep starts the server itself: say --model PATH, --service FILE.py or --config FILE.yml")
-    if said.url and not said.url.startswith("/"):
-        raise BadConfig(f"--sweep starts the server itself: say only the path, /NAME/prediction, not {said.url}")
-    if said.rate:
+    if arguments.url and not arguments.url.startswith("/"):
+        raise BadConfig(f"--sweep starts the server itself: say only the path, /NAME/prediction, not {arguments.url}")
+    if arguments.rate:
         raise BadConfig("--sweep finds the rate; --rate is for measuring a server that runs")
     plan = sweep.Plan(
         serve_flags=(*flags, *serve_flags),
-        path=said.url or "",
-        payload=lambda target: payload_of(said, target),
-        load=_load(said),
-        clients=(said.clients,) if said.clients else sweep.CLIENTS,
-        batches=tuple(said.batch_infer_size),
-        waits_ms=tuple(said.batch_wait_ms),
-        fronts=tuple(said.fronts),
-        target_p99_s=said.target_p99_ms / 1000 if said.target_p99_ms is not None else None,
+        path=arguments.url or "",
+        payload=lambda target: payload_of(arguments, target),
+        load=_load(arguments),
+        clients=(arguments.clients,) if arguments.clients else sweep.CLIENTS,
+        batches=tuple(arguments.batch_infer_size),
+        waits_ms=tuple(arguments.batch_wait_ms),
+        fronts=tuple(arguments.fronts),
+        target_p99_s=arguments.target_p99_ms / 1000 if arguments.target_p99_ms is not None else None,
     )
     _refuse_impossible(plan)
     out = display.Display()
     found = sweep.run(plan, out.say)
     out.say(sweep.advice(plan, found))
-    if said.json_out:
-        _write(said.json_out, sweep.as_json(plan, found))
+    if arguments.json_out:
+        _write(arguments.json_out, sweep.as_json(plan, found))
     return EXIT_GOOD if sweep.best(plan, found) else EXIT_ERRORS
 
 
@@ -136,36 +136,36 @@ def _refuse_impossible(plan: sweep.Plan) -> None:
         raise BadConfig(f"--target_p99_ms must be more than 0, got {plan.target_p99_s * 1000:g}")
 
 
-def payload_of(said: argparse.Namespace, target: Target) -> Payload:
+def payload_of(arguments: argparse.Namespace, target: Target) -> Payload:
     """What the flags say is to be sent."""
-    if said.field and not said.image:
+    if arguments.field and not arguments.image:
         raise BadConfig("--field belongs to --image")
-    for header in said.header:
+    for header in arguments.header:
         if ":" not in header or not header.isprintable() or not header.isascii():
             raise BadConfig(f"--header must be 'Name: value', got {header!r}")
-    if said.image:
-        return request.of_images(target, said.image, said.field, said.header)
-    if said.json:
-        return request.of_json(target, said.json, said.header)
-    if said.brpc is not None:
-        return request.of_tensors(target, Path(said.brpc) if said.brpc else None)
-    return request.of_example(target, said.header)
+    if arguments.image:
+        return request.of_images(target, arguments.image, arguments.field, arguments.header)
+    if arguments.json:
+        return request.of_json(target, arguments.json, arguments.header)
+    if arguments.brpc is not None:
+        return request.of_tensors(target, Path(arguments.brpc) if arguments.brpc else None)
+    return request.of_example(target, arguments.header)
 
 
-def _load(said: argparse.Namespace) -> Load:
+def _load(arguments: argparse.Namespace) -> Load:
     return Load(
-        clients=said.clients if said.clients is not None else _OPEN_CLIENTS if said.rate else _CLIENTS,
-        seconds=said.seconds,
-        warmup_s=said.warmup_s,
-        rate=said.rate,
-        arrivals=said.arrivals,
-        timeout_s=said.timeout_s,
+        clients=arguments.clients if arguments.clients is not None else _OPEN_CLIENTS if arguments.rate else _CLIENTS,
+        seconds=arguments.seconds,
+        warmup_s=arguments.warmup_s,
+        rate=arguments.rate,
+        arrivals=arguments.arrivals,
+        timeout_s=arguments.timeout_s,
     )
 
 
-def _write(file: Path, said: dict[str, object]) -> None:
+def _write(file: Path, result: dict[str, object]) -> None:
     try:
-        file.write_text(json.dumps(said, indent=2) + "\n")
+        file.write_text(json.dumps(result, indent=2) + "\n")
     except OSError as exc:
         raise BadConfig(f"--json_out {file}: {exc.strerror or exc}") from exc
 

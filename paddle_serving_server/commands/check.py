@@ -237,10 +237,10 @@ def _asked(port: int, method: str, path: str, body: bytes | None = None) -> tupl
 
 def _price_over_http(port: int) -> float:
     body = json.dumps({"feed": [{"x": HOUSE}], "fetch": ["price"]}).encode()
-    status, said = _asked(port, "POST", "/uci_housing/prediction", body)
+    status, answer = _asked(port, "POST", "/uci_housing/prediction", body)
     if status != http.client.OK:
-        raise RuntimeError(f"HTTP {status}: {said[:200].decode('utf-8', 'replace')}")
-    return float(json.loads(said)["result"]["price"][0][0])
+        raise RuntimeError(f"HTTP {status}: {answer[:200].decode('utf-8', 'replace')}")
+    return float(json.loads(answer)["result"]["price"][0][0])
 
 
 def _price_over_rpc(folder: Path, port: int) -> float:
@@ -249,10 +249,10 @@ def _price_over_rpc(folder: Path, port: int) -> float:
     client.set_rpc_timeout_ms(int(ASK_S * 1000))
     client.connect([f"127.0.0.1:{port}"])
     try:
-        said = client.predict(feed={"x": np.array(HOUSE, np.float32)}, fetch=["price"])
+        answer = client.predict(feed={"x": np.array(HOUSE, np.float32)}, fetch=["price"])
     finally:
         client.release()
-    return float(said["price"][0, 0])
+    return float(answer["price"][0, 0])
 
 
 def _last_line(log: Path) -> str:

@@ -153,8 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
             logger.warning("a key from %s was refused: %s", self.client_address[0], exc)
             return {"message": _FAILED, "reason": str(exc)}
 
-    def _reply(self, said: dict[str, object]) -> None:
-        body = json.dumps(said).encode()
+    def _reply(self, message: dict[str, object]) -> None:
+        body = json.dumps(message).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -239,10 +239,10 @@ def _check(config: ServerConfig, key: bytes) -> None:
 
 def _key_in(body: bytes) -> bytes:
     try:
-        said = json.loads(body)
+        message = json.loads(body)
     except (ValueError, RecursionError):
         raise BadConfig('the body is not JSON; expected {"key": "<base64>"}') from None
-    text = said.get("key") if isinstance(said, dict) else None
+    text = message.get("key") if isinstance(message, dict) else None
     if not isinstance(text, str):
         raise BadConfig('there is no "key"; expected {"key": "<base64>"}')
     return key_from_text(text, "the key")

@@ -48,14 +48,14 @@ def _reload(port: int, name: str, token: str) -> Iterator[tuple[str, bool]]:
     connection = http.client.HTTPConnection("127.0.0.1", port)  # a large model takes its time
     try:
         connection.request("POST", f"/services/{quote(name)}/reload", headers=tokens.header(token))
-        said = json.loads(connection.getresponse().read())
+        answer = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as exc:
         raise Unreachable(f"the server on port {port} was lost while it loaded service {name!r}: {exc}") from exc
     finally:
         connection.close()
-    if "models" not in said:
-        yield f"{name}: {said.get('err_msg', said)}", False
+    if "models" not in answer:
+        yield f"{name}: {answer.get('err_msg', answer)}", False
         return
-    for model in said["models"]:
+    for model in answer["models"]:
         reason = f": {model['reason']}" if model["reason"] else ""
         yield f"{name} ({model['from']}): {model['state']}{reason}", model["state"] != "refused"

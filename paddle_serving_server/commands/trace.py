@@ -42,15 +42,15 @@ def record(url: str, seconds: float, token: str = "") -> bytes:
     try:
         connection.request("POST", f"/trace?seconds={seconds:g}", headers=tokens.header(token))
         reply = connection.getresponse()
-        said = reply.read()
+        body = reply.read()
     except (OSError, http.client.HTTPException) as exc:
         raise Unreachable(f"no model server at {url}: {exc}") from exc
     finally:
         connection.close()
     try:
-        whole = json.loads(said)
+        whole = json.loads(body)
         if reply.status == 200 and "traceEvents" in whole:
-            return said
+            return body
         reason = str(whole["err_msg"])
     except (ValueError, LookupError, TypeError) as exc:
         raise BadPacket(f"{url} answered {reply.status} and no trace; is it a server of this version?") from exc
@@ -66,17 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help=f"how long, up to {MAX_S:g} (default 5)")
     parser.add_argument("-o", "--output", default="trace.json", help="the file (default trace.json)")
     parser.add_argument("--manage_token_file", metavar="FILE", help="the server's, if it has one")
-    said = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     try:
-        trace = record(said.url, said.seconds, tokens.read(said.manage_token_file) if said.manage_token_file else "")
-        Path(said.output).write_bytes(trace)
+        trace = record(
+            arguments.url,
+            arguments.seconds,
+            tokens.read(arguments.manage_token_file) if arguments.manage_token_file else "",
+        )
+        Path(arguments.output).write_bytes(trace)
     except (ServingError, OSError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201  # this is a command: it talks to its user
         return 1
     whole = json.loads(trace)
     about = whole["otherData"]
     requests = sum(event.get("cat") == "request" for event in whole["traceEvents"])
-    print(f"{said.output}: {requests} requests in {about['seconds']:g} s")  # noqa: T201
+    print(f"{arguments.output}: {requests} requests in {about['seconds']:g} s")  # noqa: T201
     if about["dropped"]:
         print(f"{about['dropped']} spans are not in it: they were more than fit; record for a shorter time")  # noqa: T201
     if about["fronts_missing"]:

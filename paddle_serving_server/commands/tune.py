@@ -40,21 +40,21 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status: 2 where a model cannot be measured."""
-    said = parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
-        _check(said)
-        log.configure(said.log_level.upper(), "tune")
+        _check(arguments)
+        log.configure(arguments.log_level.upper(), "tune")
         options = ModelOptions(
-            threads=said.engine_threads,
-            gpu_id=gpus.gpu_of(said.gpu_ids),
-            precision=said.precision,
-            use_trt=said.use_trt,
+            threads=arguments.engine_threads,
+            gpu_id=gpus.gpu_of(arguments.gpu_ids),
+            precision=arguments.precision,
+            use_trt=arguments.use_trt,
         )
-        folders = [layout.served(path) for path in said.model]  # a wrong one is said before the first is measured
-        for path, folder in zip(said.model, folders, strict=True):
-            plan, file = choose.tune(folder, options, said.seconds)
+        folders = [layout.served(path) for path in arguments.model]  # a wrong one is said before the first is measured
+        for path, folder in zip(arguments.model, folders, strict=True):
+            plan, file = choose.tune(folder, options, arguments.seconds)
             sys.stdout.write(
-                json.dumps(plan.describe()) + "\n" if said.json else "\n".join(report(path, plan, file)) + "\n"
+                json.dumps(plan.describe()) + "\n" if arguments.json else "\n".join(report(path, plan, file)) + "\n"
             )
             sys.stdout.flush()
     except ServingError as exc:
@@ -97,15 +97,15 @@ def _batch(plan: Plan) -> str:
     return f"{plan.max_rows} row(s); up to {max(sizes)} were tried, and brought less than 5 % a row"
 
 
-def _check(said: argparse.Namespace) -> None:
-    if not _LEAST_S <= said.seconds <= _MOST_S:
-        raise BadConfig(f"--seconds must be from {_LEAST_S:.0f} to {_MOST_S:.0f}, got {said.seconds:g}")
-    if not 0 <= said.engine_threads <= 1024:
-        raise BadConfig(f"--engine_threads must be from 0 to 1024, got {said.engine_threads}")
-    if said.precision not in PRECISIONS:
-        raise BadConfig(f"--precision must be one of {', '.join(PRECISIONS)}, got {said.precision}")
-    if said.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {said.log_level}")
+def _check(arguments: argparse.Namespace) -> None:
+    if not _LEAST_S <= arguments.seconds <= _MOST_S:
+        raise BadConfig(f"--seconds must be from {_LEAST_S:.0f} to {_MOST_S:.0f}, got {arguments.seconds:g}")
+    if not 0 <= arguments.engine_threads <= 1024:
+        raise BadConfig(f"--engine_threads must be from 0 to 1024, got {arguments.engine_threads}")
+    if arguments.precision not in PRECISIONS:
+        raise BadConfig(f"--precision must be one of {', '.join(PRECISIONS)}, got {arguments.precision}")
+    if arguments.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {arguments.log_level}")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ class NotVisible(BadConfig):
     """A GPU that `CUDA_VISIBLE_DEVICES` hides."""
 
 
-def gpus_of(said: Sequence[str], models: int, visible: str | None) -> list[int | None]:
+def gpus_of(words: Sequence[str], models: int, visible: str | None) -> list[int | None]:
     """The GPU of each model, as the library counts; None for CPU.
 
     Args:
-        said: the words behind `--gpu_ids`: one for each model, or one for all; none or "-1" for CPU.
+        words: those behind `--gpu_ids`: one for each model, or one for all; none or "-1" for CPU.
         models: how many there are.
         visible: `CUDA_VISIBLE_DEVICES`, or None where it is not set.
 
@@ -26,9 +26,9 @@ def gpus_of(said: Sequence[str], models: int, visible: str | None) -> list[int |
         BadConfig: no numbers, one below -1, CPU and GPU or several GPUs for one model, or too many words.
         NotVisible: a GPU that `visible` does not list.
     """
-    chosen = [_one_of(word) for word in said if word.strip()]
+    chosen = [_one_of(word) for word in words if word.strip()]
     if len(chosen) > max(models, 1):
-        raise BadConfig(f"--gpu_ids has {len(chosen)} items ({' '.join(said)}) for {models} models")
+        raise BadConfig(f"--gpu_ids has {len(chosen)} items ({' '.join(words)}) for {models} models")
     if len(chosen) == 1:
         chosen *= max(models, 1)
     chosen += [None] * (models - len(chosen))

@@ -4,7 +4,9 @@ import time
 from typing import Final
 
 from paddle_serving_server.counting import recording
-from paddle_serving_server.counting.counters import GAUGE, Counted, Counters, Series
+from paddle_serving_server.counting.counters import GAUGE, Counters
+from paddle_serving_server.counting.series import Series
+from paddle_serving_server.counting.sums import Counted
 from paddle_serving_server.counting.timing import NO_STAGES, Stages
 
 REQUEST: Final = "request"

@@ -20,46 +20,60 @@ CALLS: Final = frozenset((service, method) for service in (SERVICE, FULL_SERVICE
 """Names of a service and a method that are answered."""
 
 
-def check_names(service: str, method: str) -> None:
+def check_names(service: str, method: str) -> str:
     """Refuse a service or method that is not this one.
+
+    Returns:
+        The name of the served service that the caller means, as in `GeneralModelService/uci`; empty: he names none.
 
     Raises:
         NoService, NoMethod: with the words that brpc uses.
     """
-    if service not in (SERVICE, FULL_SERVICE):
+    of, slash, name = service.partition("/")
+    if of not in (SERVICE, FULL_SERVICE) or (slash and not name):
         raise NoService(f"Fail to find service={service[:128]!r}")
     if method not in METHODS:
         raise NoMethod(f"Fail to find method={method[:128]!r}")
+    return name
 
 
 async def answer(
-    plane: DataPlane, call: Call, message: bytes | bytearray | memoryview, variant: tuple[str, str] = ("", "")
+    plane: DataPlane,
+    call: Call,
+    message: bytes | bytearray | memoryview,
+    variant: tuple[str, str] = ("", ""),
+    name: str = "",
 ) -> bytes:
     """Answer a call that came as protobuf, one of 0.6 in the form of 0.6; see `infer`.
 
     Raises:
         ServingError: the message cannot be read, or not be answered.
     """
-    call.service = plane.catalogue.tensor_service.name
+    service = plane.catalogue.for_tensors(name)
+    call.service = service.name
     await plane.catalogue.start.over(call.deadline)
     if general_model_06.claims(message):
         request = general_model_06.decode_request(message)
-        wire = request.as_wire(plane.catalogue.tensor_service.signature.inputs)
-        return general_model_06.encode_response(await infer(plane, call, wire, variant), request)
-    return general_model.encode_response(await infer(plane, call, general_model.decode_request(message), variant))
+        wire = request.as_wire(service.signature.inputs)
+        return general_model_06.encode_response(await infer(plane, call, wire, variant, name), request)
+    wire = general_model.decode_request(message)
+    return general_model.encode_response(await infer(plane, call, wire, variant, name))
 
 
-async def infer(plane: DataPlane, call: Call, wire: WireRequest, variant: tuple[str, str] = ("", "")) -> WireResponse:
-    """Answer a call: the tensors go to the server's tensor service, its outputs come back under both names.
+async def infer(
+    plane: DataPlane, call: Call, wire: WireRequest, variant: tuple[str, str] = ("", ""), name: str = ""
+) -> WireResponse:
+    """Answer a call: the tensors go to the service that is named, its outputs come back under both names.
 
     Args:
         plane: of this front.
         call: is counted as one of that service.
         wire: its message.
         variant: the one that is asked for, and the key that settles it where none is.
+        name: of the service; empty: the server's tensor service.
     """
     await plane.catalogue.start.over(call.deadline)
-    call.service = plane.catalogue.tensor_service.name
+    call.service = plane.catalogue.for_tensors(name).name
     started, began = time.time_ns() // 1000, time.monotonic()
     tag, key = variant
     request = replace(wire.as_request(call.deadline), model=call.service, variant=tag, variant_key=key)

@@ -32,12 +32,12 @@ def objection(one: Signature, other: Signature) -> str | None:
 
 
 def _as_callers_see(signature: Signature) -> _Said:
-    said = asdict(signature)
-    for variable in (*said["inputs"], *said["outputs"]):
+    described = asdict(signature)
+    for variable in (*described["inputs"], *described["outputs"]):
         variable["name"] = variable["alias"]
-    for variable in said["outputs"]:
+    for variable in described["outputs"]:
         variable["shape"] = ()
-    return said
+    return described
 
 
 def _compared(kind: str, before: list[_Said], after: list[_Said], may_open: bool) -> list[str]:

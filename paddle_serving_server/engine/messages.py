@@ -287,7 +287,7 @@ def read_failed(packet: bytes) -> ServingError:
 def hello(signature: Signature, backend_name: str, plan: Mapping[str, object]) -> bytes:
     """A HELLO packet."""
     sides = {"inputs": [asdict(i) for i in signature.inputs], "outputs": [asdict(o) for o in signature.outputs]}
-    said = {"signature": sides, "backend": backend_name, "plan": plan}
+    said = {"signature": {**sides, "fields": signature.fields}, "backend": backend_name, "plan": plan}
     return _HEAD.pack(HELLO, 0) + json.dumps(said).encode()
 
 
@@ -297,7 +297,7 @@ def read_hello(packet: bytes) -> tuple[Signature, str, Mapping[str, object]]:
     parts = said["signature"]
     inputs = tuple(Input(**{**i, "shape": tuple(i["shape"])}) for i in parts["inputs"])
     outputs = tuple(Output(**{**o, "shape": tuple(o["shape"])}) for o in parts["outputs"])
-    return Signature(inputs, outputs), said["backend"], said["plan"]
+    return Signature(inputs, outputs, parts["fields"]), said["backend"], said["plan"]
 
 
 _written: dict[tuple[object, ...], bytes] = {}

@@ -146,17 +146,17 @@ def _boot_time() -> float:
 def _read() -> list[dict[str, Any]]:
     try:
         with file().open("rb") as stream:
-            said = json.loads(stream.read(_MAX_BYTES))
+            parsed = json.loads(stream.read(_MAX_BYTES))
     except (OSError, ValueError):
         return []
-    return [e for e in said if _is_entry(e)] if isinstance(said, list) else []
+    return [e for e in parsed if _is_entry(e)] if isinstance(parsed, list) else []
 
 
-def _is_entry(said: object) -> bool:
+def _is_entry(entry: object) -> bool:
     """Whether a value is an entry of the list; 0, 1 and negative numbers would reach groups, or everybody."""
-    if not isinstance(said, dict) or not isinstance(said.get("port"), list):
+    if not isinstance(entry, dict) or not isinstance(entry.get("port"), list):
         return False
-    pids = [said.get("pid"), said.get("supervisor", said.get("pid"))]
+    pids = [entry.get("pid"), entry.get("supervisor", entry.get("pid"))]
     return all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids)
 
 

@@ -13,7 +13,7 @@ from paddle_serving_server.counting.meter import Meter
 from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.engine.shadow import ShadowEngine
 from paddle_serving_server.engine.variants import VariantsEngine
-from paddle_serving_server.services.service import Service
+from paddle_serving_server.services.service import Service, table_of
 from paddle_serving_server.services.starting import Start
 
 
@@ -99,6 +99,14 @@ class Catalogue:
         services = [service for service in self._services.values() if not service.is_pipeline]
         return next((service for service in services if service.plans), next(iter(services or self._services.values())))
 
+    def for_tensors(self, name: str) -> Service:
+        """Who answers a call of GeneralModelService that names a service; an empty name is none.
+
+        Raises:
+            NoService: there is no such service.
+        """
+        return self[name] if name else self.tensor_service
+
     def describe(self) -> Mapping[str, object]:
         """What is served, for `GET /services`."""
         return {"services": [self._described(service) for service in self._services.values()]}
@@ -131,15 +139,18 @@ def _description(service: Service, is_ready: bool) -> dict[str, object]:
     outputs = [_variable(o.alias, o.elem_type, o.shape) for o in signature.outputs]
     if service.kind == "image":
         inputs = [{"name": service.file_input, "dtype": "image"}]
+    table = table_of(service)
     if service.outputs:
         outputs = [{"name": name} for name in service.outputs]
     return {
         "name": service.name,
-        "kind": "pipeline" if service.is_pipeline else service.kind,
-        "title": service.title,
+        "kind": "pipeline" if service.is_pipeline else "fields" if table else service.kind,
+        "takes_tensors": not service.is_pipeline and service.takes_tensors,
+        "title": service.title or (table.title if table else ""),
         "inputs": inputs,
         "outputs": outputs,
-        "example": service.example,
+        **({"fields": table.describe()} if table else {}),
+        "example": service.example or (table.example if table else None),
         "backend": ", ".join(sorted(set(service.backends.values()))),
         "models": [{"name": name, "plan": plan} for name, plan in service.model_plans.items()],
         "ready": is_ready,

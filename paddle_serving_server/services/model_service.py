@@ -12,7 +12,7 @@ from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.context import Context
-from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
+from paddle_serving_server.engine.feed import as_json, outputs_of, tensors_of
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.services.service import ModelPlan, Service
@@ -99,7 +99,7 @@ class ModelService(Service):
         engine = self._engine()
         began = time.monotonic()
         instances = list(request.instances)
-        tensors = {i.alias: stacked(i, instances) for i in named_inputs(engine.signature, instances)}
+        tensors = tensors_of(engine.signature, instances)
         stacked_at = time.monotonic()
         response = await answer(engine, Request(tensors=tensors, fetch=request.fetch), context)
         came = time.monotonic()

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from paddle_serving_app import model_fields
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_app.ops.tabular import Table
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Request, Response
@@ -45,7 +47,8 @@ class Service(ABC):
     """One of them: `POST /NAME/prediction`."""
 
     kind: str = "json"
-    """What a visitor is asked for: "numbers" (a form), "image" (a picture) or "json"."""
+    """What a visitor is asked for: "numbers" (a form), "image" (a picture) or "json"; where callers name
+    fields (`table_of`), "fields" is told."""
     title: str = ""
     """One line for people."""
     example: Mapping[str, object] | None = None
@@ -132,3 +135,8 @@ class Service(ABC):
         """
         if self._admission is not None:
             self._admission.check(deadline, size)
+
+
+def table_of(service: Service) -> Table | None:
+    """The fields that callers name, where the main model has some and takes instances as they are."""
+    return model_fields.table_of(service.signature) if service.takes_tensors else None

@@ -13,7 +13,7 @@ from typing import Any, Final, Never, TypeVar
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server.engine.context import Context
-from paddle_serving_server.engine.feed import as_tensors, named_inputs, outputs_of, stacked, unpacked
+from paddle_serving_server.engine.feed import as_tensors, outputs_of, tensors_of, unpacked
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.services import passage as passages
@@ -61,8 +61,7 @@ class SteppedService(ModelService):
         """
         if not self._engines:
             return {}, fetch, True
-        signature = self._engine().signature
-        return {i.alias: stacked(i, feed) for i in named_inputs(signature, feed)}, fetch, True
+        return tensors_of(self._engine().signature, feed), fetch, True
 
     def postprocess(
         self,

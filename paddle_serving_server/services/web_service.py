@@ -88,13 +88,23 @@ class WebService(SteppedService):
             port: where it listens.
             device: "cpu", or "gpu" for GPU 0 (or `gpuid`).
             thread_num: how many requests are pre- and postprocessed at once.
-            precision, ir_optim, use_trt: handed to the inference library.
-            workdir and the rest: accepted as in Paddle Serving, without effect.
+            precision, use_trt: handed to the inference library.
+            workdir and the rest: accepted as in Paddle Serving, without effect; graphs are always optimised.
         """
-        del workdir, use_calib, use_lite, use_xpu, mem_optim, gpu_multi_stream, runtime_thread_num, batch_infer_size
+        del (
+            workdir,
+            ir_optim,
+            use_calib,
+            use_lite,
+            use_xpu,
+            mem_optim,
+            gpu_multi_stream,
+            runtime_thread_num,
+            batch_infer_size,
+        )
         self.port = port
         self.thread_num = thread_num
-        self._options = replace(self._options, precision=precision, ir_optim=ir_optim, use_trt=use_trt)
+        self._options = replace(self._options, precision=precision, use_trt=use_trt)
         if gpuid not in (None, "", "-1", -1):
             self.set_gpus(str(gpuid))
         elif device == "gpu" and self._options.gpu_id is None:

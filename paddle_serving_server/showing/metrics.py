@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from paddle_serving_client import __version__
-from paddle_serving_server.counting.counters import BOUNDS_US, Counted, Latencies, SeriesSum
 from paddle_serving_server.counting.meter import CONNECTIONS, FAILURE, HANGING, HANGS, REQUEST, RESTARTS
+from paddle_serving_server.counting.series import BOUNDS_US
+from paddle_serving_server.counting.sums import Counted, Latencies, SeriesSum
 from paddle_serving_server.engine import cache, shadow
 from paddle_serving_server.engine.counted import MODEL, MODEL_FAILURE
 

@@ -10,8 +10,8 @@ from typing import Final
 from paddle_serving_client import __version__
 from paddle_serving_server.config.trial_models import MAIN
 from paddle_serving_server.config.values import ServerConfig
-from paddle_serving_server.counting.counters import Counted, SeriesSum
 from paddle_serving_server.counting.meter import CONNECTIONS, FAILURE, HANGING, HANGS, REQUEST, RESTARTS
+from paddle_serving_server.counting.sums import Counted, SeriesSum
 from paddle_serving_server.engine import cache, shadow
 from paddle_serving_server.engine.counted import MODEL, MODEL_FAILURE
 from paddle_serving_server.services.catalogue import Catalogue

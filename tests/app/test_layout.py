@@ -13,10 +13,10 @@ KNOWN = plugins.names(layouts)
 
 
 def test_layouts_are_plug_ins_and_yield_only_to_what_is_there() -> None:
-    assert KNOWN == ["onnx", "paddle_program", "serving_folder"]
+    assert KNOWN == ["onnx", "paddle_program", "savedmodel", "serving_folder", "triton_model"]
     for name in KNOWN:
         plugin = plugins.load(layouts, name)
-        assert set(plugin.YIELDS_TO) < set(KNOWN) - {name}
+        assert set(plugin.YIELDS_TO) <= set(KNOWN) - {name}
         assert plugin.LOOKS_FOR in layout.expected()
 
 
@@ -101,9 +101,9 @@ def two_models(path: Path) -> None:
         ("net.pt", torchscript, "a TorchScript model; it is not served yet: export the model to ONNX"),
         ("net.mar", archive, "a TorchServe archive; it is not served yet"),
         ("net.h5", keras, "an HDF5 file, as Keras writes; export the model to ONNX"),
-        ("frozen.pb", frozen_graph, "a TensorFlow graph; export it to ONNX"),
+        ("frozen.pb", frozen_graph, "a TensorFlow graph; save the model as a SavedModel, or export it"),
         ("net.safetensors", safetensors, "a safetensors file, which holds weights without the program; export"),
-        ("saved", saved_model, "a TensorFlow SavedModel; export it to ONNX"),
+        ("saved", saved_model, "a TensorFlow SavedModel, whose saved_model.pb is empty or damaged"),
         ("bert", hugging_face, "a model of Hugging Face; export it to ONNX with optimum-cli"),
         ("client", for_clients, "the folder for clients; give the server's"),
         ("weights", trained_only, "training weights; export the model with paddle.jit.save"),

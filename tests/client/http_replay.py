@@ -67,6 +67,8 @@ class HttpReplay:
                 self.wfile.write(answer.body)
                 self.close_connection = self.close_connection or answer.closes
 
+            do_GET = do_POST
+
             def log_message(self, *args: Any) -> None: ...
 
         class Server(ThreadingHTTPServer):

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.wire import brpc
 from tests.client import captured
+from tests.rpc_frames import response_frame
 
 Behaviour = Callable[[brpc.Frame], bytes | None]
 """From a request to what is written; None closes the connection, b"" says nothing."""
@@ -23,7 +24,7 @@ def reply(name: str) -> Behaviour:
     def behave(request: brpc.Frame) -> bytes:
         if response.error_code:
             return brpc.error_frame(request.meta.correlation_id, response.error_code, response.error_text)
-        return brpc.response_frame(request.meta.correlation_id, frame.payload, frame.meta.compress_type)
+        return response_frame(request.meta.correlation_id, frame.payload, frame.meta.compress_type)
 
     return behave
 
@@ -35,7 +36,7 @@ def error(code: int, text: str = "no") -> Behaviour:
 
 def payload(content: bytes) -> Behaviour:
     """Answer with a payload that is not compressed."""
-    return lambda request: brpc.response_frame(request.meta.correlation_id, content)
+    return lambda request: response_frame(request.meta.correlation_id, content)
 
 
 def hang_up(request: brpc.Frame) -> None:

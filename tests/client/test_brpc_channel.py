@@ -21,10 +21,11 @@ from paddle_serving_client.errors import (
 from paddle_serving_client.wire import brpc
 from tests.client import replay
 from tests.client.replay import Behaviour, Replay
+from tests.rpc_frames import response_frame
 
 
 def echo(request: brpc.Frame) -> bytes:
-    return brpc.response_frame(request.meta.correlation_id, request.payload)
+    return response_frame(request.meta.correlation_id, request.payload)
 
 
 def say(text: bytes) -> Behaviour:
@@ -90,7 +91,7 @@ def test_sizes(group: Group, size: int) -> None:
 
 def test_answers_to_others_are_skipped(group: Group) -> None:
     def behave(request: brpc.Frame) -> bytes:
-        return brpc.response_frame(1, b"not for you") + echo(request)
+        return response_frame(1, b"not for you") + echo(request)
 
     group.start(behave)
     assert call(group.channel()) == b"hello"

@@ -10,10 +10,11 @@ from paddle_serving_client.brpc_connection import Address, Connection
 from paddle_serving_client.errors import BadConfig, BadPacket, TooLarge
 from paddle_serving_client.wire import brpc
 from tests.client.replay import Replay
+from tests.rpc_frames import response_frame
 
 
 def echo(request: brpc.Frame) -> bytes:
-    return brpc.response_frame(request.meta.correlation_id, request.payload)
+    return response_frame(request.meta.correlation_id, request.payload)
 
 
 def connect(server: Replay) -> Connection:
@@ -93,7 +94,7 @@ def test_the_deadline_is_kept_while_bytes_trickle_in() -> None:
         def trickle() -> None:
             sock, _ = listener.accept()
             with sock:
-                for byte in brpc.response_frame(1, bytes(1000)):
+                for byte in response_frame(1, bytes(1000)):
                     if stop.wait(0.02):
                         return
                     sock.sendall(bytes((byte,)))

@@ -34,6 +34,7 @@ from tests.client import captured, replay
 from tests.client.calls import PRICE, UCI, X, ask, client_of, f32, id_blanked, same
 from tests.client.replay import Behaviour, Serve
 from tests.data.frames import read
+from tests.rpc_frames import response_frame
 
 
 def free_port() -> int:
@@ -102,7 +103,7 @@ def test_a_mask_of_zeros_that_comes_compressed_a_thousandfold(serve: Serve) -> N
     packed = gzip.compress(general_model.encode_response(response))
 
     def behave(request: brpc.Frame) -> bytes:
-        return brpc.response_frame(request.meta.correlation_id, packed, compress_type=2)
+        return response_frame(request.meta.correlation_id, packed, compress_type=2)
 
     assert ask(serve, behave)["price"].shape == mask.shape
 
@@ -282,7 +283,7 @@ def test_a_reply_that_is_garbage(serve: Serve) -> None:
     with pytest.raises(BadPacket):
         ask(serve, replay.payload(b"\xff\xff\xff"))
     with pytest.raises(BadPacket, match="snappy"):
-        ask(serve, lambda request: brpc.response_frame(request.meta.correlation_id, b"x", compress_type=1))
+        ask(serve, lambda request: response_frame(request.meta.correlation_id, b"x", compress_type=1))
     with client_of("uci", serve(replay.payload(b"\xff\xff\xff")).endpoint) as client:
         assert client.predict(**UCI) is None
 
@@ -316,7 +317,7 @@ def echo(request: brpc.Frame) -> bytes:
     """Give x back as price."""
     x = general_model.decode_request(request.payload).tensors[0].array
     response = WireResponse(outputs=(ModelOutput(tensors=(WireTensor(name="p", alias="price", array=x),)),))
-    return brpc.response_frame(request.meta.correlation_id, general_model.encode_response(response))
+    return response_frame(request.meta.correlation_id, general_model.encode_response(response))
 
 
 def test_sixteen_threads_share_one_client(serve: Serve) -> None:

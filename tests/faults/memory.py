@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paddle_serving_server.commands.load import generator
-from paddle_serving_server.commands.load.generator import Load
+from paddle_serving_server.commands.load.amount import Load
 from paddle_serving_server.commands.load.replies import HttpReplies
 from paddle_serving_server.commands.load.request import Payload, Target
 from tests.faults import processes

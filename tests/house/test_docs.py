@@ -25,7 +25,7 @@ from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_client.wire.proto import onnx_pb2
 from paddle_serving_server.commands.monitor import __main__ as monitor
 from paddle_serving_server.config import flags
-from paddle_serving_server.protocols import brpc
+from paddle_serving_server.protocols.brpc import codes
 from paddle_serving_server.protocols.grpc import methods
 from paddle_serving_server.protocols.http import refusal
 from paddle_serving_server.services.web_service import WebService
@@ -207,7 +207,7 @@ def test_every_error_is_in_the_table_with_its_numbers() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text_of("serve.md"), re.MULTILINE))
     for cls in CLASSES:
         said = [cell.strip() for cell in rows[cls.__name__].split("|")]
-        code = next((code for known, code in brpc._CODES if issubclass(cls, known)), RpcError.INTERNAL)
+        code = next((code for known, code in codes.CODES if issubclass(cls, known)), RpcError.INTERNAL)
         status = refusal.response(cls("x")).status
         over_grpc = methods.refusal(cls("x")).status.name
         answered = ["–"] * 3 if cls in ONLY_AT_THE_CALLER else [str(int(status)), str(int(code)), over_grpc]

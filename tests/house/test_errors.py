@@ -9,7 +9,7 @@ import pytest
 from paddle_serving_client import errors
 from paddle_serving_client.errors import ErrNo, ServingError
 from paddle_serving_client.wire.brpc import RpcError
-from paddle_serving_server.protocols import brpc
+from paddle_serving_server.protocols.brpc import codes
 from paddle_serving_server.protocols.grpc import methods
 from paddle_serving_server.protocols.http import refusal
 
@@ -67,12 +67,12 @@ def test_every_error_says_who_it_is_for(cls: type[ServingError]) -> None:
 @pytest.mark.parametrize("cls", [c for c in CLASSES if c not in ONLY_AT_START | ONLY_AT_THE_CALLER | {ServingError}])
 def test_every_error_of_a_request_has_a_status_and_a_code(cls: type[ServingError]) -> None:
     assert any(issubclass(cls, known) for known, _, _ in refusal._STATUS)
-    assert any(issubclass(cls, known) for known, _ in brpc._CODES)
+    assert any(issubclass(cls, known) for known, _ in codes.CODES)
     assert any(issubclass(cls, known) for known, _, _ in methods._STATUS)
 
 
 def test_no_row_of_a_table_is_hidden_by_one_above_it() -> None:
-    tables = (refusal._STATUS, brpc._CODES, methods._STATUS)
+    tables = (refusal._STATUS, codes.CODES, methods._STATUS)
     for table in ([row[0] for row in rows] for rows in tables):
         for k, cls in enumerate(table):
             assert not [above for above in table[:k] if issubclass(cls, above)], cls
@@ -81,7 +81,7 @@ def test_no_row_of_a_table_is_hidden_by_one_above_it() -> None:
 def test_all_protocols_give_an_error_the_same_code() -> None:
     for cls in CLASSES:
         over_http = next((code for known, _, code in refusal._STATUS if issubclass(cls, known)), RpcError.INTERNAL)
-        over_brpc = next((code for known, code in brpc._CODES if issubclass(cls, known)), RpcError.INTERNAL)
+        over_brpc = next((code for known, code in codes.CODES if issubclass(cls, known)), RpcError.INTERNAL)
         assert over_http == over_brpc == methods.refusal(cls("x")).code, cls
 
 

@@ -35,6 +35,10 @@ CODES = {1: 1, 2: 7, 3: 8, 4: 21, 5: 4, 6: 2, 7: 0, 8: dtype.STRING, 9: 9, 10: 5
 CODES |= {14: 10, 15: 11, 16: 6}
 
 
+Dims = tuple[int, ...] | None
+"""Of a shape; -1 may vary; None where the model does not say."""
+
+
 def may_be_model(name: str) -> bool:
     """The usual ending; what was made of a Paddle program is not the model of its folder."""
     return name.endswith(".onnx") and not name.startswith(CONVERTED)
@@ -65,6 +69,31 @@ def read(folder: Path, model: str, params: str | None, wanted: Names) -> Source:
     content = proto.SerializeToString() if notes else None
     files = [ModelFile(name, (path,), content), *(ModelFile(file, (folder / file,)) for file in sorted(external))]
     return Source("ONNX model", feeds, fetches, tuple(files), may_lack_types=True, notes=tuple(notes))
+
+
+def shapes(path: Path) -> tuple[dict[str, tuple[int, Dims]], dict[str, tuple[int, Dims]]]:
+    """The inputs and the outputs of a model by name: code of the element type, and the shape with all its axes.
+
+    Raises:
+        BadModel: it is damaged, or has an input or output that cannot be served.
+    """
+    proto = _parse(path)
+    zipmap.taken_out(proto)
+    held = {tensor.name for tensor in proto.graph.initializer}
+    try:
+        feeds = [(_variable(path, "input", info), info) for info in proto.graph.input if info.name not in held]
+        fetches = [(_variable(path, "output", info), info) for info in proto.graph.output]
+    except UnicodeDecodeError as exc:
+        raise BadModel(f"{path}: damaged: a name in it is not text") from exc
+    inputs = {variable.name: (variable.elem_type, _dims(info)) for variable, info in feeds}
+    return inputs, {variable.name: (variable.elem_type, _dims(info)) for variable, info in fetches}
+
+
+def _dims(info: pb.ValueInfoProto) -> Dims:
+    tensor = info.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
 
 
 def _parse(path: Path) -> pb.ModelProto:

@@ -142,14 +142,14 @@ class BrpcReplies:
 def _said_in(body: bytes) -> str:
     """What an error says: the `err_msg`, `detail` or `error` of a JSON body, or the body's first line."""
     try:
-        said = orjson.loads(body)
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        said = None
-    if isinstance(said, dict):
+        parsed = None
+    if isinstance(parsed, dict):
         for key in ("err_msg", "detail", "error", "message"):
-            if said.get(key):
-                number = f"{said['err_no']} " if "err_no" in said else ""
-                return _short(f"{number}{said[key]}")
+            if parsed.get(key):
+                number = f"{parsed['err_no']} " if "err_no" in parsed else ""
+                return _short(f"{number}{parsed[key]}")
     return _short(body.decode("utf-8", "replace").strip().partition("\n")[0])
 
 

@@ -167,8 +167,8 @@ def services_of(target: Target) -> list[dict[str, Any]]:
     connection = http.client.HTTPConnection(target.host, target.port, timeout=_ASK_S)
     try:
         connection.request("GET", "/services")
-        said = json.loads(connection.getresponse().read())
-        return list(said["services"])
+        parsed = json.loads(connection.getresponse().read())
+        return list(parsed["services"])
     except (OSError, http.client.HTTPException) as exc:
         raise BadConfig(f"{target}: it does not answer GET /services: {exc or type(exc).__name__}") from exc
     except (ValueError, KeyError, TypeError) as exc:

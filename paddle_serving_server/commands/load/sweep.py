@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from paddle_serving_server.commands.load import generator
+from paddle_serving_server.commands.load.amount import Load
 from paddle_serving_server.commands.load.display import ms, rate
-from paddle_serving_server.commands.load.generator import Load
 from paddle_serving_server.commands.load.request import Payload, Target, services_of
 from paddle_serving_server.commands.load.served import HOST, serving
 from paddle_serving_server.commands.load.tally import Result

@@ -53,51 +53,51 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
-def watch_of(said: argparse.Namespace) -> Watch:
+def watch_of(arguments: argparse.Namespace) -> Watch:
     """What the flags ask for.
 
     Raises:
         BadConfig: they ask for something impossible.
     """
     names = plugins.names(sources)
-    if said.type not in names:
-        raise BadConfig(f"--type must be one of {', '.join(names)}, got {said.type}")
-    if not 0.01 <= said.interval <= _MAX_INTERVAL_S:
-        raise BadConfig(f"--interval must be from 0.01 to {_MAX_INTERVAL_S} seconds, got {said.interval}")
-    if said.max_bytes < 1:
-        raise BadConfig(f"--max_bytes must be at least 1, got {said.max_bytes}")
+    if arguments.type not in names:
+        raise BadConfig(f"--type must be one of {', '.join(names)}, got {arguments.type}")
+    if not 0.01 <= arguments.interval <= _MAX_INTERVAL_S:
+        raise BadConfig(f"--interval must be from 0.01 to {_MAX_INTERVAL_S} seconds, got {arguments.interval}")
+    if arguments.max_bytes < 1:
+        raise BadConfig(f"--max_bytes must be at least 1, got {arguments.max_bytes}")
     remote = Remote(
-        path=said.remote_path,
-        model_name=said.remote_model_name,
-        donefile_name=said.remote_donefile_name,
-        is_archive=said.unpacked_filename is not None,
-        max_bytes=said.max_bytes,
-        general_host=said.general_host,
-        allowed_hosts=tuple(said.allow_host),
-        ftp_host=said.ftp_host,
-        ftp_port=said.ftp_port,
-        ftp_username=said.ftp_username,
-        ftp_password=said.ftp_password or os.environ.get(_PASSWORD, ""),
-        hadoop_bin=said.hadoop_bin,
-        fs_name=said.fs_name,
-        fs_ugi=said.fs_ugi,
+        path=arguments.remote_path,
+        model_name=arguments.remote_model_name,
+        donefile_name=arguments.remote_donefile_name,
+        is_archive=arguments.unpacked_filename is not None,
+        max_bytes=arguments.max_bytes,
+        general_host=arguments.general_host,
+        allowed_hosts=tuple(arguments.allow_host),
+        ftp_host=arguments.ftp_host,
+        ftp_port=arguments.ftp_port,
+        ftp_username=arguments.ftp_username,
+        ftp_password=arguments.ftp_password or os.environ.get(_PASSWORD, ""),
+        hadoop_bin=arguments.hadoop_bin,
+        fs_name=arguments.fs_name,
+        fs_ugi=arguments.fs_ugi,
     )
     local = Local(
-        path=Path(said.local_path),
-        model_name=said.local_model_name,
-        timestamp_file=said.local_timestamp_file,
-        tmp_path=said.local_tmp_path,
-        unpacked_name=said.unpacked_filename or "",
+        path=Path(arguments.local_path),
+        model_name=arguments.local_model_name,
+        timestamp_file=arguments.local_timestamp_file,
+        tmp_path=arguments.local_tmp_path,
+        unpacked_name=arguments.unpacked_filename or "",
     )
-    return Watch(cast(Source, plugins.load(sources, said.type)), remote, local)
+    return Watch(cast(Source, plugins.load(sources, arguments.type)), remote, local)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Look for new models until a signal says stop; 0 then, 2 where the flags are wrong."""
-    said = parser().parse_args(argv)
-    log.configure("DEBUG" if said.debug else "INFO", "monitor")
+    arguments = parser().parse_args(argv)
+    log.configure("DEBUG" if arguments.debug else "INFO", "monitor")
     try:
-        watch = watch_of(said)
+        watch = watch_of(arguments)
     except ServingError as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201
         return _EXIT_BAD_START
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             watch.look()
         except (ServingError, OSError) as exc:
             logger.error("%s; the model stays as it is", exc)
-        pause.wait(said.interval)
+        pause.wait(arguments.interval)
 
 
 def _stop(number: int, frame: object) -> NoReturn:

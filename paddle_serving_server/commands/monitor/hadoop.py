@@ -25,21 +25,21 @@ def check(remote: Remote) -> None:
 
 def stamp(remote: Remote) -> str | None:
     """See `Source.stamp`."""
-    code, said = _run(remote, "-ls", remote.donefile)
-    for line in said.splitlines():
+    code, output = _run(remote, "-ls", remote.donefile)
+    for line in output.splitlines():
         fields = line.split(None, _LS_FIELDS - 1)
         if len(fields) == _LS_FIELDS and fields[-1].endswith(remote.donefile_name):
             return " ".join(fields[4:7])  # size, date, time
-    if code == 0 or "no such file" in said.lower():
+    if code == 0 or "no such file" in output.lower():
         return None
-    raise Unreachable(f"hadoop fs -ls {remote.donefile}: status {code}: {_shown(said)}")
+    raise Unreachable(f"hadoop fs -ls {remote.donefile}: status {code}: {_shown(output)}")
 
 
 def fetch(remote: Remote, into: Path) -> None:
     """See `Source.fetch`."""
-    code, said = _run(remote, "-get", remote.model, str(into))
+    code, output = _run(remote, "-get", remote.model, str(into))
     if code != 0 or not into.exists():
-        raise Unreachable(f"hadoop fs -get {remote.model}: status {code}: {_shown(said)}")
+        raise Unreachable(f"hadoop fs -get {remote.model}: status {code}: {_shown(output)}")
     if into.is_dir() is remote.is_archive:
         kind = "a folder" if into.is_dir() else "a file"
         raise Unreachable(f"{remote.model} is {kind}; --unpacked_filename is for archives")
@@ -63,6 +63,6 @@ def _run(remote: Remote, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-def _shown(said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
+def _shown(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
     return lines[-1][:_MAX_SAID] if lines else "it said nothing"

@@ -18,7 +18,7 @@ from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.dataplane.quick import QuickCall
 from paddle_serving_server.engine import lane
-from paddle_serving_server.engine.feed import OneRow, as_json, named_inputs, stacked
+from paddle_serving_server.engine.feed import OneRow, as_json, tensors_of
 from paddle_serving_server.engine.interface import Reply, stages_of
 from paddle_serving_server.engine.lane import Kind, Lane
 from paddle_serving_server.protocols.http import body, encoding, refusal, tensor_body
@@ -75,7 +75,7 @@ class _Service:
                 self._fetches[fetch] = known
             return known, values
         signature = self._signature
-        arranged = signature.arrange({i.alias: stacked(i, feed) for i in named_inputs(signature, feed)})
+        arranged = signature.arrange(tensors_of(signature, feed))
         outputs = self._outputs(arranged, fetch)
         return None if outputs is None else (outputs, arranged.arrays)
 
@@ -119,7 +119,7 @@ class SmallPredictions:
         began = time.monotonic()
         try:
             text = request.body
-            if b"true" in text or b"false" in text:  # `stacked` tells them from numbers
+            if b"true" in text or b"false" in text:  # `tensors_of` tells them from numbers
                 return False
             feed, fetch = body.json_feed(text, True)
             read = time.monotonic()

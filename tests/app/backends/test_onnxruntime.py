@@ -123,10 +123,3 @@ def test_a_onnx_beside_a_paddle_program_is_taken(model_folder: Folder, tmp_path:
     folder = shutil.copytree(model_folder("uci", "onnx"), tmp_path / "both")
     (folder / "model.pdmodel").write_bytes(b"not read by this library")
     assert plugin.load(folder, model_config.read(folder), OPTIONS).inputs[0].name == "x"
-
-
-@pytest.mark.paddle2onnx
-def test_unoptimised(model_folder: Folder) -> None:
-    model = Model.load(model_folder("uci", "onnx"), ModelOptions(backend="onnxruntime", ir_optim=False))
-    outputs = model.run(model.signature.arrange({"x": models.UCI_INPUT[None]}))
-    np.testing.assert_allclose(outputs.arrays[0], [[models.UCI_PRICE]], rtol=1e-6)

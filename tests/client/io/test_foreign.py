@@ -38,7 +38,7 @@ def test_head_of_a_folder_is_refused(tmp_path: Path) -> None:
             ("config.json", "model.safetensors", "tokenizer.json"),
             "a model of Hugging Face; export it to ONNX",
         ),
-        (("saved_model.pb", "variables"), "a TensorFlow SavedModel; export it to ONNX"),
+        (("saved_model.pb", "variables"), "a TensorFlow SavedModel, whose saved_model.pb is empty or damaged"),
         (("config.pbtxt", "1"), "a model of a Triton repository"),
         (("serving_client_conf.prototxt",), "the folder for clients; give the server's"),
         (("adapter.safetensors",), "weights without the program"),

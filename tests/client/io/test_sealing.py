@@ -75,7 +75,7 @@ def test_an_onnx_model_with_files_of_weights_is_refused(tmp_path: Path) -> None:
     source.mkdir()
     (source / "model.onnx").write_bytes(trained.onnx_model("w.bin").SerializeToString())
     (source / "w.bin").write_bytes(bytes(4))
-    with pytest.raises(BadModel, match="such an ONNX model cannot be encrypted"):
+    with pytest.raises(BadModel, match="such a model cannot be encrypted"):
         sealed(tmp_path, source)
     assert not (tmp_path / "key").exists()
 

@@ -18,7 +18,7 @@ from tests.models import Form
 
 
 def test_formats_are_plug_ins() -> None:
-    assert plugins.names(formats) == ["onnx", "pir", "program"]
+    assert plugins.names(formats) == ["onnx", "pir", "program", "saved_model"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from paddle_serving_client.wire.brpc import BadFrame, FrameReader
 from paddle_serving_client.wire.proto.baidu_rpc_meta_pb2 import RpcMeta, RpcRequestMeta
 from tests.client import captured
 from tests.data.frames import read
+from tests.rpc_frames import response_frame
 
 PACKERS: list[tuple[int, Callable[[bytes], bytes]]] = [(2, gzip.compress), (3, zlib.compress)]
 PAYLOAD = b"payload"
@@ -70,7 +71,7 @@ def test_every_captured_reply_is_read_and_written_byte_for_byte() -> None:
         if response.error_code:
             written = brpc.error_frame(captured.CORRELATION_ID, response.error_code, response.error_text)
         else:
-            written = brpc.response_frame(captured.CORRELATION_ID, frame.payload, frame.meta.compress_type)
+            written = response_frame(captured.CORRELATION_ID, frame.payload, frame.meta.compress_type)
         assert written == read(f"{name}.bin"), name
 
 
@@ -251,7 +252,7 @@ def test_a_wrong_attachment_spoils_one_frame_only(size: int) -> None:
 @pytest.mark.parametrize("correlation_id", [0, -1, 2**63 - 1, -(2**63)])
 def test_correlation_ids_are_echoed(correlation_id: int) -> None:
     assert read_one(brpc.request_frame("s", "m", correlation_id, b"")).meta.correlation_id == correlation_id
-    for raw in (brpc.response_frame(correlation_id, b""), brpc.error_frame(correlation_id, 2001, "x")):
+    for raw in (response_frame(correlation_id, b""), brpc.error_frame(correlation_id, 2001, "x")):
         reader = FrameReader(reads="replies")
         reader.feed(raw)
         frame = reader.next()

@@ -10,6 +10,7 @@ from paddle_serving_client.errors import BadPacket, TooLarge
 from paddle_serving_client.wire import brpc, grpc, health
 from paddle_serving_client.wire.grpc import Prefix, UnknownEncoding
 from paddle_serving_client.wire.health import Health
+from tests import grpc_texts
 from tests.data import frames
 
 MESSAGE = frames.read("grpc_message_uci.bin")
@@ -75,7 +76,7 @@ def test_timeouts_that_cannot_be(text: str) -> None:
 
 @given(st.floats(0, 1e9))
 def test_a_timeout_that_is_written_can_be_read(seconds: float) -> None:
-    read = grpc.timeout_s(grpc.timeout_text(seconds))
+    read = grpc.timeout_s(grpc_texts.timeout_text(seconds))
     assert read == pytest.approx(min(seconds, 1e6), rel=1e-4, abs=1e-3)
 
 
@@ -83,17 +84,17 @@ def test_a_timeout_that_is_written_can_be_read(seconds: float) -> None:
 def test_any_text_goes_through_a_header(text: str) -> None:
     raw = grpc.percent_encoded(text)
     assert all(0x20 <= byte <= 0x7E for byte in raw)
-    assert grpc.percent_decoded(raw) == text[: grpc.MAX_TEXT_BYTES]
+    assert grpc_texts.percent_decoded(raw) == text[: grpc.MAX_TEXT_BYTES]
 
 
 def test_texts_as_the_specification_writes_them() -> None:
     assert grpc.percent_encoded("100% – \n") == b"100%25 %E2%80%93 %0A"
-    assert grpc.percent_decoded(b"50% \xff %zz") == "50% � %zz"
-    assert grpc.percent_decoded(grpc.percent_encoded("\ud800")) == "?"
+    assert grpc_texts.percent_decoded(b"50% \xff %zz") == "50% � %zz"
+    assert grpc_texts.percent_decoded(grpc.percent_encoded("\ud800")) == "?"
 
 
 def test_a_very_long_text_is_cut_between_characters() -> None:
-    assert grpc.percent_decoded(grpc.percent_encoded("é" * 9999)) == "é" * (grpc.MAX_TEXT_BYTES // 2)
+    assert grpc_texts.percent_decoded(grpc.percent_encoded("é" * 9999)) == "é" * (grpc.MAX_TEXT_BYTES // 2)
 
 
 def test_only_what_gets_smaller_is_compressed() -> None:

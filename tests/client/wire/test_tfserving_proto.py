@@ -18,6 +18,7 @@ from paddle_serving_client.message import Array
 from paddle_serving_client.wire import tfserving_proto, tfserving_tensor
 from paddle_serving_client.wire.tfserving import DataType, ModelInfo, State, TensorInfo, Wanted
 from paddle_serving_client.wire.tfserving_proto import PredictRequest
+from tests import tfserving_messages
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _MESSAGES: dict[str, dict[str, tuple[int, Any]]] = {
@@ -177,7 +178,7 @@ def test_any_bytes_are_a_request_or_an_error_of_ours(data: bytes) -> None:
         tfserving_proto.decode_predict,
         tfserving_proto.decode_metadata_request,
         tfserving_proto.decode_status_request,
-        tfserving_proto.decode_prediction,
+        tfserving_messages.decode_prediction,
     ):
         with contextlib.suppress(ServingError):
             read(data)
@@ -194,7 +195,7 @@ wanted = st.builds(
 
 @given(wanted, st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=9), tensors, max_size=4))
 def test_requests_there_and_back(model: Wanted, inputs: dict[str, Array]) -> None:
-    message = tfserving_proto.encode_predict(PredictRequest(wanted=model, inputs=inputs, fetch=("a", "b")))
+    message = tfserving_messages.encode_predict(PredictRequest(wanted=model, inputs=inputs, fetch=("a", "b")))
     read = tfserving_proto.decode_predict(message)
     assert (read.wanted, read.fetch, list(read.inputs)) == (model, ("a", "b"), list(inputs))
     for name, array in inputs.items():
@@ -225,7 +226,7 @@ def test_answers_are_lists_of_values_as_clients_read_them() -> None:
     y, k = (entry.value for entry in theirs.outputs)
     assert (list(y.float_val), [dim.size for dim in y.tensor_shape.dim], list(k.int64_val)) == ([1, 2], [1, 2], [-3])
     assert (theirs.model_spec.version.value, theirs.model_spec.signature_name) == (123, "serving_default")
-    for name, array in tfserving_proto.decode_prediction(message).items():
+    for name, array in tfserving_messages.decode_prediction(message).items():
         np.testing.assert_array_equal(array, outputs[name])
     with pytest.raises(BadDType, match="output 'y'"):
         tfserving_proto.encode_prediction(model, {"y": np.array(["text"])})

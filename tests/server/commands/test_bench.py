@@ -17,13 +17,14 @@ from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.wire import brpc
 from paddle_serving_server.commands import bench
 from paddle_serving_server.commands.load import generator, request, sweep
+from paddle_serving_server.commands.load.amount import Load
 from paddle_serving_server.commands.load.display import Display, summary
-from paddle_serving_server.commands.load.generator import Load
 from paddle_serving_server.commands.load.replies import BadReply, BrpcReplies, HttpReplies, Replies, Reply
 from paddle_serving_server.commands.load.request import Target
 from paddle_serving_server.commands.load.sweep import Plan, Run, Setting, Tried
 from paddle_serving_server.commands.load.tally import Latency, Result, Tally
 from tests.models import UCI_INPUT
+from tests.rpc_frames import response_frame
 from tests.serving import ROOT, Server, free_port
 
 GOOD = json.dumps({"feed": [{"x": UCI_INPUT.tolist()}], "fetch": ["price"]})
@@ -342,7 +343,7 @@ def test_http_answers_are_read_however_they_are_cut(data: bytes, reply: Reply) -
 
 
 def test_frames_are_read_however_they_are_cut() -> None:
-    good, failed = brpc.response_frame(1, b"payload"), brpc.error_frame(1, 1003, "no")
+    good, failed = response_frame(1, b"payload"), brpc.error_frame(1, 1003, "no")
     for size in (1, 3, 12, 13, 1000):
         replies = BrpcReplies()
         assert [fed(replies, frame, size) for frame in (good, failed, good)] == [
@@ -352,7 +353,7 @@ def test_frames_are_read_however_they_are_cut() -> None:
         ]
 
 
-@pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK", brpc.response_frame(1, b"x") * 2])
+@pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK", response_frame(1, b"x") * 2])
 def test_what_is_no_frame_is_refused(data: bytes) -> None:
     with pytest.raises(BadReply):
         BrpcReplies().feed(data)

@@ -217,3 +217,20 @@ def test_a_payload_that_is_no_request(uci_server: Server) -> None:
 def test_heads_that_cannot_be_close_the_connection(uci_server: Server, head: bytes) -> None:
     assert exchange(uci_server, head) == []
     assert_alive(uci_server)
+
+
+def test_the_name_of_a_service_may_stand_behind_that_of_the_rpc_service(tmp_path: Path) -> None:
+    """Calls that are read in full, and those that are like an earlier one and take the lane."""
+    other = models.uci(tmp_path / "other", weights=-models.UCI_W)
+    wire = WireRequest(tensors=(WireTensor(name="x", array=models.UCI_INPUT[None]),))
+    payload, opposite = general_model.encode_request(wire), 2 * 22.738298 - UCI_PRICE
+    with serve(tmp_path, f"first={other}", f"uci={models.uci(tmp_path / 'uci')}") as server:
+        for _ in range(3):
+            for named, expected in (("", opposite), ("/first", opposite), ("/uci", UCI_PRICE)):
+                for service in (FULL, "GeneralModelService"):
+                    (frame,) = exchange(server, brpc.request_frame(f"{service}{named}", "inference", 7, payload))
+                    np.testing.assert_allclose(price(frame), [[expected]], rtol=1e-4)
+        for name, text in (("/nobody", "no service 'nobody'"), ("/", "Fail to find service"), ("/uci/", "no service")):
+            (frame,) = exchange(server, brpc.request_frame(f"{FULL}{name}", "inference", 7, payload))
+            assert frame.meta.response.error_code == RpcError.NO_SERVICE
+            assert text in frame.meta.response.error_text

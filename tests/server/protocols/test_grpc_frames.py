@@ -35,7 +35,7 @@ from hypothesis import strategies as st
 from paddle_serving_client.wire import general_model, grpc
 from paddle_serving_client.wire.general_model import WireRequest, WireTensor
 from paddle_serving_server.web_service import WebService
-from tests import models
+from tests import grpc_texts, models
 from tests.data import frames
 from tests.server.protocols.transport import Ask, Wire, serving
 from tests.serving import Server, read_all, serve
@@ -295,7 +295,7 @@ def test_calls_that_cannot_be(uci_server: Server, body: bytes, more: dict[str, s
         peer.flush()
         said = peer.trailers(1)
         assert said["grpc-status"] == status, said
-        assert words in grpc.percent_decoded(said["grpc-message"].encode())
+        assert words in grpc_texts.percent_decoded(said["grpc-message"].encode())
         assert peer.trailers(peer.call())["grpc-status"] == "0"
 
 

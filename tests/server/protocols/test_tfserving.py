@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_serving_client.wire import protobuf, tfserving_proto
+from paddle_serving_client.wire import protobuf
 from paddle_serving_client.wire.grpc import Status
 from paddle_serving_client.wire.tfserving import Wanted
 from paddle_serving_client.wire.tfserving_proto import PredictRequest
@@ -27,7 +27,7 @@ from paddle_serving_server.engine.variants import VariantsEngine
 from paddle_serving_server.protocols.grpc.methods import GrpcCall, Methods, Reply
 from paddle_serving_server.services.web_service import WebService
 from paddle_serving_server.user_code.threads import Threads
-from tests import models
+from tests import models, tfserving_messages
 from tests.server.catalogues import catalogue_of
 from tests.server.protocols.transport import Ask, serving
 
@@ -234,7 +234,9 @@ def called(folder: Path, path: str, message: bytes) -> tuple[Reply, int]:
 
 
 def predict(folder: Path, request: PredictRequest) -> Reply:
-    return called(folder, "/tensorflow.serving.PredictionService/Predict", tfserving_proto.encode_predict(request))[0]
+    return called(folder, "/tensorflow.serving.PredictionService/Predict", tfserving_messages.encode_predict(request))[
+        0
+    ]
 
 
 def test_predict_over_grpc(folder: Path) -> None:
@@ -242,7 +244,7 @@ def test_predict_over_grpc(folder: Path) -> None:
     for version, signature in ((None, ""), (1, "serving_default")):
         reply = predict(folder, PredictRequest(wanted=_wanted(version, signature), inputs=inputs, fetch=("y",)))
         assert (reply.status, reply.text) == (Status.OK, "")
-        np.testing.assert_array_equal(tfserving_proto.decode_prediction(reply.message[5:])["y"], [2.5, 3, 4.5])
+        np.testing.assert_array_equal(tfserving_messages.decode_prediction(reply.message[5:])["y"], [2.5, 3, 4.5])
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,9 @@ async def _model_ready(exchange: Exchange) -> HttpResponse:
 
 
 def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package."""
+    """See the package. The number in a header tells those 503 apart, for callers who know it."""
     status = next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
-    headers = errors_in_http.response(error).headers if status == 503 else {}
+    headers = errors_in_http.response(error, as_text=True).headers
     return HttpResponse(status, orjson.dumps({"error": str(error)}), headers=headers)
 
 

@@ -16,7 +16,7 @@ from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services import json_result
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.service import Service
+from paddle_serving_server.services.service import Service, table_of
 from paddle_serving_server.user_code import faults
 
 _BINARY: Final = {"type": "string", "format": "binary"}
@@ -101,8 +101,13 @@ def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     """The body, in each of its forms, and the answer."""
     service = catalogue[names["name"]]
     inputs, outputs = service.signature.inputs, service.signature.outputs
-    instance: Mapping[str, Any] = openapi.instance_schema(inputs) if service.takes_tensors else {"type": "object"}
-    example = service.example or (openapi.example_instance(inputs) if service.takes_tensors else None)
+    table = table_of(service)
+    instance: Mapping[str, Any] = {"type": "object"}
+    example = service.example
+    if table is not None:
+        instance, example = table.schema(), example or table.example
+    elif service.takes_tensors:
+        instance, example = openapi.instance_schema(inputs), example or openapi.example_instance(inputs)
     as_json: dict[str, Any] = {"schema": _feed_schema(instance)}
     if example is not None:
         as_json["example"] = {"feed": [example], "fetch": []}
@@ -115,7 +120,7 @@ def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     result = openapi.outputs_schema(outputs) if service.takes_tensors else {}
     answer = {"type": "object", "properties": {"result": result}, "required": ["result"]}
     return {
-        "summary": service.title or f"a prediction of {service.name}",
+        "summary": service.title or (table.title if table else "") or f"a prediction of {service.name}",
         "requestBody": {"required": True, "content": content},
         "responses": {"200": {"description": "the answer", "content": {"application/json": {"schema": answer}}}},
     }

@@ -3,14 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 
-from paddle_serving_client import errors
 from paddle_serving_client.errors import BadPacket, Busy, ServingError, TooLarge
-from paddle_serving_client.message import Array
 from paddle_serving_client.wire import brpc
-from paddle_serving_client.wire.brpc import Compression, RpcError
-from paddle_serving_server.config.listening import Listening
+from paddle_serving_client.wire.brpc import Compression
 from paddle_serving_server.connection.flow import Flow, write_due, write_soon
 from paddle_serving_server.connection.intake import NO_ROOM, Claim
 from paddle_serving_server.connection.pace import HALF_S, Pace
@@ -18,9 +15,9 @@ from paddle_serving_server.dataplane import general_model
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.general_model import check_names
 from paddle_serving_server.dataplane.plane import DataPlane
-from paddle_serving_server.dataplane.quick import QuickCall
-from paddle_serving_server.dataplane.recalled_calls import RecalledCall, RecalledCalls
-from paddle_serving_server.engine.interface import Reply
+from paddle_serving_server.dataplane.recalled_calls import RecalledCalls
+from paddle_serving_server.protocols.brpc.codes import code_of
+from paddle_serving_server.protocols.brpc.small_call import SmallCall
 from paddle_serving_server.services.compression import gzipped
 
 logger = logging.getLogger(__name__)
@@ -29,34 +26,16 @@ MAX_IN_WORK = 16
 """Requests of one connection that may be in work; beyond, nothing more is read from it."""
 _JOINED_BYTES = 64 << 10
 """Answers up to this are copied behind their head."""
-_MAGIC = b"PRPC"
-_API = "paddle"
 _IN_WORK = "in work"
 _ROOM = "room"
-
-_CODES: tuple[tuple[type[ServingError], RpcError], ...] = (
-    (errors.NoService, RpcError.NO_SERVICE),
-    (errors.NoMethod, RpcError.NO_METHOD),
-    (errors.BadPacket, RpcError.BAD_REQUEST),
-    (errors.BadInput, RpcError.BAD_REQUEST),
-    (errors.Busy, RpcError.LIMIT),
-    (errors.Stopping, RpcError.LOGGED_OFF),
-    (errors.DeadlineExceeded, RpcError.TIMED_OUT),
-    (errors.BackendFailed, RpcError.OP_FAILED),
-)
-
-
-def claims(head: bytes) -> bool | None:
-    """Whether these first bytes begin a baidu_std frame."""
-    if len(head) < len(_MAGIC):
-        return None if _MAGIC.startswith(head) else False
-    return head.startswith(_MAGIC)
 
 
 class BrpcStream:
     """One connection."""
 
-    def __init__(self, transport: asyncio.Transport, flow: Flow, plane: DataPlane, recalled: RecalledCalls) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, flow: Flow, plane: DataPlane, recalled: Mapping[str, RecalledCalls]
+    ) -> None:
         self.transport = transport
         self._limits = limits = plane.limits
         self.deadline = time.monotonic() + limits.head_s
@@ -185,15 +164,18 @@ class BrpcStream:
         """Have a small call that is like an earlier one answered without a task; whether it is one."""
         if frame.meta.compress_type or not self._flow.is_writable:
             return False
-        service = self._service_name
-        if (lane := self._plane.try_now(service)) is None:
+        request = frame.meta.request
+        of, slash, name = request.service_name.partition("/")
+        if slash and not name:
             return False
-        request, call = frame.meta.request, self._recalled.find(frame.payload, lane)
-        if call is None or (request.service_name, request.method_name) not in general_model.CALLS:
+        service = name or self._service_name
+        if (lane := self._plane.try_now(service)) is None or (of, request.method_name) not in general_model.CALLS:
+            return False
+        if (call := self._recalled[service].find(frame.payload, lane)) is None:
             return False
         self._in_lane += 1
         now = time.monotonic()
-        call.submit(frame.payload, _SmallCall(self, frame, call, service, now), now + self._limits.request_s)
+        call.submit(frame.payload, SmallCall(self, frame, call, service, now), now + self._limits.request_s)
         return True
 
     @property
@@ -227,9 +209,9 @@ class BrpcStream:
     async def _answer_to(self, frame: brpc.Frame, call: Call) -> tuple[bytes, Compression]:
         await self._flow.writable()
         meta = frame.meta
-        check_names(meta.request.service_name, meta.request.method_name)
+        name = check_names(meta.request.service_name, meta.request.method_name)
         payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
-        answer = await general_model.answer(self._plane, call, payload)
+        answer = await general_model.answer(self._plane, call, payload, name=name)
         # The original always compressed; that costs more than it saves unless a caller shows that bytes are dear.
         if meta.compress_type and (packed := await gzipped(answer)) is not None:
             return packed, Compression.GZIP
@@ -262,7 +244,7 @@ class BrpcStream:
             self._close_when_idle()
 
     def _send_error(self, correlation_id: int, error: ServingError) -> None:
-        code = next((code for cls, code in _CODES if isinstance(error, cls)), RpcError.INTERNAL)
+        code = code_of(error)
         self.transport.write(brpc.error_frame(correlation_id, code, f"[E{int(code)}]{error}"))
 
     def expire(self) -> None:
@@ -293,46 +275,5 @@ class BrpcStream:
             self.transport.close()
 
 
-class _SmallCall(QuickCall):
-    """One that is like an earlier one."""
-
-    __slots__ = ("_call", "_frame", "_stream")
-
-    def __init__(self, stream: BrpcStream, frame: brpc.Frame, call: RecalledCall, service: str, arrived: float) -> None:
-        super().__init__(stream.plane, service, "brpc", arrived, len(frame.payload))
-        self._stream = stream
-        self._frame = frame
-        self._call = call
-
-    def answered(self, outputs: Sequence[Array], reply: Reply) -> None:
-        response = self._call.response(outputs, reply)
-        self._stream.leave_lane()
-        self.count(len(response))
-        self._stream.write(self._frame, response)
-        self._stream.move_on()
-
-    def refuse(self, error: ServingError) -> None:
-        self._stream.leave_lane()
-        self._stream.refuse(self._frame, error)
-        self._stream.move_on()
-
-    def again(self) -> None:
-        self._stream.leave_lane()
-        self._stream.start(self._frame)
-
-
 def _size(answer: tuple[bytes, Compression]) -> int:
     return len(answer[0])
-
-
-def callers() -> set[str]:
-    """The families of callers that speak it."""
-    return {_API}
-
-
-def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flow], BrpcStream] | None:
-    """What serves baidu_std on a connection."""
-    if not at.has(_API):
-        return None
-    recalled = RecalledCalls()
-    return lambda transport, flow: BrpcStream(transport, flow, plane, recalled)

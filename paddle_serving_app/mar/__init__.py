@@ -1,0 +1,1 @@
+"""Archives of TorchServe: models (`.mar`) and workflows (`.war`), read and written."""

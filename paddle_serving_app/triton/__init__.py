@@ -1,0 +1,1 @@
+"""Model repositories of Triton: configs, what is completed in them, folders, and what model.py imports."""

@@ -1,0 +1,1 @@
+"""What TorchServe is told: `config.properties`, `TS_*` variables and flags, as frozen values."""
