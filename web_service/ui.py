@@ -27,7 +27,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import numpy as np
 import urllib3
 import waitress
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from a checkout that is not installed, too
@@ -49,24 +49,14 @@ from paddle_serving_client.errors import (
 from paddle_serving_client.message import Array
 from paddle_serving_client.model_config import CLIENT_CONFIG, ModelSpec, Variable, to_text
 from paddle_serving_client.profiler import Span
+from paddle_serving_server.showing import page as shown
+from paddle_serving_server.showing.page import MAX_PICTURE_BYTES
 
-MAX_PICTURE_BYTES = 16 << 20
 _MAX_FORM_BYTES = MAX_PICTURE_BYTES + (64 << 10)
 """The picture and the multipart lines around it."""
 _MAX_ANSWER_BYTES = 64 << 20
-_LANGUAGES = ("en", "zh")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_STATIC = Path(__file__).resolve().parent.parent / "static"
 _SIGNATURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"GIF8": "gif", b"BM": "bmp"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 _spans: ContextVar[Sequence[Span]] = ContextVar("spans")
 """Of the last call over RPC of this thread."""
@@ -144,6 +134,10 @@ class ModelServer:
         except (Unreachable, DeadlineExceeded, BadPacket) as error:
             logger.info("the model server at %s does not answer: %s", self.config.server, error)
             return {"state": "down", "services": []}
+
+    def openapi(self) -> Answer:
+        """The server's own description of what can be asked of it, with examples that work."""
+        return self._call("GET", "/openapi.json", timeout_s=10)
 
     def picture(self, service: str, picture: bytes, fetch: Sequence[str]) -> Answer:
         """Send a picture as it is; the answer is passed on as it is."""
@@ -249,8 +243,7 @@ def create_app(config: PageConfig | None = None) -> Flask:
     """The application; one model server per application."""
     config = config or PageConfig()
     server = ModelServer(config)
-    strings = {name: json.loads((_STATIC / "strings" / f"{name}.json").read_bytes()) for name in _LANGUAGES}
-    app = Flask(__name__, static_folder=str(_STATIC), static_url_path="/static")
+    app = Flask(__name__, static_folder=str(shown.static()), static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=_MAX_FORM_BYTES, MAX_FORM_MEMORY_SIZE=100 << 10, MAX_FORM_PARTS=4)
     app.before_request(functools.partial(_refuse_other_names, _own_names() | {name.lower() for name in config.hosts}))
     app.before_request(_refuse_other_sites)
@@ -259,20 +252,17 @@ def create_app(config: PageConfig | None = None) -> Flask:
 
     @app.get("/")
     def page() -> Response:
-        language = _language()
-        html = render_template(
-            "page.html",
-            language=language,
-            t=strings[language],
-            samples=_samples(),
-            server=config.public_server or config.server,
-            max_picture_bytes=MAX_PICTURE_BYTES,
-        )
+        language = shown.language(request.headers.get("Accept-Language", ""), request.headers.get("Cookie", ""))
+        html = shown.render(language, server=config.public_server or config.server, route="proxy")
         return Response(html, headers={"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"})
 
     @app.get("/api/services")
     def services() -> Response:
         return _json_response(Answer(HTTPStatus.OK, json.dumps(server.state()).encode()))
+
+    @app.get("/api/openapi")
+    def openapi() -> Response:
+        return _json_response(server.openapi())
 
     @app.post("/api/services/<name>/picture")
     def picture(name: str) -> Response:
@@ -340,7 +330,7 @@ def _refuse_other_sites() -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    response.headers.update(shown.HEADERS)
     return response
 
 
@@ -369,17 +359,6 @@ def _json_response(answer: Answer) -> Response:
     if answer.server_timing:
         response.headers["Server-Timing"] = answer.server_timing
     return response
-
-
-def _language() -> str:
-    """The visitor's last choice, or what the browser prefers."""
-    chosen = request.cookies.get("lang", "")
-    return chosen if chosen in _LANGUAGES else request.accept_languages.best_match(_LANGUAGES) or _LANGUAGES[0]
-
-
-def _samples() -> list[str]:
-    pictures = (_STATIC / "samples").glob("*.jp*g")
-    return sorted(path.name for path in pictures)
 
 
 def _service(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.commands import shipped
+from paddle_serving_server.showing import shipped
 
 _NEEDED: Final = ("flask", "waitress", "urllib3")
 

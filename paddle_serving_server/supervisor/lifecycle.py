@@ -198,10 +198,10 @@ class Lifecycle:
     # -- fronts
 
     def _follow(self, front: Slot, services: Sequence[str]) -> None:
-        self._fronts[front] = frozenset(services)
         for name in services:
             if name not in self.registry:
                 self._broadcast(self.registry.add(Entry(name, None)))
+        self._fronts[front] = frozenset(services)  # it is told all of them, in their order
         for entry in self.registry:
             self._tell(front, entry)
         front.tell(CaughtUp())

@@ -20,9 +20,22 @@ const LINE = 88;
 
 /**
  * @param {{title: string, text: string}[]} blocks code to copy
+ * @param {{name: string, text: () => string}} [body] a request that the code reads from a file
  */
-export function showCode(blocks) {
-  $("code").replaceChildren(h("h2", {}, t("code")), ...blocks.map(({ title, text }) => codeBlock(title, text)));
+export function showCode(blocks, body) {
+  const save = body && h("button", { type: "button", class: "plain", onclick: () => download(body) }, t("code.save", { name: body.name }));
+  $("code").replaceChildren(
+    h("h2", {}, t("code")),
+    body ? h("p", { class: "save" }, t("code.file", { name: body.name }), " ", save) : "",
+    ...blocks.map(({ title, text }) => codeBlock(title, text)),
+  );
+}
+
+/** @param {{name: string, text: () => string}} body */
+function download({ name, text }) {
+  const href = URL.createObjectURL(new Blob([text()], { type: "application/json" }));
+  h("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
 
 /**

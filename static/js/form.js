@@ -1,6 +1,8 @@
-/** The form of a service that takes values: a field for every number, or JSON where there are too many or none is known. */
+/** The form of a service that takes values: a picture, texts, a field for every number, or JSON where there are too many. */
 
 import { h } from "./dom.js";
+import { PictureInput } from "./pictureinput.js";
+import { layoutOf } from "./tensor.js";
 import { t } from "./words.js";
 
 /**
@@ -27,21 +29,50 @@ export class BadField extends Error {
   }
 }
 
-/** Texts as typed, by input: a list for fields, one text for JSON. */
+/** What was typed, by input: a list for fields, one text for JSON, a picture. */
 export class Typed {
-  /** @param {Service} service */
-  constructor(service) {
+  /**
+   * @param {Service} service
+   * @param {() => void} changed called when a picture is there, or another
+   */
+  constructor(service, changed) {
     this.service = service;
     this.inputs = service.kind === "numbers" ? service.inputs : [];
+    const pictures = this.inputs.filter(layoutOf);
+    /** @type {Record<string, PictureInput>} */
+    this.pictures = Object.fromEntries(pictures.map((input) => [input.name, new PictureInput(input, changed)]));
     /** @type {Record<string, string[] | string>} */
-    this.texts = Object.fromEntries(this.inputs.map((input) => [input.name, initial(service, input)]));
+    this.texts = Object.fromEntries(
+      this.inputs.filter(({ name }) => !this.pictures[name]).map((input) => [input.name, initial(service, input)]),
+    );
     if (!this.inputs.length) this.texts = { "": JSON.stringify(service.example ?? {}, null, 2) };
+  }
+
+  /** Fulfilled when all pictures are there. */
+  ready() {
+    return Promise.all(Object.values(this.pictures).map(({ loaded }) => loaded));
+  }
+
+  /** What can be stored. */
+  snapshot() {
+    const pictures = Object.entries(this.pictures).map(([name, picture]) => [name, picture.keep()]);
+    return { texts: structuredClone(this.texts), pictures: Object.fromEntries(pictures) };
+  }
+
+  /** @param {ReturnType<Typed["snapshot"]>} kept */
+  async restore({ texts, pictures }) {
+    this.texts = structuredClone(texts);
+    await Promise.all(
+      Object.entries(pictures).map(([name, kept]) => kept && this.pictures[name]?.restore(kept)),
+    );
   }
 
   /** @returns {HTMLElement[]} */
   fields() {
     if (!this.inputs.length) return [area("", t("input.instance"), String(this.texts[""]))];
     return this.inputs.map((input) => {
+      const picture = this.pictures[input.name];
+      if (picture) return picture.field(about("input.values", input));
       const typed = this.texts[input.name];
       return Array.isArray(typed)
         ? group(this.service, input, typed)
@@ -51,7 +82,8 @@ export class Typed {
 
   /** @param {HTMLInputElement | HTMLTextAreaElement} element */
   keep(element) {
-    const { input = "", nth } = element.dataset;
+    const { input, nth } = element.dataset;
+    if (input === undefined) return;
     const typed = this.texts[input];
     if (Array.isArray(typed)) typed[Number(nth)] = element.value;
     else this.texts[input] = element.value;
@@ -62,12 +94,41 @@ export class Typed {
    * @returns {Record<string, unknown>}
    */
   instance() {
-    const read = Object.entries(this.texts).map(([name, typed]) => [
-      name,
-      Array.isArray(typed) ? typed.map((text, i) => number(this.service, name, i, text)) : json(name, typed),
-    ]);
-    return this.inputs.length ? Object.fromEntries(read) : read[0][1];
+    if (!this.inputs.length) return json("", String(this.texts[""]));
+    return Object.fromEntries(this.inputs.map((input) => [input.name, this.value(input)]));
   }
+
+  /** @param {Port} input */
+  value(input) {
+    const picture = this.pictures[input.name];
+    if (picture) {
+      const values = picture.values();
+      if (!values) throw new BadField(t("input.nopicture"), `[data-picture="${CSS.escape(input.name)}"]`);
+      return values;
+    }
+    const typed = this.texts[input.name];
+    if (!Array.isArray(typed)) return json(input.name, typed);
+    const read = isText(input) ? typed : typed.map((text, i) => number(this.service, input, i, text));
+    return nested(read, item(input));
+  }
+}
+
+/** @param {Port} input */
+function isText(input) {
+  return input.dtype === "string" || input.dtype === "bytes";
+}
+
+/**
+ * A flat list in the shape of an item.
+ * @param {unknown[]} flat
+ * @param {number[]} shape
+ * @returns {unknown}
+ */
+function nested(flat, shape) {
+  if (!shape.length) return flat[0];
+  const [length, ...inner] = shape;
+  const size = flat.length / length;
+  return Array.from({ length }, (_, i) => nested(flat.slice(i * size, (i + 1) * size), inner));
 }
 
 /**
@@ -75,8 +136,7 @@ export class Typed {
  * @param {Port} input
  */
 function item(input) {
-  const shape = input.shape ?? [-1, -1];
-  return shape[0] === -1 ? shape.slice(1) : shape;
+  return (input.shape ?? [-1, -1]).slice(1);
 }
 
 /** Values in one item, or -1 where the shape is open. @param {Port} input */
@@ -90,11 +150,28 @@ function count(input) {
  * @param {Port} input
  */
 function initial(service, input) {
-  const example = service.example?.[input.name] ?? (isHousing(service, input) ? HOUSE : []);
+  const given = isHousing(service, input) ? HOUSE : service.example?.[input.name];
   const size = count(input);
-  if (size < 1 || size > MAX_FIELDS) return JSON.stringify(example);
-  const values = [example].flat(9);
-  return Array.from({ length: size }, (_, i) => String(values[i] ?? 0));
+  if (size < 1 || size > MAX_FIELDS) return JSON.stringify(given ?? filled(input, item(input)));
+  const values = given === undefined ? [] : [given].flat(9);
+  return Array.from({ length: size }, (_, i) => String(values[i] ?? harmless(input)));
+}
+
+/** What any model takes: no 0, which has no logarithm, and is what masks hide. @param {Port} input */
+function harmless(input) {
+  if (isText(input)) return "text";
+  if (input.dtype === "bool") return true;
+  return /float/.test(input.dtype ?? "float") ? 0.5 : 1;
+}
+
+/**
+ * @param {Port} input
+ * @param {number[]} shape
+ * @returns {unknown}
+ */
+function filled(input, [length, ...inner]) {
+  if (length === undefined) return harmless(input);
+  return Array.from({ length: Math.max(1, length) }, () => filled(input, inner));
 }
 
 /**
@@ -130,7 +207,7 @@ function group(service, input, typed) {
     "fieldset",
     {},
     h("legend", {}, about("input.values", input)),
-    h("div", { class: "fields" }, ...typed.map(one)),
+    h("div", { class: isText(input) ? "fields texts" : "fields" }, ...typed.map(one)),
   );
 }
 
@@ -165,17 +242,19 @@ function about(key, input) {
 
 /**
  * @param {Service} service
- * @param {string} name
+ * @param {Port} input
  * @param {number} i
  * @param {string} text
  */
-function number(service, name, i, text) {
-  const value = text.trim() === "" ? NaN : Number(text.trim().replace("−", "-"));
-  if (Number.isFinite(value)) return value;
-  const input = /** @type {Port} */ (service.inputs.find((known) => known.name === name));
+function number(service, input, i, text) {
+  const plain = text.trim().replace("−", "-");
+  if (input.dtype === "bool" && /^(true|false|0|1)$/i.test(plain)) return /^(true|1)$/i.test(plain);
+  const value = plain === "" ? NaN : Number(plain);
+  const isWhole = /int/.test(input.dtype ?? "");
+  if (Number.isFinite(value) && (!isWhole || Number.isInteger(value))) return value;
   throw new BadField(
-    t("input.bad", { name: label(service, input, i) }),
-    `[data-input="${CSS.escape(name)}"][data-nth="${i}"]`,
+    t(isWhole && Number.isFinite(value) ? "input.notwhole" : "input.bad", { name: label(service, input, i) }),
+    `[data-input="${CSS.escape(input.name)}"][data-nth="${i}"]`,
   );
 }
 

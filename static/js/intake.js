@@ -1,7 +1,8 @@
 /** The ways a picture comes in: chosen, photographed, dropped anywhere on the page, pasted, or a sample. */
 
-import { $ } from "./dom.js";
+import { $, h } from "./dom.js";
 import { Refused } from "./server.js";
+import { t } from "./words.js";
 
 /**
  * @param {object} to
@@ -22,6 +23,9 @@ export function listen({ isOpen, take, refuse }) {
     });
   }
   $("drop").addEventListener("click", (event) => event.target instanceof HTMLButtonElement || $("file").click());
+  const names = (document.body.dataset.samples ?? "").split(" ").filter(Boolean);
+  $("samples").hidden = !names.length;
+  $("sample-list").replaceChildren(...names.map((name) => h("li", {}, sampleButton(name))));
   for (const sample of samples()) sample.addEventListener("click", () => void fetchSample(sample.dataset.name ?? ""));
 
   let inside = 0; // dragenter and dragleave come for every element passed
@@ -53,6 +57,20 @@ export function listen({ isOpen, take, refuse }) {
     } catch {
       refuse(new Refused("network"));
     }
+  }
+}
+
+/** @param {string} name */
+function sampleButton(name) {
+  const picture = h("img", { src: `/static/samples/${encodeURIComponent(name)}`, alt: "", loading: "lazy" });
+  return h("button", { type: "button", class: "sample", "data-name": name }, picture, h("span", { class: "hidden" }, name));
+}
+
+/** Their names, in the language of the page. */
+export function nameSamples() {
+  for (const sample of samples()) {
+    const words = /** @type {HTMLElement} */ (sample.querySelector("span"));
+    words.textContent = t("sample", { name: sample.dataset.name ?? "" });
   }
 }
 

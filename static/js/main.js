@@ -2,25 +2,41 @@
 
 import { codeBlock, showJson } from "./answer.js";
 import { $, h } from "./dom.js";
+import * as history from "./history.js";
 import * as numbers from "./numbers.js";
 import * as picture from "./picture.js";
-import { state as ask } from "./server.js";
+import { address as server, state as ask, examples } from "./server.js";
+import { layoutOf } from "./tensor.js";
 import { showTiming } from "./timing.js";
 import { showWhy } from "./why.js";
 import { has, remember, speak, t } from "./words.js";
 
 /** @typedef {import("./server.js").State} State */
+/** @typedef {import("./server.js").Service} Service */
 
-const ASK_AGAIN_MS = { ready: 15_000, starting: 1_500, down: 3_000 };
-const { language = "en", server = "", maxBytes = "0" } = document.body.dataset;
+const ASK_AGAIN_MS = { ready: 5_000, starting: 1_500, down: 3_000 };
+const { language = "en", maxBytes = "0" } = document.body.dataset;
 
 /** @type {State | null} */
 let state = null;
 let shown = "";
+/** An answer of before that is to be shown when its service is open. @type {import("./history.js").Kept | null} */
+let wanted = null;
 let timer = 0;
+/** Whether the page was loaded a moment ago: then the last answer is shown again. */
+let isFirst = true;
+/** @type {Record<string, Record<string, unknown>>} */
+let known = {};
 
-picture.start(Number(maxBytes), server);
-numbers.start(server);
+$("address").textContent = new URL(server).host;
+picture.start(Number(maxBytes));
+numbers.start();
+history.start((kept) => {
+  if (location.hash !== `#${kept.service}`) {
+    wanted = kept;
+    location.hash = kept.service;
+  } else void show(kept);
+});
 for (const button of document.querySelectorAll("button[data-language]")) {
   button.addEventListener(
     "click",
@@ -37,14 +53,30 @@ await refresh();
 async function refresh() {
   clearTimeout(timer);
   const next = await ask();
+  if (next.services.length && fingerprints(next) !== fingerprints(state)) known = await examples();
+  next.services.forEach((service) => (service.example ??= known[service.name]));
   const isBack = state !== null && state.state !== "ready" && next.state === "ready";
   const changed = JSON.stringify(next) !== JSON.stringify(state);
+  const previous = state;
   const wasAway = state !== null && !state.services.length;
   // A server that went away keeps its services on the page, so that nothing a visitor did is lost.
-  state = next.services.length || !state ? next : { ...next, services: state.services };
-  if (changed) render(wasAway);
+  state = next.state === "ready" || !state ? next : { ...next, services: state.services };
+  if (changed) render(wasAway || fingerprints(previous) !== fingerprints(state));
   if (isBack) [picture, numbers].forEach((view) => view.goOn());
   timer = document.hidden ? 0 : setTimeout(() => void refresh(), ASK_AGAIN_MS[state.state]);
+}
+
+/** What the forms of a server are made of. @param {State | null} of */
+function fingerprints(of) {
+  return (of?.services ?? []).map(numbers.fingerprint).join("\n");
+}
+
+/** @param {import("./history.js").Kept} kept */
+async function show(kept) {
+  const service = state?.services.find(({ name }) => name === kept.service);
+  if (!service) return;
+  if (service.kind === "image") await picture.restore(kept);
+  else if (kept.inputs === numbers.fingerprint(service)) await numbers.restore(kept);
 }
 
 /** @param {string} name */
@@ -64,7 +96,12 @@ function render(again) {
   const service =
     state.services.find(({ name }) => `#${name}` === decodeURIComponent(location.hash)) ?? state.services[0];
   $("intro").hidden = $("more").hidden = !service;
-  if (!service) return;
+  void history.render();
+  if (!service) {
+    for (const id of ["picture", "numbers", "json", "why"]) $(id).hidden = true;
+    shown = "";
+    return;
+  }
   $("services").replaceChildren(
     ...state.services.map(({ name, ready }) =>
       h(
@@ -86,7 +123,7 @@ function render(again) {
       ? t("service.loading")
       : has(`note.${service.name}`)
         ? t(`note.${service.name}`)
-        : t(`lead.${kind}`);
+        : t(`lead.${leadOf(kind, service)}`);
   $("picture").hidden = kind !== "image";
   $("numbers").hidden = kind === "image";
   showWhy(service);
@@ -96,8 +133,26 @@ function render(again) {
     showJson(null);
     $("announce").textContent = "";
   }
+  const isOther = shown !== service.name;
   shown = service.name;
   (kind === "image" ? picture : numbers).open(service);
+  if (isOther) void reopen(service);
+}
+
+/** Show again what a service answered last, or what was chosen among the last answers. @param {Service} service */
+async function reopen(service) {
+  const kind = service.kind === "image" ? undefined : numbers.fingerprint(service);
+  const kept = wanted?.service === service.name ? wanted : (isFirst && (await history.latest(service.name, kind))) || null;
+  wanted = null;
+  isFirst = false;
+  if (kept && shown === service.name) await show(kept);
+}
+
+/** What a visitor is asked to do. @param {string} kind @param {Service} of */
+function leadOf(kind, { inputs }) {
+  if (kind !== "numbers") return kind;
+  if (inputs.some(layoutOf)) return "image";
+  return inputs.every(({ dtype }) => dtype === "string") ? "text" : kind;
 }
 
 /** Which notice there is, if any. @param {State} of */
@@ -115,7 +170,7 @@ function notice(of) {
   if (!kind) return;
   $("notice-title").textContent = t(`${kind}.title`);
   $("notice-text").textContent = t(`${kind}.text`, { server });
-  const command = `python -m paddle_serving_server.serve --model serving_model/uci_housing --name uci --port ${new URL(server).port || 80}`;
+  const command = `paddle-serving serve model.onnx --port ${new URL(server).port || 80}`;
   $("notice-code").replaceChildren(
     kind === "starting" ? h("p", {}, of.doing ?? "") : codeBlock(t("down.start"), command),
   );

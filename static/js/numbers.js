@@ -1,19 +1,20 @@
 /** Services that take values: a form, and an answer that follows every change of it. */
 
-import { backend, failure, quoted, showCode, showJson, valueTable } from "./answer.js";
+import { backend, failure, showCode, showJson, valueTable } from "./answer.js";
 import { $, h } from "./dom.js";
 import { findings } from "./findings.js";
 import { BadField, Typed } from "./form.js";
+import { keep } from "./history.js";
+import { output, shown } from "./results.js";
 import { Refused, values as ask } from "./server.js";
+import { forValues, isLong } from "./snippets.js";
 import { showTiming } from "./timing.js";
-import { duration, t } from "./words.js";
+import { duration, number, t } from "./words.js";
 
 /**
  * @typedef {import("./server.js").Service} Service
  * @typedef {import("./server.js").Answer} Answer
  */
-
-const TOP = 10;
 
 /** @type {Service | null} */
 let service = null;
@@ -25,34 +26,48 @@ let answer = null;
 let error = null;
 let working = new AbortController();
 let timer = 0;
-let publicServer = "";
+/** Whether the last answer was asked for by the button; others follow a change and take its place in the history. */
+let isFresh = true;
 
-/** @param {string} server its address for the lines to copy */
-export function start(server) {
-  publicServer = server;
+export function start() {
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
     void run(true);
   });
   $("form").addEventListener("input", (event) => {
     typed?.keep(/** @type {HTMLInputElement} */ (event.target));
-    renderCode();
-    clearTimeout(timer);
-    if (answer || error) timer = setTimeout(() => void run(false), 150);
+    changed();
   });
 }
 
 /** @param {Service} next */
 export function open(next) {
-  const other = service?.name !== next.name;
+  const other = fingerprint(service) !== fingerprint(next);
   service = next;
   if (other) reset();
   else render();
 }
 
+/** What the form of a service is made of: an answer fits into no other. @param {Service | null} of */
+export function fingerprint(of) {
+  return of ? JSON.stringify([of.name, of.kind, of.inputs]) : "";
+}
+
 /** The server is back: ask it again what it could not answer. */
 export function goOn() {
   if (error instanceof Refused && error.isAway) void run(true);
+}
+
+/** An answer of before, with what was asked. @param {import("./history.js").Kept} kept */
+export async function restore(kept) {
+  working.abort();
+  error = null;
+  answer = kept.answer;
+  isFresh = true;
+  renderAnswer();
+  await typed?.restore(kept.typed);
+  clearTimeout(timer);
+  render();
 }
 
 /** Everything again in another language. */
@@ -66,17 +81,34 @@ function reset() {
   working.abort();
   clearTimeout(timer);
   answer = error = null;
-  typed = service && new Typed(service);
+  isFresh = true;
+  const own = (typed = service && new Typed(service, () => own === typed && pictured()));
   render();
 }
 
+/** A picture is there, or another one, or scaled in another way. */
+function pictured() {
+  renderForm();
+  changed();
+}
+
+function changed() {
+  renderCode();
+  clearTimeout(timer);
+  if (answer || error) timer = setTimeout(() => void run(false), 150);
+}
+
 function renderForm() {
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.closest("#form select") ? document.activeElement : null;
+  const nth = focused ? [...$("form").querySelectorAll("select")].indexOf(/** @type {HTMLSelectElement} */ (focused)) : -1;
   const again = h("button", { type: "button", class: "quiet", onclick: reset }, t("reset"));
+  const cancel = h("button", { type: "button", class: "quiet", id: "cancel", hidden: true, onclick: stop }, t("cancel"));
   $("form").replaceChildren(
     ...(typed?.fields() ?? []),
     h("p", { class: "field-error", id: "field-error", role: "alert" }),
-    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("predict")), again),
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("predict")), again, cancel),
   );
+  if (nth >= 0) $("form").querySelectorAll("select")[nth]?.focus();
 }
 
 /**
@@ -101,15 +133,20 @@ function instance(go) {
 
 /** @param {boolean} asked by the button, not by typing */
 async function run(asked) {
-  const sent = instance(asked);
-  if (!sent || !service) return;
   working.abort();
-  working = new AbortController();
-  const { signal } = working;
+  const { signal } = (working = new AbortController());
+  await typed?.ready();
+  const sent = instance(asked);
+  if (!sent || !service || signal.aborted) return;
+  isFresh ||= asked;
   $("numbers-result").classList.add("waiting");
+  $("cancel").hidden = false;
+  const kept = { service: service.name, inputs: fingerprint(service), typed: typed?.snapshot() };
   try {
-    answer = await ask(service.name, sent, outputs(service), signal);
+    answer = await ask(service.name, sent, outputs(service), signal, sending);
     error = null;
+    void keep({ ...kept, at: Date.now(), answer }, !isFresh);
+    isFresh = false;
   } catch (problem) {
     if (signal.aborted) return;
     error = problem;
@@ -117,6 +154,17 @@ async function run(asked) {
   }
   renderAnswer();
   announce();
+}
+
+function stop() {
+  working.abort();
+  error = new Refused("cancelled");
+  renderAnswer();
+}
+
+/** @param {number} share of a large request that has left */
+function sending(share) {
+  $("cancel").textContent = share < 1 ? `${t("cancel")} (${t("sending", { percent: number(share, 0, "percent") })})` : t("cancel");
 }
 
 /** @param {Service} of */
@@ -127,6 +175,8 @@ function outputs(of) {
 function renderAnswer() {
   const panel = $("numbers-result");
   panel.classList.remove("waiting");
+  const cancel = document.getElementById("cancel");
+  if (cancel) cancel.hidden = true;
   showJson(error ? null : answer);
   showTiming(error ? null : answer, service);
   if (error) panel.replaceChildren(failure(error, () => void run(true)));
@@ -137,7 +187,7 @@ function renderAnswer() {
 function announce() {
   if (!answer || error) return;
   const some = named(answer.result).map(
-    ([name, values]) => `${name} ${[values].flat(9).slice(0, 3).map(shown).join(", ")}`,
+    ([name, values]) => `${name} ${[values].flat(16).slice(0, 3).map(shown).join(", ")}`,
   );
   $("announce").textContent = some.join("; ").slice(0, 300);
 }
@@ -168,38 +218,9 @@ function took(of) {
   return h("p", { class: "took" }, [words, backend(service)].filter(Boolean).join(" · "));
 }
 
-/**
- * One value large; many as the largest few; anything else as JSON.
- * @param {string} name
- * @param {any} values
- */
-function output(name, values) {
-  const flat = [values].flat(9);
-  const title = h("h2", { class: "label" }, name);
-  if (flat.some((value) => typeof value === "object"))
-    return h(
-      "div",
-      {},
-      title,
-      h("pre", { class: "code", tabindex: 0 }, JSON.stringify(values, null, 1).slice(0, 4000)),
-    );
-  if (flat.length === 1)
-    return h("div", {}, title, h("output", { class: typeof flat[0] === "number" ? "big" : "said" }, shown(flat[0])));
-  const order = flat.map((value, i) => ({ value, i }));
-  if (flat.length > TOP) order.sort((a, b) => b.value - a.value).splice(TOP);
-  const rows = order.map(({ value, i }) =>
-    h("tr", {}, h("th", { scope: "row" }, `${name}[${i}]`), h("td", { class: "ms" }, shown(value))),
-  );
-  return h("div", {}, title, h("table", { class: "values" }, h("tbody", {}, ...rows)));
-}
-
-/** As many digits as a float32 has. @param {unknown} value */
-function shown(value) {
-  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(8))) : String(value);
-}
-
 function renderCode() {
   if (!service || !typed) return;
+  const { name } = service;
   let feed;
   try {
     feed = typed.instance();
@@ -207,35 +228,6 @@ function renderCode() {
     return; // a value half typed: the last lines that were right stay
   }
   const names = outputs(service);
-  const body = JSON.stringify(names.length ? { feed: [feed], fetch: names } : { feed: [feed] });
-  const shell = `curl -X POST -H "Content-Type: application/json" -d ${quoted(body)} ${publicServer}/${service.name}/prediction`;
-  const blocks = [{ title: t("code.shell"), text: shell }];
-  if (service.rpc) blocks.push({ title: t("code.python"), text: python(service, feed, names) });
-  showCode(blocks);
-}
-
-/**
- * @param {Service} of
- * @param {Record<string, unknown>} feed
- * @param {string[]} names
- */
-function python(of, feed, names) {
-  const url = new URL(publicServer);
-  const folder = of.name.startsWith("uci") ? "uci_housing" : of.name;
-  return `from paddle_serving_client import Client
-
-client = Client()
-client.load_client_config("serving_client/${folder}")
-client.connect(["${url.hostname}:${url.port || 80}"])
-
-feed = ${spaced(feed)}
-print(client.predict(feed=feed, fetch=${spaced(names)}))`;
-}
-
-/** JSON as Python people write it; numbers, names and lists read the same in both. @param {unknown} value */
-function spaced(value) {
-  return JSON.stringify(value, null, 1).replace(/\n\s*/g, (_, at, all) => {
-    const hugs = /[[{]/.test(all[at - 1]) || /^\n\s*[\]}]/.test(all.slice(at));
-    return hugs ? "" : " ";
-  });
+  const body = names.length ? { feed: [feed], fetch: names } : { feed: [feed] };
+  showCode(forValues(name, body), isLong(body) ? { name: `${name}.json`, text: () => JSON.stringify(body) } : undefined);
 }

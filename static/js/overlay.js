@@ -9,11 +9,13 @@ import { percent, t } from "./words.js";
  * @param {Finding[]} items
  * @param {number} width of the picture in pixels, as are the boxes
  * @param {number} height
+ * @param {"texts" | "things"} named what they are: things have a class, and one colour for each
  * @returns {{overlay: Element, tip: HTMLElement, list: HTMLElement}}
  */
-export function linked(items, width, height) {
-  const boxes = items.map((item, i) => item.points && box(item, i));
-  const rows = items.map(row);
+export function linked(items, width, height, named) {
+  const colours = named === "things" ? coloursOf(items) : new Map();
+  const boxes = items.map((item, i) => item.points && coloured(box(item, i), colours.get(item.text)));
+  const rows = items.map((item, i) => coloured(row(item, i), colours.get(item.text)));
   const shade = svg("path", { class: "shade", "fill-rule": "evenodd" });
   const overlay = svg(
     "svg",
@@ -28,7 +30,7 @@ export function linked(items, width, height) {
     ...boxes,
   );
   const tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
-  const list = h("ol", { class: "lines", role: "listbox", "aria-label": t("lines"), tabindex: -1 }, ...rows);
+  const list = h("ol", { class: "lines", role: "listbox", "aria-label": t(named === "texts" ? "lines" : "things"), tabindex: -1 }, ...rows);
   let pinned = -1;
 
   /** @param {number} index -1 for none */
@@ -111,6 +113,27 @@ function box(item, i) {
   polygon.append(svg("polygon", { class: "halo", points }), svg("polygon", { class: "line", points }));
   polygon.style.setProperty("--order", String(Math.min(i, 30)));
   return polygon;
+}
+
+/**
+ * A colour for each class that was found, far from those beside it, in an order that does not depend on the picture.
+ * @param {Finding[]} items
+ */
+function coloursOf(items) {
+  const names = [...new Set(items.map(({ text }) => text))].sort();
+  return new Map(names.map((name, i) => [name, `hsl(${Math.round((228 + i * 137.5) % 360)} 78% 42%)`]));
+}
+
+/**
+ * @template {HTMLElement | SVGElement} E
+ * @param {E} element
+ * @param {string | undefined} colour
+ * @returns {E}
+ */
+function coloured(element, colour) {
+  if (colour) element.style.setProperty("--class", colour);
+  element.classList.toggle("classed", Boolean(colour));
+  return element;
 }
 
 /**

@@ -1,11 +1,13 @@
 /** Image services: a picture goes to the server, and what it found is shown in it and beside it. */
 
-import { failure, quoted, showCode, showJson, valueTable } from "./answer.js";
+import { failure, showCode, showJson, valueTable } from "./answer.js";
 import { $, copyButton, h } from "./dom.js";
 import { findings } from "./findings.js";
-import { listen, markSample } from "./intake.js";
+import { keep } from "./history.js";
+import { listen, markSample, nameSamples } from "./intake.js";
 import { linked } from "./overlay.js";
 import { Refused, picture as ask } from "./server.js";
+import { forFile } from "./snippets.js";
 import { showTiming } from "./timing.js";
 import { bytes, milliseconds, number, t } from "./words.js";
 
@@ -36,15 +38,10 @@ let view = "boxes";
 let drawn = "";
 let working = new AbortController();
 let maxBytes = 0;
-let publicServer = "";
 
-/**
- * @param {number} limit in bytes
- * @param {string} server its address for the curl line
- */
-export function start(limit, server) {
+/** @param {number} limit in bytes */
+export function start(limit) {
   maxBytes = limit;
-  publicServer = server;
   listen({ isOpen: () => !$("picture").hidden, take, refuse: fail });
 }
 
@@ -62,6 +59,17 @@ export function goOn() {
   if (error instanceof Refused && error.isAway) void run();
 }
 
+/** An answer of before, with its picture. @param {import("./history.js").Kept} kept */
+export async function restore(kept) {
+  if (!kept.file) return;
+  forget();
+  put(kept.file, kept.path ?? kept.file.name);
+  answer = kept.answer;
+  drawn = answer.result?.[DRAWN]?.[0] ?? "";
+  await image.decode().catch(() => undefined);
+  render();
+}
+
 /** Everything again, perhaps in another language. */
 export function render() {
   if (!service) return;
@@ -75,7 +83,8 @@ export function render() {
   image.alt = file ? t("picture.of", { name: file.name }) : "";
   showTiming(answer, service);
   showJson(answer);
-  showCode([{ title: t("code.shell"), text: curl() }]);
+  showCode(forFile(service.name, path, file?.type.startsWith("image/") ? file.type : "image/jpeg"));
+  nameSamples();
   $("canvas").replaceChildren(preview());
   $("toolbar").replaceChildren(...toolbar());
   renderResult(phase);
@@ -86,9 +95,20 @@ export function render() {
  * @param {string} from
  */
 function take(picked, from) {
+  forget();
+  put(picked, from);
+  void run();
+  $("stage").focus({ preventScroll: true });
+  $("stage").scrollIntoView({ block: "nearest" });
+}
+
+/**
+ * @param {File} picked
+ * @param {string} from
+ */
+function put(picked, from) {
   file = picked;
   path = from;
-  forget();
   URL.revokeObjectURL(image.src);
   image = h("img", {
     src: URL.createObjectURL(picked),
@@ -97,9 +117,6 @@ function take(picked, from) {
     onload: () => $("toolbar").replaceChildren(...toolbar()),
   });
   markSample(from);
-  void run();
-  $("stage").focus({ preventScroll: true });
-  $("stage").scrollIntoView({ block: "nearest" });
 }
 
 function forget() {
@@ -124,9 +141,16 @@ async function run() {
     drawn = reply.result?.[DRAWN]?.[0] ?? "";
     render();
     announce(reply);
+    void keep({ service: service.name, at: Date.now(), answer: reply, file, path });
   } catch (problem) {
     if (!signal.aborted) fail(problem);
   }
+}
+
+function cancel() {
+  working.abort();
+  working = new AbortController();
+  fail(new Refused("cancelled"));
 }
 
 /** @param {unknown} problem */
@@ -169,6 +193,7 @@ function renderResult(phase) {
   if (phase === "busy")
     panel.replaceChildren(
       h("p", { class: "progress-words", role: "status" }, t("working")),
+      h("button", { type: "button", class: "quiet", onclick: cancel }, t("cancel")),
       h("div", { class: "skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => h("i"))),
     );
   if (phase === "failed")
@@ -182,7 +207,7 @@ function results(from) {
   if (found.kind === "boxes") {
     if (!found.items.length)
       return [h("h2", {}, t("found.none")), h("p", { class: "quiet-text" }, t("found.none.hint"))];
-    const { overlay, tip, list } = linked(found.items, image.naturalWidth || 1, image.naturalHeight || 1);
+    const { overlay, tip, list } = linked(found.items, image.naturalWidth || 1, image.naturalHeight || 1, found.named);
     if (view === "boxes") $("canvas").append(overlay, tip);
     const copy =
       found.items.some((item) => item.text) &&
@@ -276,12 +301,6 @@ function announce(from) {
   const n = found.kind === "boxes" ? found.items.length : 0;
   const what = found.kind !== "boxes" ? t("results") : n ? t(`found.${found.named}`, { n }) : t("found.none");
   $("announce").textContent = t("announce", { what, ms: milliseconds(from.roundMs) });
-}
-
-function curl() {
-  const type = file?.type.startsWith("image/") ? file.type : "image/jpeg";
-  const url = `${publicServer}/${service?.name}/prediction`;
-  return `curl -X POST -H "Content-Type: ${type}" --data-binary ${quoted(`@${path}`)} ${url}`;
 }
 
 function sizes() {

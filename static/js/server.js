@@ -1,4 +1,4 @@
-/** Calls to this page's own application, which passes them on to the model server. */
+/** Calls to the model server: at this page's own address, or by way of the application that hands out the page. */
 
 /**
  * @typedef {{name: string, dtype?: string, shape?: number[]}} Port an input or an output
@@ -30,15 +30,52 @@ export class Refused extends Error {
   }
 }
 
+/** Whether the model server itself hands out this page. */
+const isDirect = document.body.dataset.route === "direct";
+/** Its address, as the lines that visitors copy name it. */
+export const address = isDirect ? location.origin : (document.body.dataset.server ?? "").replace(/\/$/, "");
+const PATIENCE_MS = 10_000;
+
 /** @returns {Promise<State>} */
 export async function state() {
   try {
-    const reply = await fetch("/api/services", { signal: AbortSignal.timeout(10_000) });
-    if (reply.ok) return await reply.json();
+    return await (isDirect ? ownState() : told("/api/services"));
   } catch {
-    // the page's own application is away: for the visitor the same as the server
+    return { state: "down", services: [] }; // away, or the application in between is: the same for a visitor
   }
-  return { state: "down", services: [] };
+}
+
+/**
+ * An instance that works, by service, as the server's OpenAPI document has them.
+ * @returns {Promise<Record<string, Record<string, unknown>>>}
+ */
+export async function examples() {
+  try {
+    const { paths } = await told(isDirect ? "/openapi.json" : "/api/openapi");
+    const found = Object.entries(paths).flatMap(([path, { post }]) => {
+      const name = /^\/([^/]+)\/prediction$/.exec(path)?.[1];
+      const example = post?.requestBody?.content?.["application/json"]?.example?.feed?.[0];
+      return name && example ? [[name, example]] : [];
+    });
+    return Object.fromEntries(found);
+  } catch {
+    return {}; // a server that does not say: the form makes something up
+  }
+}
+
+/** @returns {Promise<State>} */
+async function ownState() {
+  const health = await fetch("/health", { signal: AbortSignal.timeout(PATIENCE_MS) });
+  const doing = await health.text();
+  if (!health.ok) return { state: "starting", services: [], doing: doing.slice(0, 500) };
+  return { state: "ready", services: (await told("/services")).services };
+}
+
+/** @param {string} path @returns {Promise<any>} */
+async function told(path) {
+  const reply = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (!reply.ok) throw new Refused("server", reply.statusText, reply.status);
+  return reply.json();
 }
 
 /**
@@ -53,7 +90,10 @@ export function picture(service, file, outputs, signal, onSent) {
   const form = new FormData();
   form.append("image", file);
   form.append("fetch", outputs.join(","));
-  return post(`/api/services/${encodeURIComponent(service)}/picture`, form, signal, onSent);
+  if (!isDirect) return post(`/api/services/${encodeURIComponent(service)}/picture`, form, signal, onSent);
+  const query = outputs.length ? `?${new URLSearchParams({ fetch: outputs.join(",") })}` : "";
+  const body = file.type.startsWith("image/") ? file : new Blob([file], { type: "application/octet-stream" });
+  return post(`${path(service)}${query}`, body, signal, onSent);
 }
 
 /**
@@ -61,11 +101,19 @@ export function picture(service, file, outputs, signal, onSent) {
  * @param {Record<string, unknown>} feed
  * @param {string[]} outputs
  * @param {AbortSignal} signal
+ * @param {(share: number) => void} [onSent]
  * @returns {Promise<Answer>}
  */
-export function values(service, feed, outputs, signal) {
-  const body = new Blob([JSON.stringify({ feed, fetch: outputs })], { type: "application/json" });
-  return post(`/api/services/${encodeURIComponent(service)}/values`, body, signal);
+export function values(service, feed, outputs, signal, onSent) {
+  const sent = isDirect ? { feed: [feed], fetch: outputs } : { feed, fetch: outputs };
+  const body = new Blob([JSON.stringify(sent)], { type: "application/json" });
+  const to = isDirect ? path(service) : `/api/services/${encodeURIComponent(service)}/values`;
+  return post(to, body, signal, onSent);
+}
+
+/** @param {string} service */
+export function path(service) {
+  return `/${encodeURIComponent(service)}/prediction`;
 }
 
 /**
@@ -104,6 +152,7 @@ function post(url, body, signal, onSent) {
 function read(request, roundMs) {
   const whole = parse(request.responseText);
   if (request.status === 413 && !whole?.err_msg) throw new Refused("too_large", "", 413);
+  if (request.status === 415) throw new Refused("not_an_image", whole?.err_msg, 415);
   if (request.status !== 200)
     throw new Refused(whole?.reason ?? "server", whole?.err_msg ?? request.statusText, request.status);
   if (whole === undefined) throw new Refused("bad_answer");

@@ -22,12 +22,14 @@ from paddle_serving_client.errors import ErrNo
 from paddle_serving_client.httpclient import HttpClient
 from paddle_serving_client.multilang import MultiLangClient
 from paddle_serving_client.wire.brpc import RpcError
+from paddle_serving_client.wire.proto import onnx_pb2
 from paddle_serving_server.commands.monitor import __main__ as monitor
 from paddle_serving_server.config import flags
 from paddle_serving_server.protocols.brpc import codes
 from paddle_serving_server.protocols.grpc import methods
 from paddle_serving_server.protocols.http import refusal
 from paddle_serving_server.services.web_service import WebService
+from tests import models
 from tests.house import documents
 from tests.house.documents import LINK, Block, blocks_of, same_output, without_blocks
 from tests.house.test_errors import CLASSES, ONLY_AT_THE_CALLER
@@ -73,10 +75,29 @@ def test_whoever_follows_a_document_gets_what_it_says(document: Path, tmp_path: 
         (tmp_path / "my_model").mkdir()
         for name in ("inference.pdmodel", "inference.pdiparams"):
             shutil.copy(ROOT / "serving_model" / "uci_housing" / name, tmp_path / "my_model")
+        _write_onnx(tmp_path / "model.onnx")
     with documents.reader(tmp_path) as somebody:
         for block in blocks_of(document.read_text(encoding="utf-8")):
             if block.note:
                 somebody.follow(block)
+
+
+def _write_onnx(file: Path) -> None:
+    """The house prices as a bare ONNX file, x float32[-1, 13] -> price float32[-1, 1]; not every Python has `onnx`."""
+    graph = onnx_pb2.GraphProto(
+        node=[onnx_pb2.NodeProto(input=[b"x", b"w", b"b"], output=[b"price"], op_type=b"Gemm")],
+        initializer=[
+            onnx_pb2.TensorProto(name=name, dims=dims, data_type=1, float_data=values)
+            for name, dims, values in ((b"w", [13, 1], models.UCI_W.tolist()), (b"b", [1], models.UCI_B.tolist()))
+        ],
+    )
+    for values, name, length in ((graph.input, b"x", 13), (graph.output, b"price", 1)):
+        tensor = values.add(name=name).type.tensor_type
+        tensor.elem_type = 1
+        tensor.shape.dim.add()
+        tensor.shape.dim.add(dim_value=length)
+    ir_8_opset_17 = b"\x08\x08\x42\x02\x10\x11"
+    file.write_bytes(onnx_pb2.ModelProto(graph=graph).SerializeToString() + ir_8_opset_17)
 
 
 @pytest.mark.parametrize("document", documents.FOLLOWED, ids=lambda path: path.name)

@@ -8,14 +8,15 @@ from typing import Final
 import orjson
 
 from paddle_serving_client import __version__
+from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import SERVER, Role
-from paddle_serving_server.protocols.http import drawing
-from paddle_serving_server.protocols.http.message import HttpResponse
+from paddle_serving_server.protocols.http import drawing, encoding
+from paddle_serving_server.protocols.http.message import HttpResponse, weight
 from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.describing import describe
-from paddle_serving_server.showing import metrics, status
+from paddle_serving_server.showing import metrics, page, status
 from paddle_serving_server.showing.status import Table
 
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -69,11 +70,15 @@ def _page(path: str, draw: Callable[[Catalogue], Sequence[Table]]) -> Handler:
 
 def _drawn(exchange: Exchange, path: str, tables: Sequence[Table]) -> HttpResponse:
     headers = {**_HEADERS, "Vary": "Accept"}
-    if "text/html" in exchange.request.headers.get("accept", "").lower():
-        page = drawing.as_html(path, tables, list(_pages(exchange.catalogue)))
-        return HttpResponse(200, page.encode(), _HTML, headers)
+    if _is_browser(exchange):
+        drawn = drawing.as_html(path, tables, list(_pages(exchange.catalogue)))
+        return HttpResponse(200, drawn.encode(), _HTML, headers)
     text = drawing.as_pairs(tables) if path == _VARS else drawing.as_text(tables)
     return HttpResponse(200, text.encode(), _TEXT, headers)
+
+
+def _is_browser(exchange: Exchange) -> bool:
+    return weight(exchange.request.headers.get("accept", ""), "text/html") > 0
 
 
 async def _some_variables(exchange: Exchange) -> HttpResponse:
@@ -106,8 +111,25 @@ async def _version(exchange: Exchange) -> HttpResponse:
     return HttpResponse(200, orjson.dumps({"paddle_serving_next": __version__, **libraries}))
 
 
+async def _root(exchange: Exchange) -> HttpResponse:
+    """The page to try services on, for a browser, at once; the pages there are, for who else asks, once it is ready."""
+    headers = exchange.request.headers
+    if _is_browser(exchange):
+        language = page.language(headers.get("accept-language", ""), headers.get("cookie", ""))
+        try:
+            drawn = page.render(language, server=f"http://{headers.get('host', '')[:128]}", route="direct")
+        except BadConfig:
+            pass  # an installation without the page's files has the list of pages
+        else:
+            more = {**page.HEADERS, "Cache-Control": "no-cache", "Vary": "Accept, Accept-Language, Cookie"}
+            answer = HttpResponse(200, drawn.encode(), _HTML, more)
+            return await encoding.compressed(exchange.request, answer)
+    if exchange.catalogue.start.is_going:
+        raise exchange.catalogue.start.refusal()
+    return _drawn(exchange, "/", _index(exchange.catalogue))
+
+
 _FOR_ALL: Final = {
-    "/": _index,
     "/index": _index,
     "/status": status.status,
     _VARS: lambda catalogue: [_variables(status.variables(catalogue))],
@@ -119,6 +141,13 @@ _FOR_SOME: Final[dict[str, Callable[[Catalogue], Sequence[Table]]]] = {
 API = SERVER
 refusal = usual
 ROUTES = (
+    Route(
+        method="GET",
+        template="/",
+        answer=_root,
+        about="the page to try services on, for browsers; the pages there are, for others",
+        while_starting=True,
+    ),
     *(
         Route(method="GET", template=path, answer=_page(path, draw), about=_ABOUT.get(path, "the pages there are"))
         for path, draw in _FOR_ALL.items()
