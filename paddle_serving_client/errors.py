@@ -2,9 +2,11 @@
 
     ServingError                    10000  anything below
     ├── BadConfig                    4000  flags, yaml, prototxt: the operator must change something
+    │   └── Conflict                 4000  it contradicts what is served already
     ├── BadModel                     3003  a model folder that cannot be loaded
     ├── MissingLibrary               3003  a package that is not installed
     ├── NoService                    3002  a name nobody serves
+    │   └── NotLoaded                3002  a model that is registered, and not loaded, or was refused
     ├── NoMethod                     3000  a service without that method
     ├── BadInput                     5000  the caller's values; retrying will not help
     │   ├── BadDType                 7000  right name, wrong element type
@@ -67,6 +69,10 @@ class BadConfig(ServingError, ValueError):
     err_no = ErrNo.CONFIG
 
 
+class Conflict(BadConfig):
+    """What is asked of the models of a running server contradicts what is there."""
+
+
 class BadModel(ServingError, ValueError):
     """A model folder is incomplete, damaged, or not what its config says."""
 
@@ -83,6 +89,10 @@ class NoService(ServingError):
     """Nobody serves that name."""
 
     err_no = ErrNo.NO_SERVICE
+
+
+class NotLoaded(NoService):
+    """The model is registered, and it is not loaded, or could not be; the message has the reason."""
 
 
 class NoMethod(ServingError):

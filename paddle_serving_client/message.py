@@ -37,6 +37,8 @@ class Request:
 
     model: str = ""
     """The name of the service."""
+    version: str = ""
+    """Which version of it: a number, a name or a label; empty: the one that answers by default."""
     tensors: Tensors | None = None
     """By alias or real name, with the batch axis; None when the request carries instances."""
     lods: Mapping[str, Lod] = field(default_factory=dict)

@@ -25,7 +25,8 @@ def run(port: int | None, token: str = "") -> int:
     """
     port = DEFAULT_PORT if port is None else port
     status = 0
-    for service in _get(port)["services"]:
+    services = _get(port)["services"]
+    for service in [service for service in services if service.get("state") != "UNLOADED"]:
         for line, is_good in _reload(port, str(service["name"]), token):
             print(line)  # noqa: T201
             status |= not is_good

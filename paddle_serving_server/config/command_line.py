@@ -118,6 +118,7 @@ def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) ->
         threads=said.thread,
         models=models,
         services=(*said.service, *found.services),
+        allow_broken_models=said.allow_broken_models,
         service_argv=tuple(service_argv),
         options=options,
         max_rows=_common(max_rows),
@@ -216,7 +217,7 @@ def _check(said: argparse.Namespace, chain: Sequence[Thing], found: Things) -> N
             "--dist_master_serving: this server does not hand requests on to others; give their addresses to "
             "Client.connect, which spreads requests over them"
         )
-    if not chain and not said.service and not found.models and not found.services:
+    if not (chain or said.service or found.models or found.services or said.allow_no_model):
         raise NothingToServe("You must specify your serving model: serve PATH, --model PATH or --service FILE.py")
     for thing in chain:
         repository.refuse_other(thing.path, "--model")

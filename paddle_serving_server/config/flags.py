@@ -110,6 +110,8 @@ def parser() -> Flags:
     add("--name", help="its name in POST /NAME/prediction (default: the model's)")
     add("--service", action="append", default=[], metavar="FILE.py", help="host this WebService too; repeatable")
     add("--config", metavar="FILE.yml", help="the same settings as these flags, from a file; flags win")
+    add("--allow_no_model", action="store_true", help="start without a model: those come by the registry")
+    add("--allow_broken_models", action="store_true", help="go on without models that cannot be loaded at the start")
     add("--host", default="0.0.0.0", help="address to listen on; :: for IPv6 and IPv4")
     add("--port", type=int, default=9393, help="port for all protocols (default 9393)")
     add("--extra_ports", type=int, nargs="+", default=[], metavar="PORT", help="more ports, the same on each")

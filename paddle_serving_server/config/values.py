@@ -1,14 +1,20 @@
 """What a server is told, as frozen values; nothing else in it reads flags or yaml."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from paddle_serving_app.backend import ModelOptions
+from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.trial_models import TrialModel
+from paddle_serving_server.config.versions import MOST_VERSIONS, VersionPolicy
 from paddle_serving_server.graph.workflow import Node
+
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VERSION_RULE: Final = "letters, digits, '.', '_' and '-' only, at most 64 of them, a letter or digit first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +44,44 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """A model folder that is served as it is."""
+    """A model that is served as it is: an entry of the registry."""
 
     name: str
     folder: str
+    """In any layout, or a folder of numbered ones."""
     options: ModelOptions = field(default_factory=ModelOptions)
+    max_rows: int = 0
+    """Largest batch, in rows; 0: as for the whole server."""
+    max_wait_ms: float | None = None
+    """Longest time a request waits for company; None: as for the whole server."""
+    instances: int = 0
+    """Engine processes; 0: as for the whole server."""
+    versions: VersionPolicy = field(default_factory=VersionPolicy)
+    """Which numbered versions of the folder are served."""
+    paths: tuple[tuple[str, str], ...] = ()
+    """Versions that have a path of their own, in the place of numbered folders: (version, path)."""
+    default_version: str = ""
+    """What answers who asks for no version; empty: the highest number."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Other names of versions: (label, version)."""
     nodes: tuple[Node, ...] = ()
     """Where several models, or an op of its own, are behind the name; `folder` is the first of them."""
     ends: tuple[str, ...] = ()
     """Names of the nodes whose outputs are the answer."""
+
+    def __post_init__(self) -> None:
+        for what, value, most in (("rows", self.max_rows, 65536), ("instances", self.instances, 256)):
+            if not 0 <= value <= most:
+                raise BadConfig(f"model {self.name!r}: {what} must be from 0 to {most}, got {value}")
+        if not 0 <= (self.max_wait_ms or 0) <= 60_000:
+            raise BadConfig(f"model {self.name!r}: wait_ms must be from 0 to 60000, got {self.max_wait_ms}")
+        if self.nodes and (self.paths or not self.versions.follows):
+            raise BadConfig(f"model {self.name!r} is a chain, which is served in its newest version")
+        if len(self.paths) > MOST_VERSIONS or len(self.labels) > MOST_VERSIONS:
+            raise BadConfig(f"model {self.name!r}: at most {MOST_VERSIONS} versions and as many labels")
+        for name in (*dict(self.paths), *dict(self.labels)):
+            if not _VERSION.fullmatch(name):
+                raise BadConfig(f"model {self.name!r}: a version or label has {_VERSION_RULE}, got {name[:64]!r}")
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -56,8 +91,15 @@ class ServedModel:
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> "ServedModel":
         """The opposite of `dataclasses.asdict`."""
-        values = {"options": ModelOptions(**said["options"]), "nodes": tuple(map(Node.from_dict, said["nodes"]))}
-        return cls(**{**said, **values, "ends": tuple(said["ends"])})
+        values = {
+            "options": ModelOptions(**said["options"]),
+            "nodes": tuple(map(Node.from_dict, said["nodes"])),
+            "ends": tuple(said["ends"]),
+            "versions": VersionPolicy.from_dict(said["versions"]),
+            "paths": tuple((version, path) for version, path in said["paths"]),
+            "labels": tuple((label, version) for label, version in said["labels"]),
+        }
+        return cls(**{**said, **values})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +119,8 @@ class ServerConfig:
     models: tuple[ServedModel, ...] = ()
     services: tuple[str, ...] = ()
     """Files with WebService subclasses."""
+    allow_broken_models: bool = False
+    """Whether the server goes on without the models that cannot be loaded at its start."""
     service_argv: tuple[str, ...] = ()
     """What those files find in `sys.argv`."""
     options: ModelOptions = field(default_factory=ModelOptions)

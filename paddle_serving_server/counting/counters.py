@@ -24,6 +24,7 @@ from paddle_serving_server.counting.sums import Counted, Key, SeriesSum
 logger = logging.getLogger(__name__)
 
 _HEAD_BYTES = 4096
+_SIZES, _LOST = 3, 2
 _SERIES_KEY_BYTES, _SERIES_BYTES, _MAX_SERIES = 512, 8192, 4096
 _COUNT_KEY_BYTES, _COUNT_BYTES, _MAX_COUNTS = 248, 256, 16_384
 _COUNTS_AT = _HEAD_BYTES + _MAX_SERIES * _SERIES_BYTES
@@ -74,8 +75,8 @@ class Counters:
         self._memory = memoryview(mmap.mmap(self._fd, size))
         start = _claim(self._fd, size) if file else 0
         self._mine = self._memory[start : start + REGION_BYTES]
-        self._sizes = self._mine[:16].cast("q")
-        """How many series and counts there are; a reader looks at no more."""
+        self._sizes = self._mine[: 8 * _SIZES].cast("q")
+        """How many series and counts there are; a reader looks at no more. And how many found no room."""
         self._series = {key: Series(values) for key, values in _series_in(self._mine)}
         self._counts = {key: Count(value) for key, value in _counts_in(self._mine)}
         for _, values in _series_in(self._mine):
@@ -105,6 +106,7 @@ class Counters:
         found = Counted()
         for start in range(0, len(self._memory), REGION_BYTES):
             region = self._memory[start : start + REGION_BYTES]
+            found.lost += region[: 8 * _SIZES].cast("q")[_LOST]
             for key, values in _series_in(region):
                 found.series.setdefault(key, SeriesSum()).add(values, now)
             for key, value in _counts_in(region):
@@ -117,6 +119,7 @@ class Counters:
         text = json.dumps(key).encode()
         number = self._sizes[which]
         if number >= most or len(text) > key_size:
+            self._sizes[_LOST] += 1
             logger.warning("%s is not counted: there is no more room for counts", text.decode())
             return memoryview(bytearray(size - key_size))
         start = base + number * size

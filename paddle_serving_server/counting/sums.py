@@ -126,6 +126,8 @@ class SeriesSum:
 class Counted:
     """What a whole server has counted."""
 
+    lost: int = 0
+    """Names that found no more room, and are not counted."""
     series: dict[Key, SeriesSum] = field(default_factory=dict)
     counts: dict[Key, int] = field(default_factory=dict)
 

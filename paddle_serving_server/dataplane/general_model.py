@@ -40,7 +40,7 @@ async def answer(
     Raises:
         ServingError: the message cannot be read, or not be answered.
     """
-    call.service = plane.catalogue.tensor_service.name
+    call.service = plane.catalogue.tensor_service_name
     await plane.catalogue.start.over(call.deadline)
     if general_model_06.claims(message):
         request = general_model_06.decode_request(message)
@@ -59,7 +59,7 @@ async def infer(plane: DataPlane, call: Call, wire: WireRequest, variant: tuple[
         variant: the one that is asked for, and the key that settles it where none is.
     """
     await plane.catalogue.start.over(call.deadline)
-    call.service = plane.catalogue.tensor_service.name
+    call.service = plane.catalogue.tensor_service_name
     started, began = time.time_ns() // 1000, time.monotonic()
     tag, key = variant
     request = replace(wire.as_request(call.deadline), model=call.service, variant=tag, variant_key=key)

@@ -12,6 +12,7 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from paddle_serving_app.signature import Signature
@@ -21,6 +22,7 @@ from paddle_serving_server.config.values import Limits
 from paddle_serving_server.counting import recording
 from paddle_serving_server.counting.meter import UNKNOWN_SERVICE
 from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.inside import PartsInside
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.service import Service
@@ -107,13 +109,19 @@ class DataPlane:
     # -- what a handler may ask
 
     async def infer(self, call: Call, request: Request) -> Response:
-        """Have a service answer a request; `request.model` is its name.
+        """Have a service answer a request; `request.model` and `request.version` say which.
 
         Raises:
             ServingError: whatever is wrong, in the caller's terms.
         """
         service = self.service_for(request)
-        response = await self._until(call, service, service.infer(request))
+        service.inside += 1
+        try:
+            response = await self._until(call, service, service.infer(request))
+            if response.parts is not None:
+                response = replace(response, parts=PartsInside(service, response.parts))
+        finally:
+            service.inside -= 1
         call.note(response)
         return response
 
@@ -124,7 +132,11 @@ class DataPlane:
             ServingError: whatever is wrong, in the caller's terms.
         """
         service = self.service_for(request)
-        answered = await self._until(call, service, service.infer_models(request))
+        service.inside += 1
+        try:
+            answered = await self._until(call, service, service.infer_models(request))
+        finally:
+            service.inside -= 1
         call.stages = tuple(stage for _, response in answered.values() for stage in response.stages)
         call.variant = next((response.variant for _, response in answered.values()), "")
         return answered
@@ -133,10 +145,10 @@ class DataPlane:
         """Who answers a request.
 
         Raises:
-            NoService: nobody has that name.
+            NoService: nobody has that name, or not in that version. NotLoaded, Starting: see `Catalogue.find`.
             BadInput: a variant is wanted where there are none.
         """
-        service = self.catalogue[request.model]
+        service = self.catalogue.find(request.model, request.version)
         if request.variant and service.name not in self.catalogue.variants:
             raise BadInput(f"service {service.name!r} has no variants; leave the header X-Variant out")
         return service
@@ -166,7 +178,7 @@ class DataPlane:
 
     def _counted(self, call: Call) -> str:
         """Names that are not served cannot be made up to be counted."""
-        return call.service if call.service in self.catalogue else UNKNOWN_SERVICE
+        return call.service if self.catalogue.has(call.service) else UNKNOWN_SERVICE
 
 
 async def _in_time(call: Call, work: Awaitable[_Answer]) -> _Answer:

@@ -80,6 +80,8 @@ class Live:
         self._draining: list[Version] = []
         self._is_live = asyncio.Event()
         self._switching = asyncio.Lock()
+        self._why = "the server is stopping"
+        """Of there being no version."""
         self.last_reload: Mapping[str, object] | None = None
         """What became of the last attempt to load a new version, for people: state, reason, at."""
 
@@ -127,7 +129,11 @@ class Live:
     async def switch(self, number: int, replicas: Replicas, source: str = "") -> Version | None:
         """Give all further requests to these instances, once they are ready; returns the version before."""
         async with self._switching:  # in the order in which they came
-            await replicas.ready()
+            try:
+                await replicas.ready()
+            except asyncio.CancelledError:  # nobody waits for this model any more
+                await replicas.close()
+                raise
             before, self._current = self._current, Version(number, replicas, source, self)
             if before is not None:
                 self._draining.append(before)
@@ -141,13 +147,25 @@ class Live:
         await version.replicas.close()
         self._draining.remove(version)
 
+    async def leave(self) -> None:
+        """Let go of every version as soon as it has answered everything it was given."""
+        await asyncio.sleep(_LOOK_S)  # what has found it in this turn of the event loop has not asked it yet
+        while any(v.holds > 0 or v.replicas.waiting > 0 for v in [*self._draining, *_those(self._current)]):
+            await asyncio.sleep(_LOOK_S)
+        self._why = "the model was unloaded"
+        await self.close()
+
     async def close(self) -> None:
         """Let go of every version; requests still out fail."""
         current, self._current = self._current, None
-        for version in [*self._draining, *([current] if current else [])]:
+        for version in [*self._draining, *_those(current)]:
             await version.replicas.close()
 
     def _version(self) -> Version:
         if (current := self._current) is None:
-            raise Stopping("the server is stopping")
+            raise Stopping(self._why)
         return current
+
+
+def _those(version: Version | None) -> list[Version]:
+    return [] if version is None else [version]

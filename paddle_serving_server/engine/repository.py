@@ -122,6 +122,16 @@ def look(folder: Path) -> Sight:
         return Sight(source.number, ("unreadable",))
 
 
+def look_at_all(folder: Path) -> Sight:
+    """What all numbered models in a folder look like now; see `look`."""
+    there = numbers(folder)
+    try:
+        stamps = [(number, _stamps(_files(folder / str(number)))) for number in there]
+    except (OSError, BadModel):
+        return Sight(0, ("unreadable",))
+    return Sight(0, ("all", *stamps))
+
+
 def copied(source: Path, copy: Path) -> Path:
     """Make a private copy of a model's files, whole or not at all.
 

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from paddle_serving_server.connection.flow import Flow, write_due
 from paddle_serving_server.connection.intake import Intake
+from paddle_serving_server.connection.open_connections import Connection
 
 WRITE_BUFFER_BYTES = 1 << 20
 """Unsent bytes of one connection beyond which nothing more is read from it."""
@@ -113,6 +114,13 @@ class Accepted(asyncio.BufferedProtocol):
         sock = self.transport.get_extra_info("socket")
         return sock is not None and sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE
 
+    def shown(self) -> Connection | None:
+        """See `OpenConnections`."""
+        if self.stream is None:
+            return None
+        peer, unsent_bytes = _peer_of(self.transport), self.transport.get_write_buffer_size()
+        return Connection(peer, self.speaks, self.since, self.stream.is_idle, unsent_bytes)
+
     def give_way(self) -> None:
         """Close, so that somebody else can be had."""
         if self.stream is not None:
@@ -177,3 +185,8 @@ class Accepted(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.flow.resume_writing()
+
+
+def _peer_of(transport: asyncio.Transport) -> str:
+    address = transport.get_extra_info("peername")
+    return f"{address[0]} port {address[1]}" if address else "unknown"

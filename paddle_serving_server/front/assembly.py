@@ -8,8 +8,9 @@
 Services that need the same folder with the same options share a `Live`; wrappers belong to one model of one service.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Protocol
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client.encryption import key_from_text
@@ -22,63 +23,73 @@ from paddle_serving_server.engine.settings import DeploymentSpec
 from paddle_serving_server.front.wrappers import Wrappers
 from paddle_serving_server.services.service import ModelPlan, Service
 
-Connect = Callable[[DeploymentSpec], Awaitable[Live]]
-"""Asks for the engines of a model; they may still be loading: `Live.ready` waits for them."""
+
+class Source(Protocol):
+    """Where the engines of models come from: `lives.Lives`."""
+
+    def connect(self, spec: DeploymentSpec, service: str, part: int) -> Awaitable[Live]:
+        """Ask for those of a model; they may still be loading: `Live.ready` waits for them."""
+
+    def release(self, live: Live) -> Awaitable[None]:
+        """One of those who have asked for them lets go of them."""
 
 
 class Assembly:
     """Makes the engines of services."""
 
-    def __init__(self, config: ServerConfig, connect: Connect, wrappers: Wrappers) -> None:
+    def __init__(self, config: ServerConfig, source: Source, wrappers: Wrappers) -> None:
         self._config = config
         self._wrappers = wrappers
-        self._connect = connect
-        self._lives: list[Live] = []
-        self._lives_of: dict[str, list[Live]] = {}
+        self._source = source
+        self._lives: dict[Service, list[Live]] = {}
 
-    async def engines_of(self, service: Service) -> dict[str, Engine]:
-        """The engines that a service needs, by the names it gave its models."""
-        return {name: await self.engine(service, name, plan) for name, plan in service.plans.items()}
+    async def engines_of(self, service: Service, part: int = 0) -> dict[str, Engine]:
+        """The engines that a service needs, by the names it gave its models.
 
-    async def engine(self, service: Service, name: str, plan: ModelPlan) -> Engine:
-        """One model of a service: its live version, and everything around that, innermost first."""
-        engine: Engine = await self._model(service, plan)
+        Args:
+            service: has plans for them.
+            part: the registry's number of the version that it is; 0: it is from a file.
+        """
+        self._lives[service] = []
+        return {name: await self._engine(service, name, plan, part) for name, plan in service.plans.items()}
 
-        async def load(folder: str, nice: int) -> Engine:
-            # Its answers are others: a golden sample of its own lies in its folder.
-            return await self._model(
-                service, replace(plan, folder=folder, options=replace(plan.options, golden="")), nice
-            )
-
-        return await self._wrappers.around(engine, service, name, load)
-
-    async def ready(self) -> None:
-        """Wait until every model is loaded."""
-        for live in self._lives:
+    async def ready(self, service: Service) -> None:
+        """Wait until every model of a service is loaded."""
+        for live in self._lives[service]:
             await live.ready()
-        self._wrappers.check()
+
+    async def release(self, service: Service) -> None:
+        """A service has given its last answer: let go of what it needed."""
+        for live in self._lives.pop(service, []):
+            await self._source.release(live)
+        await self._wrappers.forget(service)
 
     async def close(self) -> None:
         """Let go of every model."""
         await self._wrappers.close()
-        for live in self._lives:
+        for live in {id(live): live for lives in self._lives.values() for live in lives}.values():
             await live.close()
 
-    def lives_of(self, service: str) -> list[Live]:
-        """The models of a service that can be reloaded."""
-        return self._lives_of.get(service, [])
+    async def _engine(self, service: Service, name: str, plan: ModelPlan, part: int) -> Engine:
+        """One model of a service: its live version, and everything around that, innermost first."""
+        engine: Engine = await self._model(service, plan, part)
 
-    async def _model(self, service: Service, plan: ModelPlan, nice: int = 0) -> Engine:
+        async def load(folder: str, nice: int) -> Engine:
+            # Its answers are others: a golden sample of its own lies in its folder.
+            return await self._model(
+                service, replace(plan, folder=folder, options=replace(plan.options, golden="")), part, nice
+            )
+
+        return await self._wrappers.around(engine, service, name, load)
+
+    async def _model(self, service: Service, plan: ModelPlan, part: int, nice: int = 0) -> Engine:
         options = self._options(plan.options)
         if service.in_process:
             folder = repository.newest(plan.folder).folder
             key = key_from_text(self._config.key, "the key") if self._config.key else None
             return LocalEngine.load(folder, options, self._config.tune_s, key)
-        live = await self._connect(replace(self._spec_of(plan, options), nice=nice))
-        self._lives_of.setdefault(service.name, [])
-        for known in (self._lives, self._lives_of[service.name]):
-            if live not in known:
-                known.append(live)
+        live = await self._source.connect(replace(self._spec_of(plan, options), nice=nice), service.name, part)
+        self._lives[service].append(live)
         return live
 
     def _spec_of(self, plan: ModelPlan, options: ModelOptions) -> DeploymentSpec:
@@ -88,7 +99,7 @@ class Assembly:
             instances=plan.instances or self._config.instances,
             max_rows=plan.max_rows or self._config.max_rows,
             tune_s=self._config.tune_s,
-            max_wait_ms=self._config.max_wait_ms,
+            max_wait_ms=self._config.max_wait_ms if plan.max_wait_ms is None else plan.max_wait_ms,
             log_level=self._config.log_level,
         )
 
@@ -97,6 +108,8 @@ class Assembly:
         flags = self._config.options
         return replace(
             flags,
+            backend=of_service.backend or flags.backend,
+            threads=of_service.threads or flags.threads,
             gpu_id=flags.gpu_id if of_service.gpu_id is None else of_service.gpu_id,
             precision=flags.precision if of_service.precision == "fp32" else of_service.precision,
             use_trt=flags.use_trt or of_service.use_trt,

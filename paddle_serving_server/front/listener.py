@@ -9,19 +9,15 @@ import logging
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence, Set
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
 
-from paddle_serving_client import plugins
-from paddle_serving_client.errors import BadConfig
-from paddle_serving_server import protocols
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.values import Limits
-from paddle_serving_server.connection.flow import Flow
 from paddle_serving_server.connection.intake import Intake
 from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.front import speakers
 from paddle_serving_server.front.accepted import Accepted, Stream
-from paddle_serving_server.services.catalogue import Catalogue, Connection
+from paddle_serving_server.services.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
 
@@ -50,19 +46,6 @@ _LAST_STALL_S = 5.0
 """How long somebody may take nothing of his answer when the server stops, in seconds."""
 
 
-OpenStream: TypeAlias = Callable[[asyncio.Transport, Flow], Stream]
-
-
-class _ProtocolModule(Protocol):
-    __name__: str
-
-    def callers(self) -> set[str]: ...
-
-    def claims(self, head: bytes) -> bool | None: ...
-
-    def streams(self, plane: DataPlane, at: Listening) -> OpenStream | None: ...
-
-
 class Listener:
     """Accepts on inherited sockets until it is told to drain."""
 
@@ -89,18 +72,12 @@ class Listener:
         self._has_siblings = has_siblings
         self._catalogue = catalogue
         self._limits = limits
-        plane = DataPlane(catalogue, limits)
-        modules: list[_ProtocolModule] = [plugins.load(protocols, name) for name in plugins.names(protocols)]
-        _check_apis(addresses, {api for module in modules for api in module.callers()})
-        self._protocols = {
-            sock.fileno(): [(module, found) for module in modules if (found := module.streams(plane, at)) is not None]
-            for sock, at in zip(sockets, addresses, strict=True)
-        }
+        found = speakers.at_each(addresses, DataPlane(catalogue, limits))
+        self._protocols = {sock.fileno(): spoken for sock, spoken in zip(sockets, found, strict=True)}
         """By the number of a listening socket."""
         self.scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self.intake = Intake(limits.max_body_bytes)
         self._accepted: set[Accepted] = set()
-        catalogue.connections = self._connections
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.create_task(self._keep_time())
         self._accepting = False
@@ -248,6 +225,7 @@ class Listener:
     def opened(self, connection: Accepted) -> None:
         """A connection whose protocol is not known yet."""
         self._accepted.add(connection)
+        self._catalogue.connections.add(connection)
         connection.deadline = time.monotonic() + self._limits.head_s
 
     def claim(self, connection: Accepted, head: bytes) -> None:
@@ -268,6 +246,7 @@ class Listener:
     def closed(self, connection: Accepted) -> None:
         """A connection is gone."""
         self._accepted.discard(connection)
+        self._catalogue.connections.discard(connection)
         self._silenced.discard(connection)
 
     def silenced(self, connection: Accepted) -> None:
@@ -300,28 +279,3 @@ class Listener:
                 if k % _SEEN_AT_ONCE == 0:  # a thousand that end together keep nobody else waiting
                     await asyncio.sleep(0)
             self._catalogue.meter.connections(len(self._accepted))
-
-    def _connections(self) -> list[Connection]:
-        return [
-            Connection(
-                _peer_of(accepted.transport),
-                accepted.speaks,
-                accepted.since,
-                accepted.stream.is_idle,
-                accepted.transport.get_write_buffer_size(),
-            )
-            for accepted in sorted(self._accepted, key=lambda accepted: accepted.since)
-            if accepted.stream is not None
-        ]
-
-
-def _check_apis(addresses: Sequence[Listening], known: Set[str]) -> None:
-    for address in addresses:
-        if unknown := [api for api in address.apis if api not in known]:
-            there = ", ".join(sorted(known))
-            raise BadConfig(f"--listen {address}: there are no callers called {unknown[0]!r}; there are {there}")
-
-
-def _peer_of(transport: asyncio.Transport) -> str:
-    address = transport.get_extra_info("peername")
-    return f"{address[0]} port {address[1]}" if address else "unknown"

@@ -7,7 +7,8 @@
 Of these, only `Counted` is always there.
 """
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from paddle_serving_client.errors import BadConfig
@@ -34,6 +35,11 @@ class Wrappers:
         self._counters = counters
         self._cache = Cache(config.cache_bytes, counters) if config.cache_bytes else None
         self._services: list[str] = []
+        self._weights: dict[str, Mapping[str, object]] = {}
+        """Of variants, by service, as they were last changed."""
+        self._made = itertools.count(1)
+        self._variants_of: dict[Service, VariantsEngine] = {}
+        self._shadows_of: dict[Service, list[ShadowEngine]] = {}
         self.variants: dict[str, VariantsEngine] = {}
         """By service."""
         self.shadows: list[ShadowEngine] = []
@@ -52,20 +58,30 @@ class Wrappers:
             other = await load(shadow.folder, NICE)
             found = ShadowEngine(found, other, shadow.percent, self._config.shadow_tolerance, self._counters, labels)
             self.shadows.append(found)
+            self._shadows_of.setdefault(service, []).append(found)
         if not variants:
             return found
         engines: dict[str, Engine] = {MAIN: found}
         for variant in variants:
             engines[variant.tag] = self._observed(await load(variant.folder, 0), service.name, model, variant.tag)
         weights = {MAIN: 100.0 - sum(v.percent for v in variants)} | {v.tag: v.percent for v in variants}
-        self.variants[service.name] = VariantsEngine(engines, weights, self._config.variant_by_log_id)
-        return self.variants[service.name]
+        found_variants = self.variants[service.name] = VariantsEngine(engines, weights, self._config.variant_by_log_id)
+        self._variants_of[service] = found_variants
+        if service.name in self._weights:
+            found_variants.set_weights(self._weights[service.name])
+        return found_variants
 
-    def check(self) -> None:
-        """When all engines are loaded: whether what is to stand in for others can.
+    def weigh(self, service: str, weights: Mapping[str, object]) -> None:
+        """Somebody has changed the weights of variants."""
+        self._weights[service] = weights
+        if service in self.variants:
+            self.variants[service].set_weights(weights)
+
+    def check_all(self) -> None:
+        """When the server has started: whether every service is there that has variants or shadows.
 
         Raises:
-            BadConfig: inputs or outputs differ, or a service is not there.
+            BadConfig: one is not.
         """
         for model in (*self._config.variants, *self._config.shadows):
             if model.service and model.service not in self._services:
@@ -73,11 +89,27 @@ class Wrappers:
                 raise BadConfig(
                     f"{model.tag!r} is for service {model.service!r}, which is not served; there are {served}"
                 )
-        for variants in self.variants.values():
-            variants.check()
-        for shadow in self.shadows:
+
+    def check(self, service: Service) -> None:
+        """When its engines are loaded: whether what is to stand in for others can.
+
+        Raises:
+            BadConfig: inputs or outputs differ.
+        """
+        if service.name in self.variants:
+            self.variants[service.name].check()
+        for shadow in self._shadows_of.get(service, ()):
             if (reason := objection(shadow.signature, shadow.shadow.signature)) is not None:
                 raise BadConfig(f"shadow {shadow.labels['shadow']!r} cannot be compared: {reason}")
+
+    async def forget(self, service: Service) -> None:
+        """A service is gone."""
+        if self._variants_of.get(service) is self.variants.get(service.name):
+            self.variants.pop(service.name, None)
+        self._variants_of.pop(service, None)
+        for shadow in self._shadows_of.pop(service, ()):
+            await shadow.stop()
+            self.shadows.remove(shadow)
 
     async def close(self) -> None:
         """End what runs by itself."""
@@ -90,5 +122,6 @@ class Wrappers:
 
     def _observed(self, engine: Engine, service: str, model: str, tag: str) -> Engine:
         if self._cache is not None:
-            engine = CachedEngine(engine, self._cache, f"{service}/{model}/{tag}")
+            # What another engine of that name has answered is not this one's answer.
+            engine = CachedEngine(engine, self._cache, f"{service}/{model}/{tag}/{next(self._made)}")
         return CountedEngine(engine, self._counters, service, model, tag)

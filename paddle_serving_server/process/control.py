@@ -1,10 +1,11 @@
 """What the supervisor, the fronts and the engines tell each other: one class for each kind of message.
 
     engine ──> supervisor   Taking, Unchanged, Loading, Loaded, Failed
-    front ──> supervisor    Serving, Failed, Needed, Switched, Released, ReloadAsked, Hung, Weights, Record
+    front ──> supervisor    Serving, Failed, Needed, Unneeded, Switched, Released, Hung, Weights, Record
     supervisor ──> front    Live, Loading, Reloaded, Weights, Record, Drain
 
-They go over sockets that were made in pairs, one message a packet, as JSON.
+Those that are about the registry are in `registry_messages.py`. They go over sockets that were made in pairs, one
+message a packet, as JSON.
 """
 
 import json
@@ -14,17 +15,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from paddle_serving_client.errors import BadPacket
+from paddle_serving_server.process import registry_messages
+from paddle_serving_server.process.message import Message
 
 MAX_BYTES: Final = 160 << 10
 """Of one message."""
 _LONGEST_REASON: Final = 8 << 10
 """Letters, which JSON may make six times as long."""
-
-
-class Message:
-    """Any of them."""
-
-    __slots__ = ()
 
 
 # -- of engines
@@ -95,6 +92,17 @@ class Needed(Message):
     """Its identity."""
     spec: str
     """`DeploymentSpec` as JSON."""
+    service: str
+    """Whose model it is."""
+    part: int
+    """Of the registry, which it belongs to; 0: to a service from a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unneeded(Message):
+    """A front has let go of the engines of a deployment."""
+
+    deployment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +119,6 @@ class Released(Message):
 
     deployment: str
     number: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReloadAsked(Message):
-    """Somebody wants what the folder holds now, and waits in a front for what becomes of that."""
-
-    deployment: str
-    allows_change: bool
-    """Whether inputs and outputs may be others."""
-    question: int
-    """The front's number for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +149,6 @@ class Reloaded(Message):
     deployment: str
     report: Mapping[str, Any]
     """As callers see it: state, reason, at, from."""
-    questions: Sequence[int]
-    """Those of this front that it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +172,11 @@ class Drain(Message):
     """Finish what was accepted, and end."""
 
 
+_ABSTRACT: Final = (Message, registry_messages.Asked)
 KINDS: Final[dict[str, type[Message]]] = {
     name: kind
-    for name, kind in list(globals().items())
-    if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
+    for name, kind in [*globals().items(), *vars(registry_messages).items()]
+    if isinstance(kind, type) and issubclass(kind, Message) and kind not in _ABSTRACT
 }
 """By their names."""
 

@@ -10,6 +10,7 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response, Stage
+from paddle_serving_server.config.values import ServedModel
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
@@ -27,11 +28,21 @@ class ModelService(Service):
 
     kind = "numbers"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, model: ServedModel | None = None) -> None:
+        """Be called `name`; `model` says where it is and how to run it, where that is registered.
+
+        Raises:
+            BadConfig: no service can have that name, or there is nothing at the path.
+        """
         super().__init__(name)
         self._folders: dict[str, str] = {}
         self._options = ModelOptions()
         self._golden = ""
+        self._max_rows = 0
+        self._instances = 0
+        self._max_wait_ms: float | None = None
+        if model is not None:
+            self._settle(model)
 
     def set_models(self, folders: Mapping[str, str]) -> None:
         """Say which models the service needs, by name: anything that a layout knows. The first is the main one.
@@ -42,6 +53,13 @@ class ModelService(Service):
         for folder in folders.values():
             repository.refuse_missing(folder, "load_model_config:")
         self._folders = dict(folders)
+
+    def _settle(self, model: ServedModel) -> None:
+        """Run as a registered model says."""
+        self.set_models({"": model.folder})
+        self._options, self._golden = model.options, model.options.golden
+        self._max_rows, self._instances = model.max_rows, model.instances
+        self._max_wait_ms = model.max_wait_ms
 
     def set_gpus(self, gpus: str) -> None:
         """Run the models on a GPU: "0"."""
@@ -60,7 +78,13 @@ class ModelService(Service):
         """See `Service.plans`."""
         goldens = [self._golden, *[""] * len(self._folders)]
         return {
-            name: ModelPlan(folder, replace(self._options, golden=golden))
+            name: ModelPlan(
+                folder,
+                replace(self._options, golden=golden),
+                max_rows=self._max_rows,
+                instances=self._instances,
+                max_wait_ms=self._max_wait_ms,
+            )
             for (name, folder), golden in zip(self._folders.items(), goldens, strict=False)
         }
 

@@ -39,6 +39,8 @@ class ModelPlan:
     """Largest batch, in rows; 0: as for the whole server."""
     instances: int = 0
     """Engine processes; 0: as for the whole server."""
+    max_wait_ms: float | None = None
+    """Longest time a request waits for company; None: as for the whole server."""
 
 
 class Service(ABC):
@@ -71,6 +73,8 @@ class Service(ABC):
         """Whether each part of `infer` keeps the deadline of a request by itself."""
         self.origin: tuple[str, tuple[str, ...]] | None = None
         """The file that makes it, and what that finds in `sys.argv`; None: none that is known."""
+        self.inside = 0
+        """Calls that are not answered yet."""
         self._engines: Mapping[str, Engine] = {}
         self._admission: Admission | None = None
 
@@ -119,6 +123,13 @@ class Service(ABC):
         """Why each model is run the way it is, by its name, or by that of its folder where it has none."""
         folders = {name: plan.folder for name, plan in self.plans.items()}
         return {name or Path(folders[name]).name: engine.plan for name, engine in self._engines.items()}
+
+    @property
+    def version(self) -> str:
+        """The number of the folder that its main model was loaded from; 1 where that has none."""
+        plan = next(iter(self.model_plans.values()), {})
+        number = Path(str(plan.get("from", ""))).name
+        return str(int(number)) if number.isdecimal() else "1"
 
     def check_room(self, deadline: float, size: int) -> None:
         """Refuse a request before it is read, where `infer` would refuse it: nothing of it is kept then.

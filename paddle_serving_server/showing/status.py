@@ -92,7 +92,7 @@ def connections(catalogue: Catalogue) -> Table:
     now = time.monotonic()
     rows = [
         (c.peer, c.protocol, _duration(now - c.since), "idle" if c.is_idle else "working", str(c.unsent_bytes))
-        for c in catalogue.connections()
+        for c in catalogue.connections.now()
     ]
     columns = ("peer", "protocol", "open for", "state", "unsent bytes")
     return Table("Connections", columns, rows, _of_this_front(catalogue))
@@ -108,6 +108,7 @@ def _server(catalogue: Catalogue, counted: Counted) -> Table:
         ("connections", str(_sum(counted, CONNECTIONS))),
         ("steps that hang", f"{_sum(counted, HANGING)} now, {_sum(counted, HANGS)} since the start"),
         *((f"{kind} processes that died", str(n)) for kind, n in restarts.items()),
+        *([("not counted", f"{counted.lost} names, for which there is no more room")] if counted.lost else []),
     ]
     return Table("Server", ("", ""), rows)
 

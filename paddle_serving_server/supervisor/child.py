@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paddle_serving_app.exit_status import shown
 from paddle_serving_client.errors import BadConfig, BadPacket
 from paddle_serving_server.process import control
-from paddle_serving_server.process.control import Message
+from paddle_serving_server.process.message import Message
 
 logger = logging.getLogger(__name__)
 
@@ -119,3 +120,14 @@ class Slot:
         self.start_at = time.monotonic() + (self.pause_s if self.pause_s > 0.1 else 0.0)
         reason, self.failure = self.failure or shown(status), ""
         return reason
+
+
+def end_all(slots: Sequence[Slot]) -> None:
+    """Kill all processes, and wait until they are gone."""
+    for slot in slots:
+        slot.kill()
+    for slot in slots:
+        if slot.process is not None:
+            slot.process.wait()
+            slot.process = None
+        slot.hang_up()

@@ -9,53 +9,35 @@ the version that is live. Only when all instances are ready are the fronts told.
 version at once, finish the old ones on the old version, and say when they are done with it: then it is ended.
 """
 
-import contextlib
 import logging
-import os
-import selectors
-import shutil
-import socket
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from paddle_serving_app.exit_status import shown
 from paddle_serving_server.engine import repository
-from paddle_serving_server.engine.compatible import differences
 from paddle_serving_server.engine.settings import DeploymentSpec, EngineConfig
-from paddle_serving_server.process.control import Live, Loaded, Loading, Message, Reloaded, Taking, Unchanged
+from paddle_serving_server.process.control import Loaded, Loading, Taking, Unchanged
+from paddle_serving_server.process.message import Message
 from paddle_serving_server.supervisor.child import Slot
-from paddle_serving_server.supervisor.version import Asker, Engine, Version
+from paddle_serving_server.supervisor.reports import Reports
+from paddle_serving_server.supervisor.version import Asker, Engine, Surroundings, Version
 
 logger = logging.getLogger(__name__)
 
-_WORKER = "paddle_serving_server.engine.worker"
 _EXTRA_DRAIN_S = 10.0
-_END_S = 5.0
-"""An engine that was told to end is killed after that."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a deployment needs of its supervisor."""
-
-    selector: selectors.BaseSelector
-    sockets: Path
-    copies: Path
-    key: str
-    """Of encrypted models, base64: it goes to their engines, and is in no identity and no message of a front."""
-    load_s: float
-    """Longest time for a version to load, but for the first."""
-    request_s: float
 
 
 class Deployment:
     """One model: the version that is live, the one that comes, those that go."""
 
     def __init__(self, index: int, spec: DeploymentSpec, around: Surroundings) -> None:
+        """Begin to load it; `index` is its own."""
+        self.parts: set[int] = set()
+        """Those of the registry whose model it is; 0: of services from files."""
+        self.services: set[str] = set()
+        """Whose model it is."""
         self._identity = spec.identity
         self._name = f"model-{index}"
         self._spec = spec
@@ -65,9 +47,7 @@ class Deployment:
         self._coming: Version | None = None
         self._going: list[Version] = []
         self._count = 0
-        self._report: dict[str, object] | None = None
-        self._doing = ""
-        """What is done to load its first version."""
+        self._reports = Reports(self._identity, spec.folder, self._fronts)
         self._queue: list[Asker] = []
         self._is_asked = False
         self._allows_change = False
@@ -79,6 +59,21 @@ class Deployment:
         return self._spec.folder
 
     @property
+    def is_live(self) -> bool:
+        """Whether a version answers."""
+        return self._live is not None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a front needs it."""
+        return bool(self._fronts)
+
+    @property
+    def folder_number(self) -> int | None:
+        """Of the numbered folder that what answers came from; None: it is none."""
+        return None if self._live is None else self._live.folder_number
+
+    @property
     def engines(self) -> Iterator[Engine]:
         """Every engine of every version."""
         for version in self._versions():
@@ -87,8 +82,7 @@ class Deployment:
     @property
     def next_moment(self) -> float:
         """When `on_time` has something to do."""
-        moments = [version.deadline for version in self._versions()]
-        return min([*moments, *(engine.kill_at for engine in self.engines)], default=float("inf"))
+        return min((version.next_moment for version in self._versions()), default=float("inf"))
 
     # -- what happens
 
@@ -101,35 +95,34 @@ class Deployment:
 
     def front_asks(self, front: Slot) -> None:
         """A front needs this model."""
+        if self._live is None and self._coming is None:  # it was refused, and is tried again
+            self._begin(())
+        if front in self._fronts:
+            return
         self._fronts.add(front)
-        self._tell_doing(front)
+        self._reports.greet(front)
         if self._live is not None:
-            self._announce_to(front, self._live)
-        if self._report is not None:
-            self._tell_report(front, [])
+            self._live.announce_to(front, self._identity)
+        self._reports.remind(front)
 
     def front_is_gone(self, front: Slot) -> None:
-        """A front's process has ended: what it used, it uses no more."""
+        """A front's process has ended, or it needs this model no more: what it used, it uses no more."""
         self._fronts.discard(front)
         for version in self._versions():
             version.fronts.discard(front)
             version.unconfirmed.discard(front)
-            version.askers = [asker for asker in version.askers if asker[0] is not front]
-        self._queue = [asker for asker in self._queue if asker[0] is not front]
         self._go_on()
 
     def front_switched(self, front: Slot, number: int) -> None:
         """A front gives new requests to that version."""
-        for version in self._versions():
-            if version.number == number:
-                version.unconfirmed.discard(front)
+        for version in self._numbered(number):
+            version.unconfirmed.discard(front)
         self._go_on()
 
     def front_released(self, front: Slot, number: int) -> None:
         """A front has all answers of that version."""
-        for version in self._versions():
-            if version.number == number:
-                version.fronts.discard(front)
+        for version in self._numbered(number):
+            version.fronts.discard(front)
         self._go_on()
 
     def engine_says(self, engine: Engine, message: Message) -> None:
@@ -140,10 +133,11 @@ class Deployment:
                 version.source, version.folder_number = source, number
             case Unchanged():
                 self._give_up(version, "unchanged", f"{version.source} holds what is served already")
-            case Loading(doing):
-                self._note(doing)
+            case Loading(doing) if self._live is None:
+                self._reports.note(doing)
             case Loaded():
-                self._note("")
+                if self._live is None:
+                    self._reports.note("")
                 engine.is_ready = engine.was_ready = True
                 engine.false_starts = 0
                 if version.loaded is None:
@@ -159,20 +153,17 @@ class Deployment:
         if self._live is not None:
             self._give_up(version, "refused", reason)
             return True
-        others = [n for n in repository.numbers(Path(self.folder)) if n not in self._skipped(version)]
+        others = [n for n in repository.numbers(Path(self.folder)) if n not in version.skipped]
         if version.folder_number is not None and others:
             self._give_up(version, "refused", reason)
-            self._begin(self._skipped(version))
+            self._begin(version.skipped)
             return True
         return False
 
     def on_time(self, now: float) -> None:
         """End what takes too long."""
-        for engine in self.engines:
-            if engine.kill_at <= now:
-                engine.kill_at = float("inf")
-                engine.kill()
         for version in self._versions():
+            version.kill_late(now)
             if version.deadline > now:
                 continue
             if version is self._coming:
@@ -188,6 +179,27 @@ class Deployment:
         if self._coming is not None and self._live is not None:
             self._coming.askers += self._queue
             self._give_up(self._coming, "refused", "the server is stopping")
+
+    def refuse(self, reason: str) -> None:
+        """Its first version cannot be loaded, and is not tried again until a front asks for it."""
+        if self._coming is not None:
+            self._give_up(self._coming, "refused", reason)
+
+    def close(self) -> None:
+        """Nobody needs it any more: let all its engines end."""
+        self._is_asked = False
+        askers, self._queue = self._queue, []
+        versions, self._live, self._coming = self._versions(), None, None
+        for version in versions:
+            askers += version.askers
+            if version not in self._going:
+                self._going.append(version)
+            if version.loaded is None:  # who loads does not hear that he is to end
+                for engine in version.engines:
+                    engine.kill()
+            self._end(version)
+        for asker in askers:
+            asker(self._reports.made("refused", "it was unloaded meanwhile", None))
 
     def ended(self, engine: Engine) -> None:
         """The process of an engine that was to end has ended."""
@@ -206,7 +218,7 @@ class Deployment:
         version = self._begin(())
         version.askers, self._queue = self._queue, []
         version.allows_change, self._allows_change = self._allows_change, False
-        self._say("loading", "")
+        self._reports.say("loading", "", None, True)
 
     def _begin(self, skip: tuple[int, ...]) -> Version:
         self._count += 1
@@ -223,27 +235,16 @@ class Deployment:
         return version
 
     def _add_engine(self, version: Version) -> None:
-        path = str(self._around.sockets / f"{self._name}-{version.number}-{len(version.engines)}.sock")
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listening.bind(path)
-        listening.listen(128)
-        title = f"engine {len(version.engines)} of {self.folder}"
-        if version.number > 1:
-            title += f", version {version.number}"
-        config = version.config.to_json()
-        engine = Engine(title, _WORKER, (listening,), config, self._around.selector, path=path)
-        version.engines.append(engine)
-        engine.start()
+        path = self._around.sockets / f"{self._name}-{version.number}"
+        version.add_engine(self.folder, path, self._around.selector)
 
     def _try(self, version: Version, loaded: Loaded) -> None:
         """Its first instance is loaded: compare it with the live version, and start the others."""
         version.loaded = loaded
-        if self._live is not None and self._live.loaded is not None and not version.allows_change:
-            found = differences(_seen(self._live.loaded), _seen(loaded))
-            if found:
-                hint = "callers of the version that is live would notice; a reload that allows it says so"
-                self._give_up(version, "refused", f"another signature: {'; '.join(found)} ({hint})")
-                return
+        if not version.allows_change and (found := version.changes_from(self._live)):
+            hint = "callers of the version that is live would notice; a reload that allows it says so"
+            self._give_up(version, "refused", f"another signature: {'; '.join(found)} ({hint})")
+            return
         version.config = replace(version.config, spec=replace(version.config.spec, instances=loaded.instances))
         for _ in range(1, loaded.instances):
             self._add_engine(version)
@@ -260,21 +261,16 @@ class Deployment:
                 before.deadline = time.monotonic() + self._around.request_s + _EXTRA_DRAIN_S
             coming.is_announced = before is None
             for front in self._fronts:
-                self._announce_to(front, coming)
+                coming.announce_to(front, self._identity)
+            self._around.on_change()
         live = self._live
         if live is not None and not live.is_announced and not live.unconfirmed:
             live.is_announced = True
-            self._say("reloaded", "", live)
+            self._reports.say("reloaded", "", live, True)
         for version in list(self._going):
             if not version.fronts and live is not None and live.is_announced:
                 self._end(version)
         self._begin_next()
-
-    def _announce_to(self, front: Slot, version: Version) -> None:
-        version.fronts.add(front)
-        version.unconfirmed.add(front)
-        paths = [engine.path for engine in version.engines]
-        front.tell(Live(self._identity, version.number, version.source, paths))
 
     def _give_up(self, version: Version, state: str, reason: str) -> None:
         self._coming = None
@@ -282,69 +278,20 @@ class Deployment:
         for engine in version.engines:
             engine.kill()
         self._end(version)
-        self._say(state, reason, version)
+        self._reports.say(state, reason, version, self.is_live)
         self._go_on()
 
     def _end(self, version: Version) -> None:
-        """Let its engines end, and remove what it left."""
-        version.deadline = float("inf")
-        version.engines = [engine for engine in version.engines if engine.process is not None]
-        for engine in version.engines:
-            if engine.is_ending:
-                continue
-            engine.is_ending = True
-            engine.kill_at = time.monotonic() + _END_S
-            engine.hang_up()
-            engine.listening[0].close()
-            with contextlib.suppress(OSError):
-                os.unlink(engine.path)
+        version.end()
         self._going = [going for going in self._going if going.engines]
-        shutil.rmtree(version.config.copy, ignore_errors=True)
-
-    # -- reports
-
-    def _say(self, state: str, reason: str, version: Version | None = None) -> None:
-        """Keep what became of it, log it, and tell the fronts and those who asked."""
-        self._report = {"state": state, "reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        if version is not None:
-            self._report["from"] = Path(version.source).name if version.source else Path(self.folder).name
-        if state == "refused":
-            stays = "the next lower number is tried" if self._live is None else "the old one stays"
-            logger.error("%s: this version is refused, %s: %s", self.folder, stays, reason)
-        else:
-            logger.info("%s: %s%s", self.folder, state, f": {reason}" if reason else "")
-        askers: list[Asker] = []
-        if version is not None:
-            askers, version.askers = version.askers, []
-        for front in self._fronts:
-            self._tell_report(front, [number for who, number in askers if who is front])
-
-    def _note(self, doing: str) -> None:
-        """Fronts that wait for the first version say what is being done."""
-        if self._live is None:
-            self._doing = doing
-            for front in self._fronts:
-                self._tell_doing(front)
-
-    def _tell_doing(self, front: Slot) -> None:
-        front.tell(Loading(self._doing, Path(self.folder).name))
-
-    def _tell_report(self, front: Slot, ids: list[int]) -> None:
-        front.tell(Reloaded(self._identity, self._report or {}, ids))
 
     # -- details
 
     def _versions(self) -> list[Version]:
         return [v for v in (self._live, self._coming, *self._going) if v is not None]
 
+    def _numbered(self, number: int) -> list[Version]:
+        return [version for version in self._versions() if version.number == number]
+
     def _version_of(self, engine: Engine) -> Version:
         return next(version for version in self._versions() if engine in version.engines)
-
-    def _skipped(self, version: Version) -> tuple[int, ...]:
-        own = () if version.folder_number is None else (version.folder_number,)
-        return (*version.config.skip, *own)
-
-
-def _seen(loaded: Loaded) -> Mapping[str, Any]:
-    """What a caller sees of a model."""
-    return {"inputs": loaded.inputs, "outputs": loaded.outputs}

@@ -1,8 +1,8 @@
 """The supervisor: binds the port, starts fronts and engines, replaces those that die, and ends them in order.
 
 It runs no user code and loads no library that can crash. Fronts tell it which engines they need; an engine's Unix
-socket is bound here and survives the engine, so that fronts connect to the next one without being told. What becomes
-of a model and its versions is in `deployment.py`.
+socket is bound here and survives the engine, so that fronts connect to the next one without being told. Which models
+there are is in `lifecycle.py`, what becomes of the engines of one in `deployment.py`.
 """
 
 import contextlib
@@ -23,27 +23,31 @@ from paddle_serving_server.counting import counters
 from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.counting.meter import RESTARTS
 from paddle_serving_server.engine import store
-from paddle_serving_server.engine.settings import EXIT_BAD_START, EXIT_CANNOT_START, DeploymentSpec
+from paddle_serving_server.engine.settings import EXIT_BAD_START, EXIT_CANNOT_START
 from paddle_serving_server.process import machine, process_info
 from paddle_serving_server.process.control import (
     Drain,
     Failed,
     Hung,
-    Message,
     Needed,
     Record,
     Released,
-    ReloadAsked,
     Serving,
     Switched,
+    Unneeded,
     Weights,
 )
 from paddle_serving_server.process.hangup import Hangup, signals
+from paddle_serving_server.process.message import Message
+from paddle_serving_server.process.registry_messages import Asked, Unservable
 from paddle_serving_server.supervisor import addresses
 from paddle_serving_server.supervisor.addresses import PortTaken
-from paddle_serving_server.supervisor.child import Slot
-from paddle_serving_server.supervisor.deployment import Deployment, Surroundings
-from paddle_serving_server.supervisor.version import Engine
+from paddle_serving_server.supervisor.child import Slot, end_all
+from paddle_serving_server.supervisor.deployments import Deployments
+from paddle_serving_server.supervisor.fronts import Fronts
+from paddle_serving_server.supervisor.lifecycle import Lifecycle
+from paddle_serving_server.supervisor.verbs import Verbs
+from paddle_serving_server.supervisor.version import Engine, Surroundings
 from paddle_serving_server.supervisor.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -72,16 +76,10 @@ class Supervisor:
         self._config = config
         self._state = _State()
         self._selector = selectors.DefaultSelector()
-        self._fronts: list[Slot] = []
         self._listening: list[socket.socket] = []
-        self._deployments: dict[str, Deployment] = {}
-        """By identity."""
         self._watcher = Watcher(config.reload_interval_s)
         self._hangup = Hangup()
-        self._weights: dict[str, Weights] = {}
-        """Of the variants of a service, as a front has last changed them."""
-        self._announced = False
-        self._on_ready = on_ready
+        self._on_ready = on_ready or (lambda: None)
         self.failure = ""
         """Why the server could not start."""
 
@@ -102,26 +100,27 @@ class Supervisor:
             self._selector.register(self._watcher.socket, selectors.EVENT_READ)
             if config.reload_interval_s > 0:
                 self._watcher.start()
-            self._around = Surroundings(
+            around = Surroundings(
                 selector=self._selector,
                 sockets=Path(folders.enter_context(machine.short_folder())),
                 copies=folders.enter_context(store.opened()),
                 key=config.key,
                 load_s=config.load_timeout_s,
                 request_s=config.limits.request_s,
+                on_change=lambda: self._lifecycle.versions_changed(),
             )
+            self._deployments = Deployments(around, self._watcher)
+            self._lifecycle = Lifecycle(config, self._deployments, self._watcher)
+            self._verbs = Verbs(config, self._lifecycle, self._deployments)
             served = [folder for model in config.models for folder in model.folders] or list(config.services)
             process_info.record([address.port for address in config.addresses], str(served))
             shared, name = counters.shared_memory(config.fronts + 1)
             folders.callback(os.close, shared)
-            self._config = config = replace(config, counters=name)
+            config = replace(config, counters=name)
             self._counters = Counters(config.counters)
+            self._fronts = Fronts(config, listening, self._on_ready)
             try:
-                for k in range(config.fronts):
-                    module = "paddle_serving_server.front.process"
-                    slot = Slot(f"front {k}", module, tuple(listening), self._front_config(), self._selector, (shared,))
-                    self._fronts.append(slot)
-                    slot.start()
+                self._fronts.start(self._selector, shared)
                 self._watch(wakeup)
             finally:
                 self._kill_all()
@@ -146,32 +145,27 @@ class Supervisor:
             if now > self._state.deadline:
                 logger.warning("some requests were not finished in time")
                 self._kill_all()
-            for deployment in self._deployments.values():
-                if deployment.next_moment <= now:
-                    deployment.on_time(now)
+            self._deployments.on_time(now)
             for slot in self._wanted():
                 if slot.process is None and slot.start_at <= now:
                     slot.start()
-
-    def _front_config(self, has_served: bool = False) -> str:
-        return replace(self._config, has_served=has_served).to_json()
 
     def _is_over(self) -> bool:
         """When stopping: let the fronts finish, then the engines end."""
         if not self._state.stopping:
             return False
-        if any(slot.process for slot in self._fronts):
+        if self._fronts.are_there:
             return False
-        for engine in self._engines():
+        for engine in self._deployments.engines:
             engine.hang_up()
-        if any(engine.process for engine in self._engines()):
+        if any(engine.process for engine in self._deployments.engines):
             self._state.deadline = min(self._state.deadline, time.monotonic() + _ENGINE_GRACE_S)
             return False
         return True
 
     def _next_moment(self) -> float | None:
         moments = [slot.start_at for slot in self._wanted() if slot.process is None]
-        moments += [deployment.next_moment for deployment in self._deployments.values()]
+        moments += [deployment.next_moment for deployment in self._deployments]
         moment = min([*moments, self._state.deadline])
         return None if moment == float("inf") else max(0.0, moment - time.monotonic())
 
@@ -194,11 +188,11 @@ class Supervisor:
         self._state.stopping = True
         self._state.exit_status = status
         self._state.deadline = time.monotonic() + self._config.grace_s + _EXTRA_GRACE_S
-        for deployment in self._deployments.values():
+        for deployment in self._deployments:
             deployment.stop()
         for sock in self._listening:  # with those of the fronts, and then nobody waits for an answer that never comes
             sock.close()
-        for slot in self._fronts:
+        for slot in self._fronts.slots:
             if slot.is_ready and status == 0:
                 slot.tell(Drain())
             else:
@@ -206,34 +200,22 @@ class Supervisor:
         if status != 0:
             self._kill_all()
 
-    def _engines(self) -> list[Engine]:
-        return [engine for deployment in self._deployments.values() for engine in deployment.engines]
-
     def _slots(self) -> list[Slot]:
-        return [*self._fronts, *self._engines()]
+        return [*self._fronts.slots, *self._deployments.engines]
 
     def _wanted(self) -> list[Slot]:
         """Who is started again when it dies: everybody, or, when stopping, engines that fronts still need."""
-        engines = [engine for engine in self._engines() if not engine.is_ending]
+        engines = [engine for engine in self._deployments.engines if not engine.is_ending]
         if not self._state.stopping:
-            return [*self._fronts, *engines]
-        is_draining = self._state.exit_status == 0 and any(slot.process for slot in self._fronts)
+            return [*self._fronts.slots, *engines]
+        is_draining = self._state.exit_status == 0 and self._fronts.are_there
         return [*engines] if is_draining else []
-
-    # -- models
-
-    def _deployment_for(self, needed: Needed) -> Deployment:
-        if needed.deployment not in self._deployments:
-            spec = DeploymentSpec.from_json(needed.spec)
-            self._deployments[needed.deployment] = Deployment(len(self._deployments), spec, self._around)
-            self._watcher.add(spec.folder)
-        return self._deployments[needed.deployment]
 
     def _reload(self, folder: str | None) -> None:
         """Load what a folder holds now, or every one."""
-        for deployment in self._deployments.values():
-            if folder in (None, deployment.folder) and not self._state.stopping:
-                deployment.reload()
+        if not self._state.stopping:
+            self._deployments.reload(folder)
+            self._lifecycle.changed(folder)
 
     # -- children
 
@@ -242,7 +224,7 @@ class Supervisor:
         if isinstance(message, Failed):
             slot.failure = message.reason
         elif message is not None and isinstance(slot, Engine):
-            self._of(slot).engine_says(slot, message)
+            self._deployments.of(slot).engine_says(slot, message)
         elif message is not None:
             self._front_says(slot, message)
 
@@ -250,30 +232,29 @@ class Supervisor:
         match message:
             case Serving():
                 front.is_ready = front.was_ready = True
-                self._announce()
+                self._fronts.announce()
             case Needed():
-                self._deployment_for(message).front_asks(front)
-                for weights in self._weights.values():
-                    front.tell(weights)
-            case Switched(deployment, number):
+                self._deployments.needed(front, message)
+                self._fronts.greet(front)
+            case Unneeded(deployment):
+                self._deployments.unneeded(front, deployment)
+            case Switched(deployment, number) if deployment in self._deployments:
                 self._deployments[deployment].front_switched(front, number)
-            case Released(deployment, number):
+            case Released(deployment, number) if deployment in self._deployments:
                 self._deployments[deployment].front_released(front, number)
-            case ReloadAsked(deployment, allows_change, question):
-                self._deployments[deployment].reload((front, question), allows_change)
+            case Asked():
+                self._verbs.ask(front, message)
             case Weights() | Record():
-                if isinstance(message, Weights):
-                    self._weights[message.service] = message
-                for other in self._fronts:
-                    other.tell(message)
+                self._fronts.tell_all(message)
             case Hung(path):
-                for engine in self._engines():
+                for engine in self._deployments.engines:
                     if engine.path == path and engine.process is not None:
                         logger.error("%s does not answer; it is killed and started again", engine.title)
                         engine.kill()
-
-    def _of(self, engine: Engine) -> Deployment:
-        return next(d for d in self._deployments.values() if engine in d.engines)
+            case Unservable(part, reason) if self._lifecycle.is_required(part):
+                self._give_up(reason)
+            case _:
+                self._lifecycle.front_says(front, message)
 
     def _reap(self) -> None:
         if os.getpid() == _INIT:
@@ -287,12 +268,14 @@ class Supervisor:
             slot.process = None
             slot.is_ready = False
             if not isinstance(slot, Engine):
-                for deployment in self._deployments.values():
-                    deployment.front_is_gone(slot)
+                self._deployments.front_is_gone(slot)
+                self._lifecycle.front_is_gone(slot)
             elif slot.is_ending:
-                self._of(slot).ended(slot)
+                self._deployments.of(slot).ended(slot)
+                if self._deployments.forget_ended():
+                    self._lifecycle.engines_ended()
                 continue
-            elif self._of(slot).engine_died(slot, status):
+            elif self._deployments.of(slot).engine_died(slot, status):
                 continue
             if slot in self._wanted():
                 self._replace(slot, status)
@@ -300,34 +283,18 @@ class Supervisor:
     def _replace(self, slot: Slot, status: int) -> None:
         slot.false_starts += not slot.was_ready
         if not slot.was_ready and (status == EXIT_CANNOT_START or slot.false_starts >= _FALSE_STARTS):
-            self.failure = slot.failure or f"{slot.title} cannot start: it ended with {shown(status)}"
-            logger.error("%s", self.failure)
-            self._stop(EXIT_BAD_START)
+            reason = slot.failure or f"{slot.title} cannot start: it ended with {shown(status)}"
+            if not isinstance(slot, Engine) or not self._lifecycle.refused(self._deployments.of(slot), reason):
+                self._give_up(reason)
             return
         self._counters.count(RESTARTS, kind=slot.title.partition(" ")[0]).add()
         logger.error("%s ended (%s); it is started again", slot.title, slot.rest(status))
 
-    def _announce(self) -> None:
-        if self._announced or not all(slot.is_ready for slot in self._fronts):
-            return
-        self._announced = True
-        for slot in self._fronts:
-            slot.config = self._front_config(has_served=True)
-        print("C++ Serving service started successfully!", flush=True)  # noqa: T201  # scripts wait for this line
-        ports = ", ".join(map(str, (self._config.port, *self._config.extra_ports)))
-        logger.info("serving on %s port %s", self._config.host, ports)
-        for address in self._config.listen:
-            logger.info("serving on %s", address)
-        if any(not addresses.is_loopback(sock) for sock in self._listening):
-            logger.info("everybody who reaches this machine may ask: there are no keys; see --host")
-        if self._on_ready is not None:
-            self._on_ready()
+    def _give_up(self, reason: str) -> None:
+        """The server cannot start."""
+        self.failure = reason
+        logger.error("%s", reason)
+        self._stop(EXIT_BAD_START)
 
     def _kill_all(self) -> None:
-        for slot in self._slots():
-            slot.kill()
-        for slot in self._slots():
-            if slot.process is not None:
-                slot.process.wait()
-                slot.process = None
-            slot.hang_up()
+        end_all(self._slots())

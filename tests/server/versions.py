@@ -1,6 +1,7 @@
 """Versions of the uci model that are told apart by their answer, and what tests ask a server about them."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,3 +67,32 @@ def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.02)
+
+
+class Callers:
+    """Threads that call without a pause, and remember what was wrong."""
+
+    def __init__(self, call: Callable[[], object], count: int = 2) -> None:
+        self.wrong: list[str] = []
+        self.answered = 0
+        self._call = call
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._go) for _ in range(count)]
+
+    def _go(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._call()
+                self.answered += 1
+            except Exception as exc:
+                self.wrong.append(repr(exc))
+
+    def __enter__(self) -> "Callers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()

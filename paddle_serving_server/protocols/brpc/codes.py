@@ -7,6 +7,7 @@ from paddle_serving_client.errors import ServingError
 from paddle_serving_client.wire.brpc import RpcError
 
 CODES: Final[tuple[tuple[type[ServingError], RpcError], ...]] = (
+    (errors.Conflict, RpcError.BAD_REQUEST),
     (errors.NoService, RpcError.NO_SERVICE),
     (errors.NoMethod, RpcError.NO_METHOD),
     (errors.BadPacket, RpcError.BAD_REQUEST),

@@ -179,7 +179,7 @@ class BrpcStream:
 
     @property
     def _service_name(self) -> str:
-        return self._plane.catalogue.tensor_service.name
+        return self._plane.catalogue.tensor_service_name
 
     def leave_lane(self) -> None:
         """A call is not in its lane any more."""

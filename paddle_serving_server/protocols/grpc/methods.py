@@ -18,6 +18,7 @@ from paddle_serving_server.services.compression import gzipped
 
 _STATUS: tuple[tuple[type[ServingError], Status, RpcError], ...] = (
     (UnknownEncoding, Status.UNIMPLEMENTED, RpcError.BAD_REQUEST),
+    (errors.Conflict, Status.FAILED_PRECONDITION, RpcError.BAD_REQUEST),
     (errors.NoService, Status.NOT_FOUND, RpcError.NO_SERVICE),
     (errors.NoMethod, Status.UNIMPLEMENTED, RpcError.NO_METHOD),
     (errors.TooLarge, Status.RESOURCE_EXHAUSTED, RpcError.BAD_REQUEST),

@@ -11,6 +11,7 @@ from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.protocols.http.message import HttpResponse
 
 _STATUS: tuple[tuple[type[ServingError], int, RpcError], ...] = (
+    (errors.Conflict, 409, RpcError.BAD_REQUEST),
     (errors.NoService, 404, RpcError.NO_SERVICE),
     (errors.NoMethod, 404, RpcError.NO_METHOD),
     (errors.TooLarge, 413, RpcError.BAD_REQUEST),

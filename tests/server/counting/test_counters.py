@@ -79,3 +79,4 @@ def test_more_kinds_than_there_is_room_for_are_not_counted_and_harm_nobody() -> 
     assert 1500 < len(found.series) < 5000
     assert 1500 < len(found.counts) < 20_000
     assert all(series.ok == 1 for series in found.series.values())
+    assert found.lost == 25_000 - len(found.series) - len(found.counts)

@@ -63,5 +63,5 @@ def test_the_end_of_a_line_is_none() -> None:
 def test_a_long_reason_is_cut_so_that_it_can_be_handed_on() -> None:
     failed = control.Failed.because("\x00" * control.MAX_BYTES)
     assert control.decode(control.encode(failed)) == failed
-    control.encode(control.Reloaded("x" * 64, {"state": "refused", "reason": failed.reason, "at": "now"}, [1, 2]))
+    control.encode(control.Reloaded("x" * 64, {"state": "refused", "reason": failed.reason, "at": "now"}))
     assert control.Failed.because("short").reason == "short"

@@ -9,7 +9,8 @@ from paddle_serving_server.dataplane.plane import DataPlane
 
 
 async def _inference(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
-    call.service = plane.catalogue.tensor_service.name
+    call.service = plane.catalogue.tensor_service_name
+    await plane.catalogue.start.over(call.deadline)
     request = multi_lang.decode_request(message)
     wire = request.as_wire(plane.catalogue.tensor_service.signature.inputs)
     return multi_lang.encode_response(await general_model.infer(plane, call, wire), request)
@@ -23,6 +24,7 @@ async def _set_timeout(plane: DataPlane, call: Call, message: bytes | memoryview
 
 async def _get_client_config(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     """What the model takes and gives, as the text that clients read from serving_client_conf.prototxt elsewhere."""
+    await plane.catalogue.start.over(call.deadline)
     signature = plane.catalogue.tensor_service.signature
     feeds = tuple(
         Variable(i.name, i.alias, i.elem_type, i.shape if i.is_lod else i.shape[1:], i.is_lod) for i in signature.inputs

@@ -40,7 +40,7 @@ def refusal(error: ServingError, call: Call) -> HttpResponse:
 
 def _counted_for(catalogue: Catalogue, names: Names) -> str:
     """The server's tensor service; a method that is not there is nobody's call."""
-    return catalogue.tensor_service.name if names["method"] in general_model.METHODS else ""
+    return catalogue.tensor_service_name if names["method"] in general_model.METHODS else ""
 
 
 API = "paddle"

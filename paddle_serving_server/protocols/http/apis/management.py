@@ -2,7 +2,7 @@
 
 import orjson
 
-from paddle_serving_client.errors import BadConfig, ErrNo, NoService
+from paddle_serving_client.errors import BadConfig, ErrNo
 from paddle_serving_server.config.listening import SERVER, Role
 from paddle_serving_server.protocols.http import body
 from paddle_serving_server.protocols.http.message import HttpResponse
@@ -15,12 +15,12 @@ _MAX_BODY_BYTES = 64 << 10
 async def _reload(exchange: Exchange) -> HttpResponse:
     """Load the models of a service anew; the answer comes when they are live, or were refused."""
     catalogue = exchange.catalogue
-    name = catalogue[exchange.names["name"]].name
-    if catalogue.reload is None:
-        raise NoService(f"service {name!r} cannot be reloaded in this server")
+    name = exchange.names["name"] if catalogue.has(exchange.names["name"]) else catalogue[exchange.names["name"]].name
     allows_change = exchange.request.query.get("allow_signature_change", ["false"])[-1].lower() in ("true", "1")
-    models = await catalogue.reload(name, allows_change)
+    outcome = await catalogue.registry.reload(name, allows_change)
+    models = outcome.reports
     refused = [str(model["reason"]) for model in models if model["state"] == "refused"]
+    refused += [outcome.refusal] if outcome.refusal else []
     if refused:
         said = {"err_no": int(ErrNo.INIT), "err_msg": "; ".join(refused), "service": name, "models": models}
         return HttpResponse(409, orjson.dumps(said))
@@ -31,7 +31,7 @@ async def _variants(exchange: Exchange) -> HttpResponse:
     """Change the weights of variants by `{"main": 90, "b": 10}`; without a body, show them."""
     catalogue, request = exchange.catalogue, exchange.request
     name = catalogue[exchange.names["name"]].name
-    if name not in catalogue.variants or catalogue.set_weights is None:
+    if name not in catalogue.variants:
         return _refused(409, f"service {name!r} has no variants (--variant)")
     if request.body:
         try:
@@ -41,7 +41,7 @@ async def _variants(exchange: Exchange) -> HttpResponse:
         if not isinstance(said, dict):
             return _refused(400, f'expected weights by variant, as {{"main": 90, "b": 10}}, got {type(said).__name__}')
         try:
-            catalogue.set_weights(name, said)
+            catalogue.fronts.set_weights(name, catalogue.variants[name], said)
         except BadConfig as exc:
             return _refused(400, str(exc))
     return HttpResponse(200, orjson.dumps({"service": name, "weights": catalogue.variants[name].weights}))

@@ -14,6 +14,7 @@ from paddle_serving_server.protocols.http.message import HttpResponse
 from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.describing import describe
 from paddle_serving_server.showing import metrics, status
 from paddle_serving_server.showing.status import Table
 
@@ -92,7 +93,7 @@ async def _metrics(exchange: Exchange) -> HttpResponse:
 
 
 async def _services(exchange: Exchange) -> HttpResponse:
-    return HttpResponse(200, orjson.dumps(exchange.catalogue.describe(), option=orjson.OPT_SERIALIZE_NUMPY))
+    return HttpResponse(200, orjson.dumps(describe(exchange.catalogue), option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 async def _version(exchange: Exchange) -> HttpResponse:

@@ -24,10 +24,12 @@ _BINARY: Final = {"type": "string", "format": "binary"}
 
 async def _answer(exchange: Exchange) -> HttpResponse:
     plane, call, request, name = exchange.plane, exchange.call, exchange.request, exchange.names["name"]
-    service, began = plane.catalogue[name], time.monotonic()
+    version = _version(request)
+    service, began = plane.catalogue.find(name, version), time.monotonic()
     service.check_room(call.deadline, len(request.body))
     max_bytes = plane.limits.max_body_bytes
     asked = await body.beside_the_loop(request, _read, request, service, call.deadline, max_bytes)
+    asked = replace(asked, version=version) if version else asked
     read = time.monotonic()
     response = await plane.infer(call, asked)
     if response.parts is not None:
@@ -48,6 +50,11 @@ async def _answer(exchange: Exchange) -> HttpResponse:
     headers = {timing.HEADER: timing.text(call.stages)} | variant_headers.answered(call)
     answer = HttpResponse(200, said, media_type, headers)
     return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
+
+
+def _version(request: HttpRequest) -> str:
+    """Which version is asked for, by `?version=`; empty: the one that answers by default."""
+    return request.query.get("version", [""])[-1] if request.query_string else ""
 
 
 async def _collected(response: Response, parts: Parts) -> Response:
