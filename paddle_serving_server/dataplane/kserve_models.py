@@ -116,7 +116,6 @@ def _made(service: Service, signature: Signature) -> ModelAbout:
     """Configs of models leave the batch axis of outputs out; here it is said."""
     plan = next(iter(service.model_plans.values()), {})
     backend = next(iter(service.backends.values()), "")
-    options = next(iter(service.plans.values())).options
     return ModelAbout(
         name=service.name,
         version=version_of(service),
@@ -129,7 +128,7 @@ def _made(service: Service, signature: Signature) -> ModelAbout:
         ),
         max_batch_size=_rows(plan.get("max_rows")) if signature.can_join else 0,
         instances=max(1, _whole(plan.get("instances"))),
-        on_gpu=options.gpu_id is not None,
+        on_gpu=any(plan.options.gpu_id is not None for plan in service.plans.values()),
     )
 
 

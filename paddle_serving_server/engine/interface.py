@@ -28,6 +28,8 @@ class Reply:
     """When it was handed to the engine, on the clock of `time.monotonic`; `queue_ms` counts from there. 0: unknown."""
     is_cached: bool = False
     """Whether it was kept from an equal request; `run_ms` is then how long that took to find out."""
+    stages: tuple[Stage, ...] = ()
+    """Of several models, where it took those to answer: then the times above say nothing."""
 
 
 class Engine(Protocol):
@@ -98,6 +100,8 @@ async def answer(engine: Engine, request: Request, context: Context) -> Response
 
 def stages_of(reply: Reply, asked: float, came: float) -> tuple[Stage, ...]:
     """From the moment an engine was asked to the moment its answer was here, without a gap."""
+    if reply.stages:
+        return reply.stages
     if reply.is_cached:
         return (Stage("cache", reply.run_ms, asked, came),)
     sent = reply.sent or asked
