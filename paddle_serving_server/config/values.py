@@ -11,7 +11,7 @@ from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.trial_models import TrialModel
 from paddle_serving_server.config.versions import MOST_VERSIONS, VersionPolicy
-from paddle_serving_server.graph.workflow import Node
+from paddle_serving_server.graph.workflow import OpNode
 
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION_RULE: Final = "letters, digits, '.', '_' and '-' only, at most 64 of them, a letter or digit first"
@@ -64,7 +64,7 @@ class ServedModel:
     """What answers who asks for no version; empty: the highest number."""
     labels: tuple[tuple[str, str], ...] = ()
     """Other names of versions: (label, version)."""
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[OpNode, ...] = ()
     """Where several models, or an op of its own, are behind the name; `folder` is the first of them."""
     ends: tuple[str, ...] = ()
     """Names of the nodes whose outputs are the answer."""
@@ -93,7 +93,7 @@ class ServedModel:
         """The opposite of `dataclasses.asdict`."""
         values = {
             "options": ModelOptions(**said["options"]),
-            "nodes": tuple(map(Node.from_dict, said["nodes"])),
+            "nodes": tuple(map(OpNode.from_dict, said["nodes"])),
             "ends": tuple(said["ends"]),
             "versions": VersionPolicy.from_dict(said["versions"]),
             "paths": tuple((version, path) for version, path in said["paths"]),

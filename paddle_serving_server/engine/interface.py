@@ -89,11 +89,18 @@ async def answer(engine: Engine, request: Request, context: Context) -> Response
     asked = time.monotonic()
     reply = await engine.run(arranged, outputs, context)
     came = time.monotonic()
+    return named(signature, outputs, reply, stages_of(reply, asked, came), context)
+
+
+def named(
+    signature: Signature, outputs: Sequence[int], reply: Reply, stages: tuple[Stage, ...], context: Context
+) -> Response:
+    """A reply with the outputs by alias."""
     aliases = [signature.outputs[k].alias for k in outputs]
     return Response(
         tensors=dict(zip(aliases, reply.arrays, strict=True)),
         lods={aliases[k]: lod for k, lod in reply.lods.items() if signature.outputs[outputs[k]].is_lod},
-        stages=stages_of(reply, asked, came),
+        stages=stages,
         variant=context.answered_by,
     )
 
