@@ -43,8 +43,8 @@ class Request:
     """By alias or real name, with the batch axis; None when the request carries instances."""
     lods: Mapping[str, Lod] = field(default_factory=dict)
     instances: Sequence[Instance] = ()
-    call: object = None
-    """The message as its protocol read it, for services that unpack it themselves: pipelines."""
+    raw: bytes | None = None
+    """The message as it came, for services whose own code reads it; None: nothing of them does."""
     fetch: tuple[str, ...] = ()
     """Aliases of the outputs wanted; empty means all."""
     log_id: int = 0
@@ -78,6 +78,8 @@ class Response:
     lods: Mapping[str, Lod] = field(default_factory=dict)
     result: object = None
     """None when the request carried tensors."""
+    raw: bytes | None = None
+    """The message as the service's own code wrote it; None: there is a result, or tensors."""
     stages: tuple[Stage, ...] = ()
     inside: tuple[Stage, ...] = ()
     """Stages of models that the service's own steps asked: they are inside the stages of those steps."""

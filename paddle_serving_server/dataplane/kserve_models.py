@@ -164,11 +164,11 @@ def _takes_tensors(service: Service) -> bool:
     return bool(service.signature.inputs)  # a pipeline has none
 
 
-def _rows(said: object) -> int:
+def _rows(value: object) -> int:
     """The largest batch; a model whose requests are run one at a time has no batch."""
-    rows = _whole(said)
+    rows = _whole(value)
     return rows if rows > 1 else 0
 
 
-def _whole(said: object) -> int:
-    return said if isinstance(said, int) else 0
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -80,6 +80,8 @@ class Service(ABC):
     """The name under which an uploaded file or a raw image body arrives in an instance."""
     is_pipeline: bool = False
     """Whether it takes calls of PipelineService, and no tensors."""
+    takes_raw: bool = False
+    """Whether its own code reads messages as they come."""
 
     def __init__(self, name: str) -> None:
         if not things.NAME.fullmatch(name):
