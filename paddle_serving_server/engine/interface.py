@@ -105,19 +105,25 @@ def named(
     )
 
 
-def stages_of(reply: Reply, asked: float, came: float) -> tuple[Stage, ...]:
-    """From the moment an engine was asked to the moment its answer was here, without a gap."""
+def stages_of(reply: Reply, asked: float, came: float, where: str = "") -> tuple[Stage, ...]:
+    """From the moment an engine was asked to the moment its answer was here, without a gap.
+
+    Args:
+        reply: of the engine.
+        asked, came: those moments, on the clock of `time.monotonic`.
+        where: stands before the name of each stage.
+    """
     if reply.stages:
         return reply.stages
     if reply.is_cached:
-        return (Stage("cache", reply.run_ms, asked, came),)
+        return (Stage(f"{where}cache", reply.run_ms, asked, came),)
     sent = reply.sent or asked
     started = sent + reply.queue_ms / 1000
     joined = started + reply.batch_ms / 1000
     done = started + reply.run_ms / 1000
     return (
-        Stage("queue", (started - asked) * 1000, asked, started),
-        Stage("batch", reply.batch_ms, started, joined, reply.rows),
-        Stage("infer", reply.run_ms - reply.batch_ms, joined, done),
-        Stage("transfer", max(0.0, (came - done) * 1000), done, max(done, came)),
+        Stage(f"{where}queue", (started - asked) * 1000, asked, started),
+        Stage(f"{where}batch", reply.batch_ms, started, joined, reply.rows),
+        Stage(f"{where}infer", reply.run_ms - reply.batch_ms, joined, done),
+        Stage(f"{where}transfer", max(0.0, (came - done) * 1000), done, max(done, came)),
     )

@@ -54,6 +54,8 @@ class Node(Generic[_Value, _Context]):
     outputs: Collection[str] = (WHOLE,)
     takes_first: bool = False
     """Whether it runs with the first of its inputs that is there, once, instead of waiting for all."""
+    keeps_time: bool = False
+    """Whether it ends at the deadline by itself."""
 
 
 _Ready: TypeAlias = tuple[Node[_Value, _Context], Mapping[str, _Value]]
@@ -93,6 +95,8 @@ class Graph(Generic[_Value, _Context]):
         self._fronts = {node.name: _fronts(node) for node in listed}
         behind = {name: [other for other in self.order if name in self._fronts[other]] for name in self.order}
         self._behind = {name: tuple(self._nodes[other] for other in behind[name]) for name in self.order}
+        self._is_line = self._ends == set(self.order[-1:]) and not any(node.takes_first for node in listed)
+        self._is_line &= all(self._fronts[b] == {a} for a, b in zip(self.order, self.order[1:], strict=False))
         self._first = tuple(self._nodes[name] for name in self.order if self._is_first(self._nodes[name]))
 
     async def run(
@@ -113,16 +117,41 @@ class Graph(Generic[_Value, _Context]):
             Whatever a node raises; those that run beside it are called off.
         """
         given: dict[str, Mapping[str, _Value]] = {INPUT: inputs}
-        started: set[str] = set()
-        ready: list[_Ready[_Value, _Context]] = []
-        for node in self._first:
-            started.add(node.name)
-            ready.append((node, _inputs_of(node, given)))
+        if self._is_line:
+            await self._along(given, context, deadline)
+        else:
+            ready: list[_Ready[_Value, _Context]] = [(node, _inputs_of(node, given)) for node in self._first]
+            await self._spread(given, {node.name for node in self._first}, ready, context, deadline)
+        return {name: given[source.node][source.output] for name, source in self._outputs.items()}
+
+    # -- a request on its way
+
+    async def _along(self, given: dict[str, Mapping[str, _Value]], context: _Context, deadline: float) -> None:
+        """Run one node after the other: what chains need, and nothing more, for they answer small requests."""
+        for k, name in enumerate(self.order):
+            node = self._nodes[name]
+            result = await _alone(node, _inputs_of(node, given), context, deadline)
+            if isinstance(result, Jump):
+                started = set(self.order[: k + 1])
+                await self._spread(given, started, self._jumped(result, started), context, deadline)
+                return
+            given[name] = result
+
+    async def _spread(
+        self,
+        given: dict[str, Mapping[str, _Value]],
+        started: set[str],
+        ready: list[_Ready[_Value, _Context]],
+        context: _Context,
+        deadline: float,
+    ) -> None:
+        """Run nodes side by side until all ends are there; `started` has those that are `ready`, too."""
         running: dict[asyncio.Future[Mapping[str, _Value] | Jump[_Value]], Node[_Value, _Context]] = {}
         try:
             while not given.keys() >= self._ends:
                 if len(ready) == 1 and not running:
-                    ended = [await _alone(*ready.pop(), context, deadline)]
+                    node, values = ready.pop()
+                    ended = [(node, await _alone(node, values, context, deadline))]
                 else:
                     running |= {asyncio.ensure_future(node.run(values, context)): node for node, values in ready}
                     ready.clear()
@@ -137,9 +166,6 @@ class Graph(Generic[_Value, _Context]):
             for task in running:
                 task.cancel()
                 task.add_done_callback(_look_at)
-        return {name: given[source.node][source.output] for name, source in self._outputs.items()}
-
-    # -- a request on its way
 
     def _due(
         self, done: Node[_Value, _Context], given: Mapping[str, Mapping[str, _Value]], started: set[str]
@@ -235,13 +261,13 @@ class Graph(Generic[_Value, _Context]):
 
 async def _alone(
     node: Node[_Value, _Context], values: Mapping[str, _Value], context: _Context, deadline: float
-) -> tuple[Node[_Value, _Context], Mapping[str, _Value] | Jump[_Value]]:
+) -> Mapping[str, _Value] | Jump[_Value]:
     """Run the one node that can run now: chains need no task for each of their models."""
-    if deadline == math.inf:
-        return node, await node.run(values, context)
+    if node.keeps_time or deadline == math.inf:
+        return await node.run(values, context)
     try:
         async with asyncio.timeout(deadline - time.monotonic()):
-            return node, await node.run(values, context)
+            return await node.run(values, context)
     except TimeoutError as exc:
         if isinstance(exc, ServingError):
             raise

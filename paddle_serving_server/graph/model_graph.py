@@ -196,57 +196,19 @@ class ModelGraph:
         return _Wirings(now, givers, taken)
 
 
-class Chain:
-    """A graph of models with one end, as an engine."""
-
-    def __init__(self, graph: ModelGraph) -> None:
-        self._graph = graph
-        (self._end,) = graph.ends
-
-    @property
-    def signature(self) -> Signature:
-        """Inputs of the first, outputs of the last."""
-        return self._graph.signature(self._end)
-
-    @property
-    def backend_name(self) -> str:
-        """The libraries of all."""
-        return ", ".join(sorted({engine.backend_name for engine in self._graph.engines.values()}))
-
-    @property
-    def plan(self) -> Mapping[str, object]:
-        """The plan of each."""
-        return {name: engine.plan for name, engine in self._graph.engines.items()}
-
-    @property
-    def version(self) -> str:
-        """The versions of all."""
-        return "/".join(engine.version for engine in self._graph.engines.values())
-
-    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
-        """See `interface.Engine.run`."""
-        answered = await self._graph.run({self._graph.first(self._end): arranged}, {self._end: outputs}, context)
-        return replace(answered.replies[self._end], stages=answered.stages)
-
-    def held(self, context: Context) -> Engine:
-        """See `interface.Engine.held`."""
-        return Chain(self._graph.held(context))
-
-    async def close(self) -> None:
-        """Let go of all models."""
-        for engine in self._graph.engines.values():
-            await engine.close()
-
-
 def _node(name: str, source: str) -> Node[_Given, _Passage]:
-    return Node(name, partial(_asked, name, source), {WHOLE: Source(source)} if source else {})
+    return Node(name, partial(_asked, name, source), {WHOLE: Source(source)} if source else {}, keeps_time=True)
 
 
 async def _asked(name: str, source: str, values: Mapping[str, _Given], passage: _Passage) -> Mapping[str, _Given]:
     """Ask the model of a node."""
     engine, context = passage.engines[name], passage.context
     taken = passage.wirings.taken.get(name, ())
-    outputs = tuple(dict.fromkeys((*passage.wanted[name], *taken))) if name in passage.wanted else taken
+    if name in passage.wanted:
+        wanted = passage.wanted[name]
+        outputs = tuple(dict.fromkeys((*wanted, *taken))) if taken else wanted
+    else:
+        outputs = taken
     if not source:
         arranged = passage.arranged[name]
     else:
@@ -260,8 +222,7 @@ async def _asked(name: str, source: str, values: Mapping[str, _Given], passage: 
             raise BackendFailed(f"{source} gave what {name} cannot take: {exc}") from exc
     asked = time.monotonic()
     reply = await engine.run(arranged, outputs, context)
-    stages = stages_of(reply, asked, time.monotonic())
-    passage.stages[name] = [Stage(f"{name}.{stage[0]}", *stage[1:]) for stage in stages]
+    passage.stages[name] = stages_of(reply, asked, time.monotonic(), f"{name}.")
     return {WHOLE: _Given(outputs, reply)}
 
 

@@ -11,7 +11,8 @@ from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
 from paddle_serving_server.engine.interface import Engine, named
 from paddle_serving_server.graph import general_ops
-from paddle_serving_server.graph.model_graph import Chain, ModelGraph, ModelNode
+from paddle_serving_server.graph.chain import Chain
+from paddle_serving_server.graph.model_graph import ModelGraph, ModelNode
 from paddle_serving_server.graph.workflow import Workflow, module_of
 from paddle_serving_server.services.model_service import ModelService
 from paddle_serving_server.services.service import ModelPlan

@@ -196,7 +196,14 @@ class Pipeline:
     def _node(self, op: Op) -> Node[Data, Passage]:
         """Each finds what is in front of it under the name of that op, in the order of `input_ops`."""
         inputs = {o.name: Source(INPUT if o.name == REQUEST_NAME else o.name) for o in op.input_ops}
-        return Node(op.name, partial(self._run, op), inputs, takes_first=self.config.takes_first_arrival)
+        config = self.config
+        return Node(
+            op.name,
+            partial(self._run, op),
+            inputs,
+            takes_first=config.takes_first_arrival,
+            keeps_time=not config.channel_size,  # who waits for room in a channel is not looked after there
+        )
 
     async def _run(self, op: Op, inputs: Mapping[str, Data], passage: Passage) -> Mapping[str, Data] | Jump[Data]:
         """Take a request through one op, which has a dict of its own to change."""

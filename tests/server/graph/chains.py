@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from paddle_serving_server.engine.interface import Engine
-from paddle_serving_server.graph.model_graph import Chain, ModelGraph, ModelNode
+from paddle_serving_server.graph.chain import Chain
+from paddle_serving_server.graph.model_graph import ModelGraph, ModelNode
 
 
 def chain_of(engines: Mapping[str, Engine]) -> Chain:
