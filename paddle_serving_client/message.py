@@ -43,16 +43,14 @@ class Request:
     """By alias or real name, with the batch axis; None when the request carries instances."""
     lods: Mapping[str, Lod] = field(default_factory=dict)
     instances: Sequence[Instance] = ()
-    raw: bytes | bytearray | memoryview | None = None
-    """The body as it came, for services that take it as it is."""
+    raw: bytes | None = None
+    """The message as it came, for services whose own code reads it; None: nothing of them does."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """What the caller says beside the values, as his protocol has it."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of HTTP, with names in lower case, for services that look at them."""
     id: str = ""
     """As the caller calls this request; it is in the answer."""
-    call: object = None
-    """The message as its protocol read it, for services that unpack it themselves: pipelines."""
     fetch: tuple[str, ...] = ()
     """Aliases of the outputs wanted; empty means all."""
     log_id: int = 0
@@ -86,6 +84,8 @@ class Response:
     lods: Mapping[str, Lod] = field(default_factory=dict)
     result: object = None
     """None when the request carried tensors."""
+    raw: bytes | None = None
+    """The message as the service's own code wrote it; None: there is a result, or tensors."""
     stages: tuple[Stage, ...] = ()
     inside: tuple[Stage, ...] = ()
     """Stages of models that the service's own steps asked: they are inside the stages of those steps."""

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from paddle_serving_client.errors import BadPacket, ErrNo
-from paddle_serving_client.message import Array, Request
+from paddle_serving_client.message import Array, Request, Response
 from paddle_serving_client.wire import protobuf
 from paddle_serving_client.wire.pipeline_tensors import MAX_LOD, MAX_RANK, MAX_TENSORS, PipelineTensor, Value
 from paddle_serving_client.wire.pipeline_tensors import refuse_over as _refuse_over
@@ -94,9 +94,15 @@ class PipelineRequest:
                 feed[f"{tensor.name}.lod"] = np.array(tensor.lod, np.int32)
         return feed
 
-    def as_request(self, deadline: float = math.inf) -> Request:
-        """What a pipeline takes: this message, which it unpacks itself."""
-        return Request(call=self, log_id=self.log_id, deadline=deadline)
+    def as_request(self, deadline: float = math.inf, is_raw: bool = False) -> Request:
+        """What a pipeline takes: the `feed` as an instance, or this message for one that unpacks it by itself.
+
+        Raises:
+            As `feed`.
+        """
+        if is_raw:
+            return Request(raw=encode_request(self), log_id=self.log_id, deadline=deadline)
+        return Request(instances=(self.feed(),), log_id=self.log_id, deadline=deadline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +114,15 @@ class PipelineResponse:
     key: tuple[str, ...] = ()
     value: tuple[str, ...] = ()
     tensors: tuple[PipelineTensor, ...] = ()
+
+    @classmethod
+    def of(cls, response: Response) -> "PipelineResponse | None":
+        """What a pipeline has answered; None: that was no pipeline."""
+        if response.raw is not None:
+            return decode_response(response.raw)
+        if not isinstance(response.result, Mapping):
+            return None
+        return cls(key=tuple(response.result), value=tuple(response.result.values()))
 
     @classmethod
     def refusal(cls, err_no: int, reason: str) -> "PipelineResponse":

@@ -12,7 +12,7 @@ from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.trial_models import TrialModel
 from paddle_serving_server.config.versions import MOST_VERSIONS, VersionPolicy
-from paddle_serving_server.graph.workflow import Node
+from paddle_serving_server.graph.workflow import OpNode
 
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION_RULE: Final = "letters, digits, '.', '_' and '-' only, at most 64 of them, a letter or digit first"
@@ -67,7 +67,7 @@ class ServedModel:
     """Other names of versions: (label, version)."""
     handler: HandlerSpec | None = None
     """User code that is run in the place of a model; `folder` is its path, and rows are requests."""
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[OpNode, ...] = ()
     """Where several models, or an op of its own, are behind the name; `folder` is the first of them."""
     ends: tuple[str, ...] = ()
     """Names of the nodes whose outputs are the answer."""
@@ -97,7 +97,7 @@ class ServedModel:
         values = {
             "options": ModelOptions(**said["options"]),
             "handler": None if said["handler"] is None else HandlerSpec(**said["handler"]),
-            "nodes": tuple(map(Node.from_dict, said["nodes"])),
+            "nodes": tuple(map(OpNode.from_dict, said["nodes"])),
             "ends": tuple(said["ends"]),
             "versions": VersionPolicy.from_dict(said["versions"]),
             "paths": tuple((version, path) for version, path in said["paths"]),

@@ -91,7 +91,7 @@ def _steps(stages: Sequence[Stage], started: int, began: float) -> tuple[int, ..
         started: when it began, in microseconds since 1970.
         began: the same on the clock of `time.monotonic`.
     """
-    runs = [(stage.began, stage.ended) for stage in stages if stage.name == "infer"]
+    runs = [(stage.began, stage.ended) for stage in stages if stage.name.rpartition(".")[2] == "infer"]
     first = min((run[0] for run in runs), default=time.monotonic())
     last = max((run[1] for run in runs), default=first)
     pairs = ((began, first), *runs, (last, time.monotonic()))

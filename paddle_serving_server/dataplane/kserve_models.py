@@ -117,7 +117,6 @@ def _made(service: Service, signature: Signature) -> ModelAbout:
     """Configs of models leave the batch axis of outputs out; here it is said."""
     plan = next(iter(service.model_plans.values()), {})
     backend = next(iter(service.backends.values()), "")
-    options = next(iter(service.plans.values())).options
     return ModelAbout(
         name=service.name,
         version=version_of(service),
@@ -130,7 +129,7 @@ def _made(service: Service, signature: Signature) -> ModelAbout:
         ),
         max_batch_size=_rows(plan.get("max_rows")) if signature.can_join else 0,
         instances=max(1, _whole(plan.get("instances"))),
-        on_gpu=options.gpu_id is not None,
+        on_gpu=any(plan.options.gpu_id is not None for plan in service.plans.values()),
     )
 
 
@@ -166,11 +165,11 @@ def _takes_tensors(service: Service) -> bool:
     return bool(service.signature.inputs)  # a pipeline has none
 
 
-def _rows(said: object) -> int:
+def _rows(value: object) -> int:
     """The largest batch; a model whose requests are run one at a time has no batch."""
-    rows = _whole(said)
+    rows = _whole(value)
     return rows if rows > 1 else 0
 
 
-def _whole(said: object) -> int:
-    return said if isinstance(said, int) else 0
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,5 +1,6 @@
 """A call of PipelineService, whatever carried it: gRPC, or HTTP with JSON. Its errors are answers, too."""
 
+import time
 from dataclasses import replace
 
 from paddle_serving_client.errors import BackendFailed, ServingError
@@ -17,12 +18,18 @@ async def infer(plane: DataPlane, call: Call, wire: PipelineRequest) -> Pipeline
     """
     call.service = wire.name or UNKNOWN_SERVICE
     await plane.catalogue.start.over(call.deadline)
-    call.service = plane.catalogue.pipeline(wire.name).name
-    response = await plane.infer(call, replace(wire.as_request(call.deadline), model=call.service))
-    if not isinstance(response.result, PipelineResponse):
+    pipeline = plane.catalogue.pipeline(wire.name)
+    call.service = pipeline.name
+    began = time.monotonic()
+    request = replace(wire.as_request(call.deadline, is_raw=pipeline.takes_raw), model=pipeline.name)
+    unpacked = time.monotonic()
+    answer = PipelineResponse.of(await plane.infer(call, request))
+    if answer is None:
         raise BackendFailed(f"pipeline {call.service!r} gave what is no answer of a pipeline")
-    call.err_no = response.result.err_no
-    return response.result
+    unpack, *others = call.stages
+    call.stages = (unpack._replace(ms=unpack.ms + (unpacked - began) * 1000, began=began), *others)
+    call.err_no = answer.err_no
+    return answer
 
 
 def refusal(error: ServingError) -> PipelineResponse:

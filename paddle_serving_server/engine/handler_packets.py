@@ -35,7 +35,7 @@ def request(asked: Request) -> dict[str, Any]:
     return {
         "tensors": None if asked.tensors is None else dict(asked.tensors),
         "instances": [dict(instance) for instance in asked.instances] if has_instances else None,
-        "raw": None if asked.raw is None else bytes(asked.raw),
+        "raw": asked.raw,
         "fetch": list(asked.fetch),
         "parameters": dict(asked.parameters),
         "headers": dict(asked.headers),

@@ -28,6 +28,8 @@ class Reply:
     """When it was handed to the engine, on the clock of `time.monotonic`; `queue_ms` counts from there. 0: unknown."""
     is_cached: bool = False
     """Whether it was kept from an equal request; `run_ms` is then how long that took to find out."""
+    stages: tuple[Stage, ...] = ()
+    """Of several models, where it took those to answer: then the times above say nothing."""
 
 
 class Engine(Protocol):
@@ -87,26 +89,41 @@ async def answer(engine: Engine, request: Request, context: Context) -> Response
     asked = time.monotonic()
     reply = await engine.run(arranged, outputs, context)
     came = time.monotonic()
+    return named(signature, outputs, reply, stages_of(reply, asked, came), context)
+
+
+def named(
+    signature: Signature, outputs: Sequence[int], reply: Reply, stages: tuple[Stage, ...], context: Context
+) -> Response:
+    """A reply with the outputs by alias."""
     aliases = [signature.outputs[k].alias for k in outputs]
     return Response(
         tensors=dict(zip(aliases, reply.arrays, strict=True)),
         lods={aliases[k]: lod for k, lod in reply.lods.items() if signature.outputs[outputs[k]].is_lod},
-        stages=stages_of(reply, asked, came),
+        stages=stages,
         variant=context.answered_by,
     )
 
 
-def stages_of(reply: Reply, asked: float, came: float) -> tuple[Stage, ...]:
-    """From the moment an engine was asked to the moment its answer was here, without a gap."""
+def stages_of(reply: Reply, asked: float, came: float, where: str = "") -> tuple[Stage, ...]:
+    """From the moment an engine was asked to the moment its answer was here, without a gap.
+
+    Args:
+        reply: of the engine.
+        asked, came: those moments, on the clock of `time.monotonic`.
+        where: stands before the name of each stage.
+    """
+    if reply.stages:
+        return reply.stages
     if reply.is_cached:
-        return (Stage("cache", reply.run_ms, asked, came),)
+        return (Stage(f"{where}cache", reply.run_ms, asked, came),)
     sent = reply.sent or asked
     started = sent + reply.queue_ms / 1000
     joined = started + reply.batch_ms / 1000
     done = started + reply.run_ms / 1000
     return (
-        Stage("queue", (started - asked) * 1000, asked, started),
-        Stage("batch", reply.batch_ms, started, joined, reply.rows),
-        Stage("infer", reply.run_ms - reply.batch_ms, joined, done),
-        Stage("transfer", max(0.0, (came - done) * 1000), done, max(done, came)),
+        Stage(f"{where}queue", (started - asked) * 1000, asked, started),
+        Stage(f"{where}batch", reply.batch_ms, started, joined, reply.rows),
+        Stage(f"{where}infer", reply.run_ms - reply.batch_ms, joined, done),
+        Stage(f"{where}transfer", max(0.0, (came - done) * 1000), done, max(done, came)),
     )

@@ -21,6 +21,7 @@ from paddle_serving_server.process.states import State
 from paddle_serving_server.services import from_config
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.model_status import ModelStatus
+from paddle_serving_server.services.others import CatalogueOthers
 from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code.threads import Threads
 
@@ -96,7 +97,7 @@ class Follower:
             engines = await self._assembly.engines_of(service, number)
             await self._assembly.ready(service)
             self._wrappers.check(service)
-            service.limits = self._limits
+            service.limits, service.others = self._limits, CatalogueOthers(self._catalogue)
             service.bind(engines, self._threads)
         except Exception as exc:
             if not isinstance(exc, ServingError):

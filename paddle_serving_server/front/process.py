@@ -62,6 +62,7 @@ from paddle_serving_server.process.registry_messages import (
 )
 from paddle_serving_server.services import from_config
 from paddle_serving_server.services.catalogue import Catalogue
+from paddle_serving_server.services.others import CatalogueOthers
 from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code import source_files
 from paddle_serving_server.user_code.threads import Threads
@@ -185,7 +186,7 @@ class Front:
         for service, its_engines in zip(services, engines, strict=True):
             await self._assembly.ready(service)
             self._wrappers.check(service)
-            service.limits = self._config.limits
+            service.limits, service.others = self._config.limits, CatalogueOthers(self._catalogue)
             service.bind(its_engines, self._threads)
         for service in services:
             self._catalogue.add(service)

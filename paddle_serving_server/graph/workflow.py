@@ -23,7 +23,7 @@ DETECTION_FOLDER = "ocr_det_model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class OpNode:
     """An op and its model."""
 
     name: str
@@ -39,16 +39,16 @@ class Node:
     """Engine processes; 0: as for the whole server."""
 
     @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> "Node":
+    def from_dict(cls, fields: Mapping[str, Any]) -> "OpNode":
         """The opposite of `dataclasses.asdict`."""
-        return cls(**{**said, "options": ModelOptions(**said["options"])})
+        return cls(**{**fields, "options": ModelOptions(**fields["options"])})
 
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
     """Nodes, each after the one it takes from, and the ends among them."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[OpNode, ...]
     ends: tuple[str, ...]
 
 
@@ -57,16 +57,16 @@ def op_names() -> list[str]:
     return ["".join(part.capitalize() for part in name.split("_")) for name in plugins.names(general_ops)]
 
 
-def op_of(said: str) -> str:
+def op_of(wanted: str) -> str:
     """An op's name of today: `general_infer`, as it was until 0.6, is GeneralInferOp.
 
     Raises:
         BadConfig: there is no such op; the message lists those there are.
     """
     known = (READER, RESPONSE, *op_names())
-    name = said if said in known else "".join(map(str.capitalize, said.split("_"))) + "Op"
+    name = wanted if wanted in known else "".join(map(str.capitalize, wanted.split("_"))) + "Op"
     if name not in known:
-        raise BadConfig(f"there is no op {said!r}; there are {', '.join(op_names())}")
+        raise BadConfig(f"there is no op {wanted!r}; there are {', '.join(op_names())}")
     return name
 
 
@@ -92,19 +92,19 @@ def chain(folders: Sequence[str], ops: Sequence[str] = ()) -> Workflow:
     if len(wanted) != len(folders):
         raise BadConfig(f"--op names {len(wanted)} ops ({' '.join(wanted)}) and --model {len(folders)} folders")
     seen: Counter[str] = Counter()
-    nodes: list[Node] = []
+    nodes: list[OpNode] = []
     for op, folder in zip(wanted, folders, strict=True):
         source = nodes[-1].name if nodes else ""
-        nodes.append(Node(name=f"{op}_{seen[op]}", op=op, folder=folder, source=source))
+        nodes.append(OpNode(name=f"{op}_{seen[op]}", op=op, folder=folder, source=source))
         seen[op] += 1
     return Workflow(tuple(nodes), (nodes[-1].name,))
 
 
-def _with_model(said: str) -> str:
-    name, _, suffix = said.partition(":")
+def _with_model(word: str) -> str:
+    name, _, suffix = word.partition(":")
     op = op_of(name)
     if suffix and op not in (READER, RESPONSE):
-        raise BadConfig(f"--op {said}: {op} needs a model")
+        raise BadConfig(f"--op {word}: {op} needs a model")
     return op
 
 
@@ -126,7 +126,7 @@ def from_message(message: workflow_pb2.Workflow, folders: Sequence[str] | Mappin
             f"the ops with a model are {', '.join(inner) or 'none'}; {len(folders)} model folders were given"
         )
     readers = {name for name, op, _ in order if op == READER}
-    nodes: list[Node] = []
+    nodes: list[OpNode] = []
     ends: list[str] = []
     for name, op, takes in order:
         unknown = [source for source in takes if source not in readers and source not in [n.name for n in nodes]]
@@ -138,7 +138,7 @@ def from_message(message: workflow_pb2.Workflow, folders: Sequence[str] | Mappin
             if len(takes) > 1:
                 raise BadConfig(f"op {name} takes from {', '.join(takes)}; an op takes from one")
             source = "".join(source for source in takes if source not in readers)
-            nodes.append(Node(name=name, op=op, folder=by_name[name], source=source))
+            nodes.append(OpNode(name=name, op=op, folder=by_name[name], source=source))
     if not nodes:
         raise BadConfig("there is no op with a model")
     sources = {node.source for node in nodes}

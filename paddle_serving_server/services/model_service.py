@@ -1,5 +1,6 @@
 """A model as it is, without code around it."""
 
+import copy
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -103,6 +104,12 @@ class ModelService(Service):
     def signature(self) -> Signature:
         """See `Service.signature`."""
         return self._engine().signature if self._engines else super().signature
+
+    def held(self, context: Context) -> "ModelService":
+        """See `Service.held`."""
+        held = copy.copy(self)
+        held._engines = {name: engine.held(context) for name, engine in self._engines.items()}
+        return held
 
     async def infer(self, request: Request) -> Response:
         """Answer one request: tensors, or instances that are stacked to tensors.

@@ -6,6 +6,7 @@ from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.engine.interface import Engine
+from paddle_serving_server.graph.pipeline.ends import usage
 from paddle_serving_server.graph.pipeline.pipeline import Pipeline
 from paddle_serving_server.graph.pipeline.process import Origin
 from paddle_serving_server.services.service import ModelPlan, Service
@@ -24,6 +25,7 @@ class PipelineService(Service):
         super().__init__(name)
         self.title = title
         self.pipeline = pipeline
+        self.takes_raw = pipeline.unpacks_itself
 
     @property
     def plans(self) -> dict[str, ModelPlan]:
@@ -40,7 +42,7 @@ class PipelineService(Service):
 
     async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
         """See `Service.infer_models`: it takes no tensors."""
-        raise NoMethod(f"{self.name!r} is a pipeline: POST /{self.name}/prediction with key and value, or gRPC")
+        raise NoMethod(usage(self.name))
 
     async def infer(self, request: Request) -> Response:
         """See `Service.infer`."""

@@ -2,6 +2,7 @@
 
     Service
       ModelService       a model as it is; ChainService: several of them
+        GraphService     steps that ask other services of the server
         WebService       with the steps of a user before and behind it
       HandlerService     user code in processes of its own
       PipelineService    the ops of a Paddle pipeline
@@ -11,10 +12,11 @@ signals or sockets.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from paddle_serving_app import model_fields
 from paddle_serving_app.backend import ModelOptions
@@ -25,8 +27,10 @@ from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config import things
 from paddle_serving_server.config.values import Limits
+from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.lane import Lane
+from paddle_serving_server.graph.tensor_graph import Ask
 from paddle_serving_server.user_code.admission import Admission
 from paddle_serving_server.user_code.threads import Threads
 
@@ -49,6 +53,24 @@ class ModelPlan:
     """User code that is run in the place of a model, which `folder` is the path of."""
 
 
+class Others(Protocol):
+    """The other services of a server, as one of them may ask them."""
+
+    def held(self, models: Iterable[tuple[str, str]], context: Context) -> AbstractContextManager[Ask]:
+        """Ask some of them, by name and version: what answers is the same until the `with` is over.
+
+        Raises:
+            BackendFailed: one of them is not there. Busy: it is being loaded.
+        """
+
+    def refuse_circle(self, name: str, asks: Iterable[str]) -> None:
+        """Refuse a service that would wait for itself.
+
+        Raises:
+            BadConfig: one of those that it asks, or that these ask, is itself.
+        """
+
+
 class Service(ABC):
     """One of them: `POST /NAME/prediction`."""
 
@@ -65,6 +87,8 @@ class Service(ABC):
     """The name under which an uploaded file or a raw image body arrives in an instance."""
     is_pipeline: bool = False
     """Whether it takes calls of PipelineService, and no tensors."""
+    takes_raw: bool = False
+    """Whether its own code reads messages as they come."""
 
     def __init__(self, name: str) -> None:
         if not things.NAME.fullmatch(name):
@@ -80,6 +104,8 @@ class Service(ABC):
         """Whether each part of `infer` keeps the deadline of a request by itself."""
         self.origin: tuple[str, tuple[str, ...]] | None = None
         """The file that makes it, and what that finds in `sys.argv`; None: none that is known."""
+        self.others: Others | None = None
+        """Of the server; None: there are none that it could ask."""
         self.inside = 0
         """Calls that are not answered yet."""
         self._engines: Mapping[str, Engine] = {}
@@ -97,6 +123,18 @@ class Service(ABC):
         Raises:
             BadConfig: nothing could be answered.
         """
+
+    @property
+    def asks(self) -> Sequence[str]:
+        """The names of the services that it asks to answer a request."""
+        return ()
+
+    def held(self, context: Context) -> "Service":
+        """The same service for one request that asks it more than once: one version of its models until that is over.
+
+        A service with steps of a user holds its models for each call by itself.
+        """
+        return self
 
     @abstractmethod
     async def infer(self, request: Request) -> Response:

@@ -158,6 +158,10 @@ class SteppedService(ModelService):
                 return response
             return replace(response, result=None, parts=self._parts_of(response.result, passage, held.pop_all()))
 
+    def held(self, context: Context) -> "SteppedService":
+        """See `Service.held`: what a user's object keeps is not to be found in a copy of it."""
+        return self
+
     @property
     def takes_tensors(self) -> bool:
         """See `Service.takes_tensors`."""

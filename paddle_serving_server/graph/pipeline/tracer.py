@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paddle_serving_server.graph.pipeline import log_files
-from paddle_serving_server.graph.pipeline.graph import Graph
+from paddle_serving_server.graph.pipeline.op_order import OrderedOps
 from paddle_serving_server.graph.pipeline.step import Outcome
 from paddle_serving_server.graph.pipeline.workers import Workers
 
@@ -62,8 +62,8 @@ class _Block:
 class Tracer:
     """Collects, and writes a block every `interval_s` to its logger."""
 
-    def __init__(self, graph: Graph, workers: Mapping[str, Workers], interval_s: int, fronts: int) -> None:
-        self._graph = graph
+    def __init__(self, ops: OrderedOps, workers: Mapping[str, Workers], interval_s: int, fronts: int) -> None:
+        self._ops = ops
         self._workers = workers
         self._interval_s = interval_s
         self._fronts = fronts
@@ -105,7 +105,7 @@ class Tracer:
             logger.info("%s", line)
 
     def _lines(self, block: _Block) -> Iterable[str]:
-        for op in self._graph.ops:
+        for op in self._ops.steps:
             of_op = block.ops.get(op.name, _OfOp())
             count = max(1, of_op.count)
             busy_ms = of_op.prep + of_op.midp + of_op.postp
@@ -119,8 +119,8 @@ class Tracer:
             yield f"\tidle[{max(0.0, 1 - busy_ms / whole_ms):.2f}]"
         yield from self._totals(block)
         yield f"Channel (server worker num[{self._fronts}]):"
-        for op in self._graph.ops:
-            before, behind = [o.name for o in op.input_ops], [o.name for o in self._graph.behind[op.name]]
+        for op in self._ops.steps:
+            before, behind = [o.name for o in op.input_ops], [o.name for o in self._ops.behind[op.name]]
             waiting, room = self._workers[op.name].waiting
             yield f"\t{op.name}(In: {before}, Out: {behind}) size[{waiting}/{room}]"
 

@@ -1,11 +1,10 @@
 """The workers of one op: requests wait in its channel until a worker takes them, alone or as a batch.
 
-A worker is a thread. With `is_thread_op` it runs a copy of the op itself, else it hands batches to a process. One
-that has not returned by the deadline of its requests hangs, and another takes its place.
+A worker is a thread with a `Runner`. One that has not returned by the deadline of its requests hangs, and another
+takes its place.
 """
 
 import asyncio
-import copy
 import logging
 import math
 import threading
@@ -13,14 +12,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from paddle_serving_client.errors import BadModel, Busy, DeadlineExceeded, ServingError
 from paddle_serving_server.graph.pipeline.config import OpConfig
 from paddle_serving_server.graph.pipeline.error_catch import ChannelDataErrcode
-from paddle_serving_server.graph.pipeline.model import BlockingModel
 from paddle_serving_server.graph.pipeline.op import Op
-from paddle_serving_server.graph.pipeline.step import Job, Outcome, is_full, run_batch
+from paddle_serving_server.graph.pipeline.runners import Runner
+from paddle_serving_server.graph.pipeline.step import Job, Outcome
 from paddle_serving_server.user_code.admission import Mean
 from paddle_serving_server.user_code.threads import STUCK_S, Threads
 
@@ -29,62 +28,6 @@ logger = logging.getLogger(__name__)
 MAX_WAITING: Final = 1000
 """Requests that may wait before an op whose channel has no size; the next is refused."""
 _LEAST_SPARE: Final = 4
-
-
-class Runner(Protocol):
-    """What a worker does with a batch."""
-
-    def start(self) -> None:
-        """Get ready; raises where that fails."""
-
-    def run(self, jobs: Sequence[Job], deadline: float) -> list[Outcome]:
-        """Take requests through the op."""
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether it can run nothing any more."""
-
-    @property
-    def keeps_time(self) -> bool:
-        """Whether it ends by itself what takes too long."""
-
-    def close(self) -> None:
-        """It is not needed any more."""
-
-
-class ThreadRunner:
-    """Runs a copy of the op in the worker's thread."""
-
-    def __init__(self, op: Op, number: int, config: OpConfig, model: BlockingModel | None) -> None:
-        self._op = copy.copy(op)
-        self._op.concurrency_idx = number
-        self._op.use_model(model)
-        self._model = model
-        self._config = config
-        self._left: list[threading.Thread] = []
-
-    def start(self) -> None:
-        """See `Runner.start`."""
-        self._op.init_op()
-
-    def run(self, jobs: Sequence[Job], deadline: float) -> list[Outcome]:
-        """See `Runner.run`."""
-        if self._model is not None:
-            self._model.deadline = deadline
-        return run_batch(self._op, self._config, jobs, self._left)
-
-    @property
-    def is_stuck(self) -> bool:
-        """See `Runner.is_stuck`."""
-        return is_full(self._left)
-
-    @property
-    def keeps_time(self) -> bool:
-        """See `Runner.keeps_time`."""
-        return False
-
-    def close(self) -> None:
-        """See `Runner.close`."""
 
 
 @dataclass(slots=True, eq=False)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from paddle_serving_client.errors import BadPacket, ServingError, TooLarge
+from paddle_serving_client.message import Response
 from paddle_serving_client.wire import pipeline, pipeline_json
 from paddle_serving_client.wire.pipeline import PipelineRequest, PipelineResponse
 from paddle_serving_client.wire.pipeline_tensors import PipelineTensor, tensor_of
@@ -149,3 +150,21 @@ def test_any_bytes_are_a_request_or_refused(raw: bytes) -> None:
         pipeline.decode_request(raw).feed()
     except ServingError as exc:
         assert isinstance(exc, BadPacket | TooLarge)
+
+
+def test_a_pipeline_is_given_an_instance_or_the_message_itself() -> None:
+    tensor = PipelineTensor(name="x", elem_type=1, shape=(2,), numbers={"float_data": np.ones(2, np.float32)})
+    message = PipelineRequest(key=("k",), value=("v",), tensors=(tensor,), log_id=7)
+    request = message.as_request(5.0)
+    (instance,) = request.instances
+    assert (instance["k"], np.asarray(instance["x"]).tolist(), request.raw) == ("v", [1.0, 1.0], None)
+    assert (request.log_id, request.deadline) == (7, 5.0)
+    raw = message.as_request(5.0, is_raw=True)
+    assert (raw.raw, raw.instances) == (pipeline.encode_request(message), ())
+
+
+def test_an_answer_is_texts_or_the_message_itself() -> None:
+    assert PipelineResponse.of(Response(result={"k": "v"})) == PipelineResponse(key=("k",), value=("v",))
+    refusal = PipelineResponse.refusal(6000, "late")
+    assert PipelineResponse.of(Response(raw=pipeline.encode_response(refusal))) == refusal
+    assert PipelineResponse.of(Response()) is None

@@ -11,13 +11,13 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.ops.ocr import ctc_decode, read_characters
 from paddle_serving_client.errors import BadConfig, BadInput, ServingError, UnsupportedMedia
 from paddle_serving_client.message import Array, Request
-from paddle_serving_server.engine.chain import Chain
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import answer
 from paddle_serving_server.engine.local import LocalEngine
 from paddle_serving_server.graph.general_ops import general_detection_op
 from paddle_serving_server.user_code.threads import Threads
 from tests import models
+from tests.server.graph.chains import chain_of
 from tests.server.graph.general_ops.pictures import bars, encoded
 from tests.serving import ROOT
 
@@ -32,7 +32,7 @@ def read(text: bytes, detector: Path, reader: Path | None) -> Array:
         following = LocalEngine.load(reader, PADDLE) if reader else None
         with contextlib.closing(Threads(1, "test")) as threads:
             op = general_detection_op.make(engine, following, threads)
-            whole = Chain({"det": op, "rec": following}) if following else op
+            whole = chain_of({"det": op, "rec": following}) if following else op
             try:
                 said = await answer(whole, Request(tensors={"x": np.array([text], object)}), Context())
             finally:

@@ -6,7 +6,7 @@ import pytest
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.graph.pipeline import config
 from paddle_serving_server.graph.pipeline.config import LocalModel, PipelineConfig, RemoteModel
-from paddle_serving_server.graph.pipeline.graph import graph_of
+from paddle_serving_server.graph.pipeline.op_order import ordered
 from paddle_serving_server.graph.pipeline.pipeline import Pipeline
 from paddle_serving_server.pipeline import LocalServiceHandler, Op, RequestOp, ResponseOp
 from paddle_serving_server.util import ArgsParser
@@ -103,9 +103,8 @@ def test_an_order_in_which_each_op_is_behind_those_before_it() -> None:
     a = Op("a", input_ops=[read])
     b = Op("b", input_ops=a)
     c = Joining("c", input_ops=[b, a])
-    graph = graph_of(ResponseOp([c]))
-    assert [op.name for op in graph.ops] == ["a", "b", "c"]
-    assert graph.first == (a,)
+    graph = ordered(ResponseOp([c]))
+    assert [op.name for op in graph.steps] == ["a", "b", "c"]
     assert graph.behind["a"] == (b, c)
 
 

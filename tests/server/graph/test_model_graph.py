@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.signature import Input, Output, Signature
+from paddle_serving_app.signature import Arranged, Input, Output, Signature
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.message import Request, Response
-from paddle_serving_server.engine.chain import Chain, wiring
 from paddle_serving_server.engine.context import Context
-from paddle_serving_server.engine.interface import answer
+from paddle_serving_server.engine.interface import Reply, answer
 from paddle_serving_server.engine.local import LocalEngine
+from paddle_serving_server.engine.wrapper import Wrapper
+from paddle_serving_server.graph.model_graph import Answered, ModelGraph, ModelNode
+from paddle_serving_server.graph.wiring import wiring
 from tests import models
+from tests.server.graph.chains import chain_of
 
 FLOAT, INT64 = 1, 0
 
@@ -62,7 +65,7 @@ def test_a_chain_that_cannot_be_is_refused_with_both_signatures(taker: Signature
 
 def asked(request: Request, *folders: Path) -> Response:
     async def ask() -> Response:
-        chain = Chain({folder.name: LocalEngine.load(folder, ModelOptions(backend="paddle")) for folder in folders})
+        chain = chain_of({folder.name: LocalEngine.load(folder, ModelOptions(backend="paddle")) for folder in folders})
         try:
             return await answer(chain, request, Context())
         finally:
@@ -78,7 +81,7 @@ def test_what_the_first_gives_feeds_the_next(tmp_path: Path) -> None:
     expected = models.uci_answer(models.houses_answer(models.uci_answer(x)))
     np.testing.assert_allclose(said.tensors["price"], expected, rtol=1e-4)
     took = {stage.name: stage.ms for stage in said.stages}
-    assert took["queue"] >= 0 and took["infer"] > 0
+    assert all(took[f"{name}.queue"] >= 0 and took[f"{name}.infer"] > 0 for name in "abc")
 
 
 def test_sequences_keep_their_offsets(tmp_path: Path) -> None:
@@ -87,6 +90,39 @@ def test_sequences_keep_their_offsets(tmp_path: Path) -> None:
     said = asked(request, models.lod(tmp_path / "a"), models.lod(tmp_path / "b"))
     np.testing.assert_array_equal(said.tensors["crf"], words * 4)
     assert said.lods == {"crf": ((0, 2, 5),)}
+
+
+class Counted(Wrapper):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
+        self.asked += 1
+        return await super().run(arranged, outputs, context)
+
+
+def test_a_model_in_front_of_two_ends_is_asked_once(tmp_path: Path) -> None:
+    """uci is an end, and feeds houses, which is another one."""
+
+    async def ask() -> tuple[Answered, int]:
+        uci = Counted(LocalEngine.load(models.uci(tmp_path / "a"), ModelOptions(backend="paddle")))
+        houses = LocalEngine.load(models.houses(tmp_path / "b"), ModelOptions(backend="paddle"))
+        nodes = {"uci": ModelNode(uci), "houses": ModelNode(houses, "uci")}
+        graph = ModelGraph(nodes, {"uci": "uci", "houses": "houses"})
+        try:
+            arranged = graph.arranged({"x": models.UCI_INPUT[None]}, {})
+            return await graph.run(arranged, {"uci": (0,), "houses": (0,)}, Context()), uci.asked
+        finally:
+            await uci.close()
+            await houses.close()
+
+    answered, asked_times = asyncio.run(ask())
+    price = models.uci_answer(models.UCI_INPUT[None])
+    np.testing.assert_allclose(answered.replies["uci"].arrays[0], price, rtol=1e-4)
+    np.testing.assert_allclose(answered.replies["houses"].arrays[0], models.houses_answer(price), rtol=1e-4)
+    assert asked_times == 1
+    assert {stage.name.partition(".")[0] for stage in answered.stages} == {"uci", "houses"}
 
 
 def test_no_rows_are_answered_without_asking_a_library(tmp_path: Path) -> None:
@@ -100,7 +136,7 @@ def test_no_rows_are_answered_without_asking_a_library(tmp_path: Path) -> None:
         from tests.server.graph.general_ops.pictures import encoded
 
         with contextlib.closing(Threads(1, "test")) as threads:
-            chain = Chain({"det": general_detection_op.make(empty, reader, threads), "rec": reader})
+            chain = chain_of({"det": general_detection_op.make(empty, reader, threads), "rec": reader})
             text = np.array([encoded(np.zeros((64, 64, 3), np.uint8))], object)
             try:
                 return await answer(chain, Request(tensors={"x": text}), Context())

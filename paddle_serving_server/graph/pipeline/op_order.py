@@ -1,4 +1,4 @@
-"""The graph of a pipeline's ops: any shape without a circle, from the request to one last op."""
+"""The ops of a pipeline in order: any shape without a circle, from the request to one last op."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,19 @@ from paddle_serving_server.graph.pipeline.op import REQUEST_NAME, Op, RequestOp,
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class OrderedOps:
     """Ops in an order in which each stands behind those in front of it."""
 
     request: RequestOp
-    ops: tuple[Op, ...]
+    steps: tuple[Op, ...]
     last: Op
     response: ResponseOp
     behind: Mapping[str, tuple[Op, ...]]
     """By the name of an op: those that take its result."""
-    first: tuple[Op, ...]
-    """Those that take the request."""
 
 
-def graph_of(response: ResponseOp) -> Graph:
-    """The graph that ends in a ResponseOp.
+def ordered(response: ResponseOp) -> OrderedOps:
+    """The ops that lead to a ResponseOp.
 
     Raises:
         BadConfig: not one last op, no RequestOp or two, a circle, one name twice, an op without an op in front, or one
@@ -46,7 +44,7 @@ def graph_of(response: ResponseOp) -> Graph:
             if target not in steps or steps.index(target) <= steps.index(op):
                 raise BadConfig(f"op {op.name!r} jumps to {target.name!r}, which is not behind it")
     behind = {op.name: tuple(o for o in steps if op in o.input_ops) for op in steps}
-    return Graph(request, steps, last, response, behind, tuple(op for op in steps if request in op.input_ops))
+    return OrderedOps(request, steps, last, response, behind)
 
 
 def _in_order(last: Op) -> list[Op]:

@@ -1,0 +1,96 @@
+"""A service whose steps ask other services of the same server, as Triton's ensembles do."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_client.errors import BadConfig
+from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.interface import Engine, Reply
+from paddle_serving_server.graph.tensor_graph import Ask, TensorGraph
+from paddle_serving_server.services.model_service import ModelService
+from paddle_serving_server.services.service import Others
+from paddle_serving_server.user_code.threads import Threads
+
+
+class GraphService(ModelService):
+    """Takes and gives what its graph says, like a model; it has no engine of its own.
+
+    Its steps ask services by name and version. Those need not be there when it is made: a request that finds one of
+    them missing gets an error that names it.
+    """
+
+    def __init__(self, name: str, graph: TensorGraph, title: str = "") -> None:
+        """Be called `name`.
+
+        Raises:
+            BadConfig: no service can have that name.
+        """
+        super().__init__(name)
+        self.title = title
+        self._graph = graph
+
+    @property
+    def asks(self) -> Sequence[str]:
+        """See `Service.asks`."""
+        return [model for model, _ in self._graph.models]
+
+    def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
+        """See `Service.bind`; `others` must be known by now.
+
+        Raises:
+            BadConfig: there is nobody to ask, or it would wait for itself.
+        """
+        if self.others is None:
+            raise BadConfig(f"service {self.name!r} asks other services, and there are none here")
+        self.others.refuse_circle(self.name, self.asks)
+        super().bind({"": _GraphEngine(self._graph, self.others)}, threads)
+        self.lane, self.keeps_time = None, True
+
+    @property
+    def model_plans(self) -> dict[str, Mapping[str, object]]:
+        """The steps, by their names."""
+        return {
+            name: {"model": s.model, "version": s.version, "takes": dict(s.input_map), "gives": dict(s.output_map)}
+            for name, s in self._graph.steps.items()
+        }
+
+
+class _GraphEngine:
+    """A tensor graph as an engine. Which versions answer is settled for each request when it comes."""
+
+    backend_name = "ensemble"
+    version = "1"
+
+    def __init__(self, graph: TensorGraph, others: Others, ask: Ask | None = None) -> None:
+        self._graph = graph
+        self._others = others
+        self._ask = ask
+        """Of the request that this is held for."""
+
+    @property
+    def signature(self) -> Signature:
+        """See `interface.Engine`."""
+        return self._graph.signature
+
+    @property
+    def plan(self) -> Mapping[str, object]:
+        """See `interface.Engine`; `GraphService.model_plans` has the steps."""
+        return {}
+
+    async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
+        """See `interface.Engine.run`."""
+        if self._ask is not None:
+            return await self._graph.run(self._ask, arranged, outputs, context)
+        with self._others.held(self._graph.models, context) as ask:
+            return await self._graph.run(ask, arranged, outputs, context)
+
+    def held(self, context: Context) -> Engine:
+        """See `interface.Engine.held`."""
+        holding = contextlib.ExitStack()
+        ask = holding.enter_context(self._others.held(self._graph.models, context))
+        context.on_end(holding.close)
+        return _GraphEngine(self._graph, self._others, ask)
+
+    async def close(self) -> None:
+        """See `interface.Engine.close`: the models belong to others."""
