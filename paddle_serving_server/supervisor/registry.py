@@ -108,12 +108,13 @@ class Entry:
             return {version: replace(plain, folder=path) for version, path in self.model.paths}
         if self.model.versions.follows or self.model.nodes:
             return {"": plain}
-        there = repository.numbers(Path(self.model.folder))
+        there = repository.numbered(Path(self.model.folder))
         if not there and not self.model.versions.numbers:
             return {"": plain}  # no numbered folders, but a model
         refused = {int(p.key) for p in self.parts if p.state is State.REFUSED and p.key.isdecimal()}
-        numbers = self.model.versions.chosen(there, refused)
-        return {str(n): replace(plain, folder=str(Path(self.model.folder) / str(n))) for n in numbers}
+        numbers = self.model.versions.chosen(list(there), refused)
+        paths = {n: there.get(n, Path(self.model.folder) / str(n)) for n in numbers}
+        return {str(n): replace(plain, folder=str(path)) for n, path in paths.items()}
 
     def message(self, source: Source) -> Registered:
         """What fronts are told of it."""
