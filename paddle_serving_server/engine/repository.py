@@ -67,7 +67,9 @@ def numbered(folder: Path) -> dict[int, Path]:
         names = [entry.name for entry in os.scandir(folder) if _NUMBER.fullmatch(entry.name) and entry.is_dir()]
     except OSError:
         return {}
-    found = {int(name): folder / name for name in sorted(names, key=len, reverse=True) if layout.is_model(folder / name)}
+    found = {
+        int(name): folder / name for name in sorted(names, key=len, reverse=True) if layout.is_model(folder / name)
+    }
     return dict(sorted(found.items(), reverse=True))
 
 

@@ -46,6 +46,7 @@ from paddle_serving_server.supervisor.child import Slot, end_all
 from paddle_serving_server.supervisor.deployments import Deployments
 from paddle_serving_server.supervisor.fronts import Fronts
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
+from paddle_serving_server.supervisor.model_list import ModelList
 from paddle_serving_server.supervisor.verbs import Verbs
 from paddle_serving_server.supervisor.version import Engine, Surroundings
 from paddle_serving_server.supervisor.watcher import Watcher
@@ -71,8 +72,16 @@ class _State:
 class Supervisor:
     """One server: a port, its fronts and its engines."""
 
-    def __init__(self, config: ServerConfig, on_ready: Callable[[], None] | None = None) -> None:
-        """`on_ready` is called once, when everything is loaded."""
+    def __init__(
+        self, config: ServerConfig, on_ready: Callable[[], None] | None = None, model_list: ModelList | None = None
+    ) -> None:
+        """A server that is to be run.
+
+        Args:
+            config: what it is told.
+            on_ready: called once, when everything is loaded.
+            model_list: says which models are served, from then on.
+        """
         self._config = config
         self._state = _State()
         self._selector = selectors.DefaultSelector()
@@ -80,6 +89,7 @@ class Supervisor:
         self._watcher = Watcher(config.reload_interval_s)
         self._hangup = Hangup()
         self._on_ready = on_ready or (lambda: None)
+        self._model_list = model_list
         self.failure = ""
         """Why the server could not start."""
 
@@ -100,6 +110,9 @@ class Supervisor:
             self._selector.register(self._watcher.socket, selectors.EVENT_READ)
             if config.reload_interval_s > 0:
                 self._watcher.start()
+            if self._model_list is not None:
+                self._selector.register(self._model_list.socket, selectors.EVENT_READ)
+                self._model_list.start()
             around = Surroundings(
                 selector=self._selector,
                 sockets=Path(folders.enter_context(machine.short_folder())),
@@ -138,6 +151,8 @@ class Supervisor:
                     self._on_signals(wakeup.recv(256))
                 elif key.fileobj is self._watcher.socket:
                     self._reload(self._watcher.socket.recv(4096).decode())
+                elif self._model_list is not None and key.fileobj is self._model_list.socket:
+                    self._verbs.replace_all(self._model_list.take())
                 elif key.data.control is not None:  # it may have been hung up on a moment ago
                     self._hear(key.data)
             self._reap()
