@@ -1,112 +1,25 @@
-"""The Python way to describe a server, as in Paddle Serving: ops, their order, and `Server`; see docs/chain.md."""
+"""A server described in Python, as in Paddle Serving; its ops are in `op_makers.py`. See docs/chain.md."""
 
 import logging
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
 from paddle_serving_app import layout
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.wire.proto import workflow_pb2 as pb
+from paddle_serving_server.commands.op_makers import node_of
 from paddle_serving_server.config import gpus, things
 from paddle_serving_server.config.values import Limits, ServedModel, ServerConfig
 from paddle_serving_server.engine import repository
 from paddle_serving_server.graph import workflow
 
 logger = logging.getLogger(__name__)
-
-
-class OpMaker:
-    """Makes ops, as the protobuf text of their node."""
-
-    def __init__(self) -> None:
-        self._made: Counter[str] = Counter()
-
-    def create(
-        self,
-        node_type: str,
-        engine_name: str | None = None,
-        inputs: Sequence[str] = (),
-        outputs: Sequence[str] = (),
-        addresses: Sequence[str] = (),
-    ) -> str:
-        """Make one op.
-
-        Args:
-            node_type: as GeneralReaderOp, GeneralInferOp, GeneralResponseOp; or general_infer, as until 0.6.
-            engine_name: callers see it as the name of the model's answer; by default the type and a number.
-            inputs: the ops it takes from, as `create` returned them; in a sequence, by default, the one before it.
-            outputs: accepted as in Paddle Serving, without effect.
-            addresses: refused: requests are not handed on to other servers.
-
-        Returns:
-            The node as text.
-
-        Raises:
-            BadConfig: there is no such op.
-        """
-        del outputs
-        if addresses:
-            raise BadConfig("addresses: this server does not hand requests on; Client.connect takes several servers")
-        workflow.op_of(node_type)
-        name = engine_name or f"{node_type}_{self._made[node_type]}"
-        self._made[node_type] += not engine_name
-        node = pb.DAGNode(name=name, type=node_type)
-        for source in inputs:
-            node.dependencies.add(name=_node_of(source).name, mode="RO")
-        return text_format.MessageToString(node)
-
-
-class OpSeqMaker:
-    """Ops, one after the other."""
-
-    def __init__(self) -> None:
-        self._workflow = pb.Workflow(name="workflow1", workflow_type="Sequence")
-
-    def add_op(self, node_str: str) -> None:
-        """Add an op behind the last one.
-
-        Raises:
-            BadConfig: it takes from others than the last one.
-        """
-        node = _node_of(node_str)
-        before = self._workflow.nodes
-        takes = [source.name for source in node.dependencies]
-        if before and not takes:
-            node.dependencies.add(name=before[-1].name, mode="RO")
-        elif before and takes != [before[-1].name]:
-            raise BadConfig(
-                f"You must add op in order in OpSeqMaker. The previous op is {before[-1].name}, but the current op is "
-                f"followed by {', '.join(takes)}."
-            )
-        before.append(node)
-
-    def get_op_sequence(self) -> pb.WorkflowConf:
-        """For `Server.set_op_sequence`."""
-        return pb.WorkflowConf(workflows=[self._workflow])
-
-
-class OpGraphMaker:
-    """Ops that say themselves what they take from."""
-
-    def __init__(self) -> None:
-        self._workflow = pb.Workflow(name="workflow1", workflow_type="Sequence")
-
-    def add_op(self, node_str: str) -> None:
-        """Add an op; those it takes from come before it."""
-        self._workflow.nodes.append(_node_of(node_str))
-
-    def get_op_graph(self) -> pb.WorkflowConf:
-        """For `Server.set_op_graph`."""
-        return pb.WorkflowConf(workflows=[self._workflow])
 
 
 class Server:
@@ -154,7 +67,7 @@ class Server:
         del client_config_path
         paths = server_config_dir_paths
         if isinstance(paths, Mapping):
-            self._folders = {_node_of(op).name: _checked(path) for op, path in paths.items()}
+            self._folders = {node_of(op).name: _checked(path) for op, path in paths.items()}
         else:
             self._folders = [_checked(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
 
@@ -369,14 +282,6 @@ class MultiLangServer(Server):
         if is_cluster:
             _no_effect("is_cluster", "start one server for each machine, and give Client.connect all of them")
         self.set_num_threads(worker_num)
-
-
-def _node_of(text: str) -> pb.DAGNode:
-    """The node that `OpMaker.create` wrote."""
-    try:
-        return text_format.Parse(text, pb.DAGNode())
-    except text_format.ParseError as exc:
-        raise BadConfig(f"not an op as OpMaker.create returns it: {text[:80]!r}") from exc
 
 
 def _checked(path: str | Path) -> str:

@@ -125,6 +125,7 @@ def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) ->
         max_wait_ms=said.batch_wait_ms,
         instances=said.instances or _common(instances),
         reload_interval_s=said.reload_interval_s,
+        reload_code=said.reload_code,
         load_timeout_s=said.load_timeout_s,
         listen=tuple(listening.parse(text) for text in said.listen),
         manage_from=tuple(said.manage_from),

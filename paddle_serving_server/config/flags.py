@@ -136,6 +136,7 @@ def parser() -> Flags:
     add("--request_timeout_ms", type=float, default=60_000, help="longest time for one request (default 60000)")
     add("--instances", type=int, default=0, help="engine processes of each model (default: as measured, else 1)")
     add("--reload_interval_s", type=float, default=10.0, help="look for new versions this often; 0: never (default 10)")
+    add("--reload_code", action="store_true", help="take changed service files while the server runs")
     add("--load_timeout_s", type=float, default=120.0, help="longest time for a new version to load (default 120)")
     add(
         "--listen", action="append", default=[], metavar="ADDR", help="one more address: HOST:PORT[=API,...[:ROLE,...]]"

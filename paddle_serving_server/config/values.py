@@ -165,6 +165,8 @@ class ServerConfig:
     """Engine processes of each model; 0: what was measured, else one."""
     reload_interval_s: float = 10.0
     """How often model folders are looked at for a new version, in seconds; 0: never."""
+    reload_code: bool = False
+    """Whether changed service files are taken while the server runs."""
     load_timeout_s: float = 120.0
     """Longest time for a new version to load, in seconds; the first one takes what it takes."""
     manage_from: tuple[str, ...] = ("127.0.0.0/8", "::1")

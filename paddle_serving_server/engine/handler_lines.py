@@ -62,8 +62,9 @@ class HandlerLines(FrontLines):
         with self._changed:
             due, self._due = self._due, deque()
         for front, message, fd in due:
-            front.send(message, fd)
-            if not front.is_open and fd is not None:
+            if front in self.fronts:
+                front.send(message, fd)
+            elif fd is not None:
                 os.close(fd)
         for front in {front for front, _, _ in due}:
             self.mind(front)

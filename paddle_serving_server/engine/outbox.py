@@ -1,6 +1,7 @@
 """What a front has to send to one engine: what is due at one moment of the event loop leaves as one packet."""
 
 import asyncio
+import os
 import socket
 from collections import deque
 from typing import Final
@@ -18,7 +19,8 @@ class Outbox:
         self._due: deque[tuple[bytes, int | None]] = deque()
         self._flush_is_due = False
         self._socket: socket.socket | None = None
-        self._borrowed: set[int] = set()
+        self._given: set[int] = set()
+        """Descriptors that are closed here."""
 
     def open(self, sock: socket.socket) -> None:
         """Send on this socket from now on."""
@@ -29,15 +31,23 @@ class Outbox:
         if self._socket is not None:
             self._loop.remove_writer(self._socket.fileno())
             self._socket = None
+        for _, fd in self._due:
+            self._close_given(fd)
         self._due.clear()
 
-    def send(self, message: bytes, fd: int | None) -> None:
+    def send(self, message: bytes, fd: int | None, gives: bool = False) -> None:
         """Send with what else is due at this moment; before it becomes much, so that the engine can begin.
 
         Args:
             message: of `messages`.
-            fd: rides along; it stays open until the line has it, so who owns it must outlive that.
+            fd: rides along; who owns it keeps it open for as long as the line.
+            gives: whether it is closed when it has left, or the line is gone.
         """
+        if gives and fd is not None:
+            self._given.add(fd)
+            if self._socket is None:
+                self._close_given(fd)
+                return
         self._due.append((message, fd))
         if len(self._due) == _MESSAGES_AT_ONCE:
             self._flush()
@@ -65,6 +75,12 @@ class Outbox:
                 return  # the reader sees the end of the line and submits everything again
             for _ in range(count):
                 self._due.popleft()
+            self._close_given(fd)
+
+    def _close_given(self, fd: int | None) -> None:
+        if fd in self._given:
+            self._given.discard(fd)
+            os.close(fd)
 
     def _flush_blocked(self) -> None:
         if self._socket is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -65,13 +64,7 @@ class Questions:
             logger.exception("a question of user code was not answered")
             arrays = values.to_arrays({"error": ["ServingError", "internal error"]})
         packet, fd = carrier(messages.TOLD, number, arrays)
-        self._out.send(packet, fd)
-        if fd is not None:
-            self._loop.call_later(_CLOSE_S, os.close, fd)
-
-
-_CLOSE_S: Final = 5.0
-"""After which a descriptor that rode along has left."""
+        self._out.send(packet, fd, gives=True)
 
 
 def carrier(kind: int, number: int, arrays: Sequence[Array]) -> tuple[bytes, int | None]:

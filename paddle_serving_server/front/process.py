@@ -21,6 +21,7 @@ from pathlib import Path
 
 import uvloop
 
+from paddle_serving_app import fault_place
 from paddle_serving_app.ops.arrays import put_inputs_in
 from paddle_serving_client.errors import ServingError
 from paddle_serving_server.config.values import ServerConfig
@@ -32,12 +33,23 @@ from paddle_serving_server.engine.segments import SegmentPool
 from paddle_serving_server.engine.settings import EXIT_CANNOT_START
 from paddle_serving_server.front.asking import Asking
 from paddle_serving_server.front.assembly import Assembly
-from paddle_serving_server.front.follower import Follower, reason_of
+from paddle_serving_server.front.follower import Follower
 from paddle_serving_server.front.listener import Listener
 from paddle_serving_server.front.lives import Lives
 from paddle_serving_server.front.wrappers import Wrappers
 from paddle_serving_server.process import control, forks, heap, log
-from paddle_serving_server.process.control import Drain, Failed, Live, Loading, Record, Reloaded, Serving, Weights
+from paddle_serving_server.process.control import (
+    CodeRead,
+    CodeReport,
+    Drain,
+    Failed,
+    Live,
+    Loading,
+    Record,
+    Reloaded,
+    Serving,
+    Weights,
+)
 from paddle_serving_server.process.line import Line
 from paddle_serving_server.process.message import Message
 from paddle_serving_server.process.registry_messages import (
@@ -51,6 +63,7 @@ from paddle_serving_server.process.registry_messages import (
 from paddle_serving_server.services import from_config
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.service import Service
+from paddle_serving_server.user_code import source_files
 from paddle_serving_server.user_code.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -61,6 +74,8 @@ _GRACE_WITHOUT_SUPERVISOR_S = 1.0
 _QUICK_START_S = 1.0
 """How long callers are left to wait before they are told that the server is starting: a front that takes the place of
 another finds its engines loaded."""
+_FILES_S = 2.0
+"""How often it is looked whether steps have imported further modules."""
 _LONGEST_TURN_S = 0.00025
 """How long user code in a thread may keep the interpreter while the event loop waits for it; Python's own is 5 ms."""
 
@@ -88,6 +103,8 @@ class Front:
         threads.on_hang, threads.on_stuck = self._catalogue.meter.hangs, self._give_up
         self._follower = Follower(self._catalogue, self._assembly, self._wrappers, threads, config.limits, line)
         self._recorder: asyncio.Task[None] | None = None
+        self._files: set[str] = set()
+        """Those that the supervisor knows the code came from."""
         self._is_stuck = False
         self._failure: ServingError | None = None
         """Why what is registered cannot be followed."""
@@ -99,7 +116,7 @@ class Front:
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         began = time.monotonic()
         config, catalogue = self._config, self._catalogue
-        services = from_config.file_services(config)
+        services = self._file_services()
         listener = Listener(self._listening, config.addresses, catalogue, config.limits, has_siblings=config.fronts > 1)
         self._line.tell(Following([service.name for service in services]))
         loading = self._loop.create_task(self._load(services))
@@ -125,9 +142,11 @@ class Front:
         gc.collect()
         gc.freeze()  # what is here stays: the collector need not look at it again
         giving_back = self._loop.create_task(heap.give_back_freed_memory())
+        reading_on = self._loop.create_task(self._tell_later_files())
         self._line.tell(Serving())
         await self._stop.wait()
         giving_back.cancel()
+        reading_on.cancel()
         catalogue.is_ready = False
         await listener.drain(self._grace_s)
         self._lives.stop()
@@ -137,6 +156,26 @@ class Front:
             sys.stderr.flush()
             os._exit(EXIT_STUCK)  # the usual way out waits for threads that may never end
         self._threads.close()
+
+    def _file_services(self) -> list[Service]:
+        """Run the service files."""
+        try:
+            return from_config.file_services(self._config)
+        finally:
+            self._tell_files()
+
+    def _tell_files(self) -> None:
+        """Say which files the code came from, as far as that is new."""
+        files = source_files.loaded_from(self._config.services) if self._config.reload_code else []
+        if set(files) - self._files:
+            self._files.update(files)
+            self._line.tell(CodeRead(files))
+
+    async def _tell_later_files(self) -> None:
+        """Steps may import further modules."""
+        while self._config.reload_code:
+            await asyncio.sleep(_FILES_S)
+            self._tell_files()
 
     async def _load(self, services: Sequence[Service]) -> None:
         """Have everything that answers from the beginning. All is asked for before any is waited for."""
@@ -200,18 +239,23 @@ class Front:
                 self._wrappers.weigh(service, weights)
             case Record(folder, until):
                 self._recorder = self._loop.create_task(recording.record(Path(folder), until))
+            case CodeReport(report):
+                self._catalogue.code_report = report
             case Drain():
                 self._stop.set()
 
 
 async def _serve(listening: Sequence[socket.socket], sock: socket.socket, raw_config: bytes) -> int:
+    config = ServerConfig.from_json(raw_config)
     try:
-        await Front(ServerConfig.from_json(raw_config), listening, sock).serve()
+        await Front(config, listening, sock).serve()
     except Exception as exc:
+        reason = str(exc)
         if not isinstance(exc, ServingError):
             logger.exception("the services cannot be made")
+            reason = fault_place.told(exc, [Path(file).resolve().parent for file in config.services])
         sock.setblocking(True)
-        Line(sock).tell(Failed.because(reason_of(exc)))
+        Line(sock).tell(Failed.because(reason))
         return EXIT_CANNOT_START
     return 0
 

@@ -49,6 +49,8 @@ class Wrappers:
         if service.name not in self._services:
             self._services.append(service.name)
         model = name or Path(service.plans[name].folder).resolve().name
+        if service.plans[name].handler is not None:
+            return self._around_handler(engine, service.name, model)
         if name != next(iter(service.plans)):
             return self._observed(engine, service.name, model, "")
         variants = self._of(service.name, self._config.variants)
@@ -119,6 +121,12 @@ class Wrappers:
     def _of(self, service: str, models: tuple[TrialModel, ...]) -> list[TrialModel]:
         is_first = service == self._services[0]
         return [model for model in models if model.service == service or (not model.service and is_first)]
+
+    def _around_handler(self, engine: Engine, service: str, model: str) -> Engine:
+        """User code answers each call anew, and by itself."""
+        if self._of(service, (*self._config.variants, *self._config.shadows)):
+            raise BadConfig(f"service {service!r} is user code: only models have variants and shadows")
+        return CountedEngine(engine, self._counters, service, model, "")
 
     def _observed(self, engine: Engine, service: str, model: str, tag: str) -> Engine:
         if self._cache is not None:

@@ -128,7 +128,22 @@ class Hung(Message):
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class CodeRead(Message):
+    """Which files the services of a front came from."""
+
+    files: Sequence[str]
+
+
 # -- to fronts
+
+
+@dataclass(frozen=True, slots=True)
+class CodeReport(Message):
+    """What became of the last change of these files."""
+
+    report: Mapping[str, Any]
+    """As callers see it: state, reason, at."""
 
 
 @dataclass(frozen=True, slots=True)

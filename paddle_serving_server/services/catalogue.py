@@ -63,6 +63,8 @@ class Catalogue:
         self.start = Start()
         self.meter = meter or Meter(Counters())
         self.connections = OpenConnections()
+        self.code_report: Mapping[str, object] = {}
+        """What became of the last change of service files; empty: there was none."""
         self.variants: Mapping[str, VariantsEngine] = {}
         """A/B tests by service."""
         self.shadows: Sequence[ShadowEngine] = ()

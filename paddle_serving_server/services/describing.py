@@ -25,7 +25,8 @@ _UNKNOWN: Final[Mapping[str, Any]] = {
 
 def describe(catalogue: Catalogue) -> Mapping[str, object]:
     """Every service that is registered, whether it answers or not."""
-    return {"services": [_described(catalogue, name) for name in catalogue.statuses]}
+    services = [_described(catalogue, name) for name in catalogue.statuses]
+    return {"services": services} | ({"code": catalogue.code_report} if catalogue.code_report else {})
 
 
 def _described(catalogue: Catalogue, name: str) -> dict[str, object]:

@@ -32,6 +32,10 @@ class CodeWatcher:
         """Begin to look."""
         threading.Thread(target=self._watch, name="code-watcher", daemon=True).start()
 
+    def told(self) -> str:
+        """The files that have changed, one to a line; to be called when the socket can be read."""
+        return self.socket.recv(4096).decode(errors="replace")
+
     def add(self, files: Iterable[str]) -> None:
         """Look at these, too; what they hold now is known."""
         stamps = _stamps(files)

@@ -93,6 +93,12 @@ class Deployments:
         for deployment in self:
             deployment.front_is_gone(front)
 
+    def close_unneeded(self) -> None:
+        """Fronts have ended whose code is not served any more: let go of what they alone needed."""
+        for identity, deployment in list(self._deployments.items()):
+            if not deployment.is_needed:
+                self._close(identity)
+
     def on_time(self, now: float) -> None:
         """End what takes too long."""
         for deployment in self:

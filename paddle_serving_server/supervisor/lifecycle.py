@@ -40,8 +40,8 @@ class Lifecycle:
         self.registry = Registry()
         self._deployments = deployments
         self._versions = Versions(watcher)
-        self._fronts: set[Slot] = set()
-        """Those that follow the registry."""
+        self._fronts: dict[Slot, frozenset[str]] = {}
+        """Those that follow the registry, with the services that they have from files."""
         for model in config.models:
             entry = Entry(model.name, model, may_fail=config.allow_broken_models)
             self.registry.add(entry)
@@ -68,7 +68,9 @@ class Lifecycle:
 
     def front_is_gone(self, front: Slot) -> None:
         """A front's process has ended; the next one follows anew."""
-        self._fronts.discard(front)
+        services = self._fronts.pop(front, frozenset())
+        for name in services.difference(*self._fronts.values()) if self._fronts else ():
+            self._forget(self.registry[name])  # the others have other code
         for entry in self.registry:
             for part in list(entry.parts):
                 part.fronts.discard(front)
@@ -165,7 +167,7 @@ class Lifecycle:
         """What fronts have done, or their end, may have brought an entry further."""
         is_news = False
         for part in list(entry.parts):
-            if part.state is State.LOADING and self._fronts and self._fronts <= part.offering:
+            if part.state is State.LOADING and self._fronts and self._fronts.keys() <= part.offering:
                 part.state, is_news = State.READY, True
                 logger.info("%s is ready", named(entry, part))
             elif part.state is State.UNLOADING and not part.fronts:
@@ -196,7 +198,7 @@ class Lifecycle:
     # -- fronts
 
     def _follow(self, front: Slot, services: Sequence[str]) -> None:
-        self._fronts.add(front)
+        self._fronts[front] = frozenset(services)
         for name in services:
             if name not in self.registry:
                 self._broadcast(self.registry.add(Entry(name, None)))

@@ -24,25 +24,14 @@ from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.counting.meter import RESTARTS
 from paddle_serving_server.engine import store
 from paddle_serving_server.engine.settings import EXIT_BAD_START, EXIT_CANNOT_START
-from paddle_serving_server.process import machine, process_info
-from paddle_serving_server.process.control import (
-    Drain,
-    Failed,
-    Hung,
-    Needed,
-    Record,
-    Released,
-    Serving,
-    Switched,
-    Unneeded,
-    Weights,
-)
+from paddle_serving_server.process import control, machine, process_info
 from paddle_serving_server.process.hangup import Hangup, signals
 from paddle_serving_server.process.message import Message
 from paddle_serving_server.process.registry_messages import Asked, Unservable
 from paddle_serving_server.supervisor import addresses
 from paddle_serving_server.supervisor.addresses import PortTaken
 from paddle_serving_server.supervisor.child import Slot, end_all
+from paddle_serving_server.supervisor.code_watcher import CodeWatcher
 from paddle_serving_server.supervisor.deployments import Deployments
 from paddle_serving_server.supervisor.fronts import Fronts
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
@@ -87,6 +76,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._listening: list[socket.socket] = []
         self._watcher = Watcher(config.reload_interval_s)
+        self._code = CodeWatcher()
         self._hangup = Hangup()
         self._on_ready = on_ready or (lambda: None)
         self._model_list = model_list
@@ -108,11 +98,14 @@ class Supervisor:
         with folders, signals() as wakeup:
             self._selector.register(wakeup, selectors.EVENT_READ)
             self._selector.register(self._watcher.socket, selectors.EVENT_READ)
+            self._selector.register(self._code.socket, selectors.EVENT_READ)
             if config.reload_interval_s > 0:
                 self._watcher.start()
             if self._model_list is not None:
                 self._selector.register(self._model_list.socket, selectors.EVENT_READ)
                 self._model_list.start()
+            if config.reload_code:
+                self._code.start()
             around = Surroundings(
                 selector=self._selector,
                 sockets=Path(folders.enter_context(machine.short_folder())),
@@ -127,7 +120,7 @@ class Supervisor:
             self._verbs = Verbs(config, self._lifecycle, self._deployments)
             served = [folder for model in config.models for folder in model.folders] or list(config.services)
             process_info.record([address.port for address in config.addresses], str(served))
-            shared, name = counters.shared_memory(config.fronts + 1)
+            shared, name = counters.shared_memory(2 * config.fronts + 2)  # while new ones take the place of old ones
             folders.callback(os.close, shared)
             config = replace(config, counters=name)
             self._counters = Counters(config.counters)
@@ -153,6 +146,8 @@ class Supervisor:
                     self._reload(self._watcher.socket.recv(4096).decode())
                 elif self._model_list is not None and key.fileobj is self._model_list.socket:
                     self._verbs.replace_all(self._model_list.take())
+                elif key.fileobj is self._code.socket:
+                    self._fronts.renew(self._code.told())
                 elif key.data.control is not None:  # it may have been hung up on a moment ago
                     self._hear(key.data)
             self._reap()
@@ -161,15 +156,14 @@ class Supervisor:
                 logger.warning("some requests were not finished in time")
                 self._kill_all()
             self._deployments.on_time(now)
+            self._fronts.on_time(now)
             for slot in self._wanted():
                 if slot.process is None and slot.start_at <= now:
                     slot.start()
 
     def _is_over(self) -> bool:
         """When stopping: let the fronts finish, then the engines end."""
-        if not self._state.stopping:
-            return False
-        if self._fronts.are_there:
+        if not self._state.stopping or self._fronts.are_there:
             return False
         for engine in self._deployments.engines:
             engine.hang_up()
@@ -180,7 +174,7 @@ class Supervisor:
 
     def _next_moment(self) -> float | None:
         moments = [slot.start_at for slot in self._wanted() if slot.process is None]
-        moments += [deployment.next_moment for deployment in self._deployments]
+        moments += [self._fronts.next_moment, *(deployment.next_moment for deployment in self._deployments)]
         moment = min([*moments, self._state.deadline])
         return None if moment == float("inf") else max(0.0, moment - time.monotonic())
 
@@ -207,16 +201,16 @@ class Supervisor:
             deployment.stop()
         for sock in self._listening:  # with those of the fronts, and then nobody waits for an answer that never comes
             sock.close()
-        for slot in self._fronts.slots:
+        for slot in self._fronts.all:
             if slot.is_ready and status == 0:
-                slot.tell(Drain())
+                slot.tell(control.Drain())
             else:
                 slot.kill()
         if status != 0:
             self._kill_all()
 
     def _slots(self) -> list[Slot]:
-        return [*self._fronts.slots, *self._deployments.engines]
+        return [*self._fronts.all, *self._deployments.engines]
 
     def _wanted(self) -> list[Slot]:
         """Who is started again when it dies: everybody, or, when stopping, engines that fronts still need."""
@@ -236,7 +230,7 @@ class Supervisor:
 
     def _hear(self, slot: Slot) -> None:
         message = slot.hear()
-        if isinstance(message, Failed):
+        if isinstance(message, control.Failed):
             slot.failure = message.reason
         elif message is not None and isinstance(slot, Engine):
             self._deployments.of(slot).engine_says(slot, message)
@@ -245,28 +239,30 @@ class Supervisor:
 
     def _front_says(self, front: Slot, message: Message) -> None:
         match message:
-            case Serving():
+            case control.Serving():
                 front.is_ready = front.was_ready = True
-                self._fronts.announce()
-            case Needed():
+                self._fronts.serves(front)
+            case control.CodeRead(files):
+                self._code.add(files)
+            case control.Needed():
                 self._deployments.needed(front, message)
                 self._fronts.greet(front)
-            case Unneeded(deployment):
+            case control.Unneeded(deployment):
                 self._deployments.unneeded(front, deployment)
-            case Switched(deployment, number) if deployment in self._deployments:
+            case control.Switched(deployment, number) if deployment in self._deployments:
                 self._deployments[deployment].front_switched(front, number)
-            case Released(deployment, number) if deployment in self._deployments:
+            case control.Released(deployment, number) if deployment in self._deployments:
                 self._deployments[deployment].front_released(front, number)
             case Asked():
                 self._verbs.ask(front, message)
-            case Weights() | Record():
+            case control.Weights() | control.Record():
                 self._fronts.tell_all(message)
-            case Hung(path):
+            case control.Hung(path):
                 for engine in self._deployments.engines:
                     if engine.path == path and engine.process is not None:
                         logger.error("%s does not answer; it is killed and started again", engine.title)
                         engine.kill()
-            case Unservable(part, reason) if self._lifecycle.is_required(part):
+            case Unservable(part, reason) if self._lifecycle.is_required(part) and front in self._fronts.slots:
                 self._give_up(reason)
             case _:
                 self._lifecycle.front_says(front, message)
@@ -285,6 +281,9 @@ class Supervisor:
             if not isinstance(slot, Engine):
                 self._deployments.front_is_gone(slot)
                 self._lifecycle.front_is_gone(slot)
+                if self._fronts.ended(slot, status):
+                    self._deployments.close_unneeded()
+                    continue
             elif slot.is_ending:
                 self._deployments.of(slot).ended(slot)
                 if self._deployments.forget_ended():

@@ -11,9 +11,9 @@ from paddle_serving_client.wire.brpc import Compression
 from paddle_serving_server.connection.flow import Flow, write_due, write_soon
 from paddle_serving_server.connection.intake import NO_ROOM, Claim
 from paddle_serving_server.connection.pace import HALF_S, Pace
-from paddle_serving_server.dataplane import general_model
+from paddle_serving_server.dataplane import general_model_calls
 from paddle_serving_server.dataplane.call import Call
-from paddle_serving_server.dataplane.general_model import check_names
+from paddle_serving_server.dataplane.general_model_calls import check_names
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.dataplane.recalled_calls import RecalledCalls
 from paddle_serving_server.protocols.brpc.codes import code_of
@@ -169,7 +169,7 @@ class BrpcStream:
         if slash and not name:
             return False
         service = name or self._service_name
-        if (lane := self._plane.try_now(service)) is None or (of, request.method_name) not in general_model.CALLS:
+        if (lane := self._plane.try_now(service)) is None or (of, request.method_name) not in general_model_calls.CALLS:
             return False
         if (call := self._recalled[service].find(frame.payload, lane)) is None:
             return False
@@ -211,7 +211,7 @@ class BrpcStream:
         meta = frame.meta
         name = check_names(meta.request.service_name, meta.request.method_name)
         payload = brpc.decompress(meta.compress_type, frame.payload, self._limits.max_body_bytes)
-        answer = await general_model.answer(self._plane, call, payload, name=name)
+        answer = await general_model_calls.answer(self._plane, call, payload, name=name)
         # The original always compressed; that costs more than it saves unless a caller shows that bytes are dear.
         if meta.compress_type and (packed := await gzipped(answer)) is not None:
             return packed, Compression.GZIP

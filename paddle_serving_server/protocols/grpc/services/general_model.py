@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from paddle_serving_server.dataplane import general_model
+from paddle_serving_server.dataplane import general_model_calls
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.dataplane.recalled_calls import RecalledCalls
 from paddle_serving_server.protocols.grpc.services import Method, SmallCall, SmallCalls
@@ -24,6 +24,6 @@ class _Recalled:
 
 
 API = "paddle"
-NAMES = (general_model.FULL_SERVICE, general_model.SERVICE)
-METHODS: Mapping[str, Method] = dict.fromkeys(general_model.METHODS, general_model.answer)
-SMALL: Mapping[str, Callable[[DataPlane], SmallCalls]] = dict.fromkeys(general_model.METHODS, _Recalled)
+NAMES = (general_model_calls.FULL_SERVICE, general_model_calls.SERVICE)
+METHODS: Mapping[str, Method] = dict.fromkeys(general_model_calls.METHODS, general_model_calls.answer)
+SMALL: Mapping[str, Callable[[DataPlane], SmallCalls]] = dict.fromkeys(general_model_calls.METHODS, _Recalled)

@@ -3,7 +3,7 @@
 from paddle_serving_client import model_config
 from paddle_serving_client.model_config import ModelSpec, Variable
 from paddle_serving_client.wire import multi_lang
-from paddle_serving_server.dataplane import general_model
+from paddle_serving_server.dataplane import general_model_calls
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 
@@ -13,7 +13,7 @@ async def _inference(plane: DataPlane, call: Call, message: bytes | memoryview) 
     await plane.catalogue.start.over(call.deadline)
     request = multi_lang.decode_request(message)
     wire = request.as_wire(plane.catalogue.tensor_service.signature.inputs)
-    return multi_lang.encode_response(await general_model.infer(plane, call, wire), request)
+    return multi_lang.encode_response(await general_model_calls.infer(plane, call, wire), request)
 
 
 async def _set_timeout(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:

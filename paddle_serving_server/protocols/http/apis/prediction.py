@@ -39,6 +39,8 @@ async def _answer(exchange: Exchange) -> HttpResponse:
     answered = time.monotonic()
     if service.takes_tensors and tensor_body.wants_npy(request):
         said, media_type = tensor_body.to_npy(response.tensors), tensor_body.NPY
+    elif isinstance(response.result, bytes):
+        said, media_type = response.result, _shown(name, response.content_type) or "application/octet-stream"
     else:
         said, media_type = _result(name, response), "application/json"
     ended = time.monotonic()
@@ -47,9 +49,17 @@ async def _answer(exchange: Exchange) -> HttpResponse:
         *response.stages,
         Stage("write", (ended - answered) * 1000, answered, ended),
     )
-    headers = {timing.HEADER: timing.text(call.stages)} | variant_headers.answered(call)
-    answer = HttpResponse(200, said, media_type, headers)
-    return answer if media_type == tensor_body.NPY else await encoding.compressed(request, answer)
+    own = {_shown(name, key): _shown(name, value) for key, value in response.headers.items()}
+    headers = own | {timing.HEADER: timing.text(call.stages)} | variant_headers.answered(call)
+    answer = HttpResponse(response.status, said, media_type, headers)
+    return await encoding.compressed(request, answer) if media_type == "application/json" else answer
+
+
+def _shown(service: str, text: str) -> str:
+    """A header as user code says it, fit to be sent."""
+    if not text.isascii() or not text.isprintable():
+        raise errors.BackendFailed(f"service {service!r} gave a header that cannot be sent: {text[:64]!r}")
+    return text
 
 
 def _version(request: HttpRequest) -> str:
