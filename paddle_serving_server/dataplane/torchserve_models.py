@@ -185,8 +185,11 @@ def refuse_without_workers(catalogue: Catalogue, name: str, version: str) -> Non
         Refused: the model has no worker, or is not there.
     """
     model, version = found(catalogue, name, version)
-    if not dict(model.own)[version].is_loaded or version not in catalogue.versions(name):
-        raise Refused(503, "ServiceUnavailableException", _NO_WORKER.format(name=name))
+    if version in catalogue.versions(name):
+        return
+    known = [one for one in catalogue.registry.status(name).versions if one.version == version]
+    why = "".join(f" ({one.state}{': ' if one.reason else ''}{one.reason})" for one in known[:1])
+    raise Refused(503, "ServiceUnavailableException", _NO_WORKER.format(name=name) + why)
 
 
 # -- details
