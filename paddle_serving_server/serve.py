@@ -1,17 +1,14 @@
 """The program: python -m paddle_serving_server.serve --model DIR --port 9393 --name NAME"""
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 
-from paddle_serving_client.errors import MissingLibrary, ServingError
+from paddle_serving_client.errors import ServingError
 from paddle_serving_server.commands import reload
 from paddle_serving_server.config import command_line, gpus
 from paddle_serving_server.engine.settings import EXIT_BAD_START
-from paddle_serving_server.process import log, process_info
+from paddle_serving_server.process import log, process_info, requirements
 
-_PACKAGES = ("uvloop", "httptools", "hpack", "orjson", "yaml")
-"""What the processes of a server import; a client's installation lacks it."""
 EXIT_AS_THEN = 255
 """No model, or no such GPU: what Paddle Serving ended with, which scripts look for."""
 
@@ -37,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
             from paddle_serving_server.commands import key_server  # which few need, and all would wait for
 
             return key_server.run(command.config)
-        _require_packages()
+        requirements.check()
         from paddle_serving_server.supervisor.runtime import (
             Supervisor,  # after these: a client's installation has none of them
         )
@@ -47,17 +44,6 @@ def main(argv: Sequence[str]) -> int:
     except ServingError as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201
         return EXIT_AS_THEN if isinstance(exc, command_line.NothingToServe | gpus.NotVisible) else EXIT_BAD_START
-
-
-def _require_packages() -> None:
-    """Say at once what is missing, and not in the traceback of a child.
-
-    Raises:
-        MissingLibrary: a package is not installed.
-    """
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingLibrary(f"{', '.join(missing)} not installed: pip install 'paddle-serving-next[server]'")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from paddle_serving_client.wire.tfserving_proto import PredictRequest
 
 def encode_predict(request: PredictRequest) -> bytes:
     """Write a `PredictRequest`."""
-    parts = bytes_field(1, tfserving_proto._spec(request.wanted))
+    parts = bytes_field(1, tfserving_proto.spec_of(request.wanted))
     for name, array in request.inputs.items():
         parts += tfserving_proto._entry(2, name, tfserving_tensor.encode(array, f"input {name!r}"))
     for name in request.fetch:

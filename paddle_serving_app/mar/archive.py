@@ -6,7 +6,10 @@ folder. What it holds is code, so whoever opens one decides where it may come fr
 
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +25,8 @@ from paddle_serving_client.io import foreign
 from paddle_serving_client.manifest import open_inside, open_regular
 
 LIMITS: Final = Limits(total_bytes=64 << 30, files=10_000, ratio=200)
+_MAX_DESCRIBED_BYTES: Final = 2 << 20
+"""Of a manifest or a `model-config.yaml`: what is longer is refused where it is read."""
 _GZIP: Final = b"\x1f\x8b"
 _SKIPPED: Final = ("__pycache__", "__MACOSX")
 
@@ -52,6 +57,57 @@ def is_archive(path: Path) -> bool:
     if path.is_dir():
         return (path / manifests.NAME).is_file()
     return path.is_file() and path.name.endswith((".mar", ".tar.gz", ".tgz"))
+
+
+def described(path: Path) -> tuple[Manifest, ModelSettings]:
+    """What an archive says of itself; of a zip or a folder nothing else is read.
+
+    Raises:
+        BadModel: as `opened`.
+        OSError: it cannot be read.
+    """
+    if path.is_dir():
+        read = _folder_reader(path)
+    elif unpack_zip.is_zip(path):
+        read = _zip_reader(path)
+    else:
+        with tempfile.TemporaryDirectory(prefix="paddle-serving-mar-") as beside:
+            archive = opened(path, Path(beside) / "model")
+            return archive.manifest, archive.settings
+    raw = read(manifests.NAME)
+    if raw is None:
+        raise BadModel(f"{path}: not a model archive: it has no {manifests.NAME}")
+    manifest = manifests.parse(raw, f"{path}: {manifests.NAME}")
+    if not manifest.config_file or (raw := read(manifest.config_file)) is None:
+        return manifest, ModelSettings()
+    where = f"{path}: {manifest.config_file}"
+    try:
+        return manifest, model_settings.of(safe_yaml.load(raw, where), where)
+    except BadConfig as exc:
+        raise BadModel(str(exc)) from exc
+
+
+def _folder_reader(path: Path) -> Callable[[str], bytes | None]:
+    def read(name: str) -> bytes | None:
+        if not (path / name).is_file():
+            return None
+        with open_inside(path, name) as stream:
+            return stream.read(_MAX_DESCRIBED_BYTES)
+
+    return read
+
+
+def _zip_reader(path: Path) -> Callable[[str], bytes | None]:
+    def read(name: str) -> bytes | None:
+        try:
+            with zipfile.ZipFile(path) as opened, opened.open(name) as stream:
+                return stream.read(_MAX_DESCRIBED_BYTES)
+        except KeyError:
+            return None
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as exc:
+            raise BadModel(f"{path}: damaged: {exc}") from exc
+
+    return read
 
 
 def opened(path: Path, into: Path, limits: Limits = LIMITS) -> Archive:

@@ -74,6 +74,18 @@ class State(IntEnum):
     UNKNOWN = 0
     LOADING = 20
     AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """The message `ModelVersionStatus`."""
+
+    version: int
+    state: State
+    reason: str = ""
+    """Why it could not be loaded; empty: nothing is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +100,10 @@ class Wanted:
     """Empty: `SIGNATURE`."""
 
     def __str__(self) -> str:
+        name = self.name[:64]
         if self.version is not None:
-            return f"Specific({self.name}, {self.version})"
-        return f"Latest({self.name})"
+            return f"Specific({name}, {self.version})"
+        return f"Latest({name})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """What TensorFlow Serving's REST API says of models and of errors, as JSON: in protobuf's form, sizes are strings."""
 
 import json
+from collections.abc import Sequence
 
 from paddle_serving_client.wire import tfserving
-from paddle_serving_client.wire.tfserving import ModelInfo, State, TensorInfo
+from paddle_serving_client.wire.tfserving import ModelInfo, TensorInfo, VersionState
 
 
 def write_error(text: str) -> bytes:
@@ -11,11 +12,17 @@ def write_error(text: str) -> bytes:
     return json.dumps({"error": text}, indent=4, ensure_ascii=False).encode()
 
 
-def write_status(version: int, state: State) -> bytes:
-    """The answer to who asks for a model's status."""
-    status = {"error_code": "OK", "error_message": ""}
-    said = {"version": str(version), "state": state.name, "status": status}
-    return json.dumps({"model_version_status": [said]}, indent=1).encode()
+def write_status(versions: Sequence[VersionState]) -> bytes:
+    """The answer to who asks for a model's status: one or all of its versions."""
+    listed = [
+        {
+            "version": str(version.version),
+            "state": version.state.name,
+            "status": {"error_code": "UNKNOWN" if version.reason else "OK", "error_message": version.reason},
+        }
+        for version in versions
+    ]
+    return json.dumps({"model_version_status": listed}, indent=1, ensure_ascii=False).encode()
 
 
 def write_metadata(model: ModelInfo) -> bytes:

@@ -47,12 +47,20 @@ def read_examples(text: Text, inputs: Sequence[TensorInfo]) -> Prediction:
     for example in (context, *examples):
         if not isinstance(example, dict):
             raise BadInput(f"Example must be JSON object but got {shown(example)}")
-    whole = [{**context, **example} for example in examples]
+    return Prediction(features_of([{**context, **example} for example in examples], inputs), True, signature)
+
+
+def features_of(examples: Sequence[Mapping[str, object]], inputs: Sequence[TensorInfo]) -> dict[str, Array]:
+    """Examples as tensors by alias, one row for each.
+
+    Raises:
+        BadInput: an example has not just the inputs, or a value does not fit.
+    """
     names = {info.alias for info in inputs}
-    for k, example in enumerate(whole):
+    for k, example in enumerate(examples):
         if example.keys() != names:
             raise BadInput(f"Failed to process element: {k} of 'examples' list. {keys_wanted(example, names)}")
-    return Prediction({i.alias: _features([e[i.alias] for e in whole], i) for i in inputs}, True, signature)
+    return {info.alias: _features([example[info.alias] for example in examples], info) for info in inputs}
 
 
 def write_regressions(outputs: Mapping[str, Array]) -> bytes:
@@ -61,10 +69,19 @@ def write_regressions(outputs: Mapping[str, Array]) -> bytes:
     Raises:
         BadInput: the model gives anything else.
     """
+    return whole("results", _floats(regressions_of(outputs)))
+
+
+def regressions_of(outputs: Mapping[str, Array]) -> Array:
+    """The number for each example.
+
+    Raises:
+        BadInput: the model gives anything else.
+    """
     (array,) = outputs.values() if len(outputs) == 1 else (np.empty(()),)
     if array.dtype.kind not in "fiu" or not array.ndim or array.size != len(array):
         raise BadInput(f"regress needs one output with one number for each example; {_given(outputs)}; use :predict")
-    return whole("results", _floats(array.reshape(-1)))
+    return array.reshape(-1)
 
 
 def write_classes(outputs: Mapping[str, Array]) -> bytes:
@@ -73,12 +90,21 @@ def write_classes(outputs: Mapping[str, Array]) -> bytes:
     Raises:
         BadInput: the model gives anything else than scores.
     """
+    rows = [_floats(row)[1:-1].split(b",") for row in classes_of(outputs)]
+    said = [b"[" + b",".join(b'["",' + score + b"]" for score in row) + b"]" for row in rows]
+    return whole("results", b"[" + b", ".join(said) + b"\n    ]")
+
+
+def classes_of(outputs: Mapping[str, Array]) -> Array:
+    """A row of scores for each example.
+
+    Raises:
+        BadInput: the model gives anything else than scores.
+    """
     (array,) = outputs.values() if len(outputs) == 1 else (np.empty(()),)
     if array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
         raise BadInput(f"classify needs one output with a score for each class; {_given(outputs)}; use :predict")
-    rows = [_floats(row)[1:-1].split(b",") for row in array.reshape(len(array), -1)]
-    said = [b"[" + b",".join(b'["",' + score + b"]" for score in row) + b"]" for row in rows]
-    return whole("results", b"[" + b", ".join(said) + b"\n    ]")
+    return array.reshape(len(array), -1)
 
 
 # -- details

@@ -3,6 +3,7 @@
     Predict           {1 model_spec, 2 inputs {1 key, 2 TensorProto}, 3 output_filter} -> {1 outputs, 2 model_spec}
     GetModelMetadata  {1 model_spec, 2 metadata_field} -> {1 model_spec, 2 metadata {1 key, 2 Any of SignatureDefMap}}
     GetModelStatus    {1 model_spec} -> {1 model_version_status {1 version, 2 state, 3 status}}
+    HandleReloadConfigRequest  {1 config} -> {1 status {1 error_code, 2 error_message}}
 
 Written by hand, so that there is no second description of these messages beside that of tensorflow-serving-api.
 
@@ -11,6 +12,7 @@ Source: tensorflow/serving, `apis/*.proto`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Final
 
 from paddle_serving_client.errors import BadInput
@@ -18,7 +20,15 @@ from paddle_serving_client.message import Array
 from paddle_serving_client.wire import protobuf, tfserving, tfserving_tensor
 from paddle_serving_client.wire.protobuf import BYTES, VARINT, MessageType, Part, bytes_field, number_field
 from paddle_serving_client.wire.tensors import MAX_FETCH, MAX_TENSORS, decoded_name, refuse_over
-from paddle_serving_client.wire.tfserving import ModelInfo, State, TensorInfo, Wanted
+from paddle_serving_client.wire.tfserving import ModelInfo, TensorInfo, VersionState, Wanted
+
+
+class Code(IntEnum):
+    """The code of a `StatusProto`."""
+
+    OK = 0
+    UNKNOWN = 2
+
 
 PREDICTION_SERVICE: Final = "tensorflow.serving.PredictionService"
 MODEL_SERVICE: Final = "tensorflow.serving.ModelService"
@@ -62,7 +72,7 @@ def decode_predict(payload: bytes | memoryview) -> PredictRequest:
         inputs[name] = array = tfserving_tensor.decode(said, f"input {name!r}", room)
         room -= max(0, array.nbytes - len(said))
     fetch = tuple(decoded_name(name, "a name in output_filter") for name in got.get("fetch", ()))
-    return PredictRequest(wanted=_wanted(got), inputs=inputs, fetch=fetch)
+    return PredictRequest(wanted=wanted_of(got), inputs=inputs, fetch=fetch)
 
 
 def encode_prediction(model: Wanted, outputs: Mapping[str, Array]) -> bytes:
@@ -74,7 +84,7 @@ def encode_prediction(model: Wanted, outputs: Mapping[str, Array]) -> bytes:
     parts: list[Part] = []
     for name, array in outputs.items():
         parts += _entry(1, name, tfserving_tensor.encode(array, f"output {name!r}"))
-    return b"".join([*parts, *bytes_field(2, _spec(model))])
+    return b"".join([*parts, *bytes_field(2, spec_of(model))])
 
 
 def decode_metadata_request(payload: bytes | memoryview) -> Wanted:
@@ -84,7 +94,7 @@ def decode_metadata_request(payload: bytes | memoryview) -> Wanted:
         BadPacket: not such a message. BadInput: no model is named, or another field than `SIGNATURE_FIELD` is wanted.
     """
     got = _ABOUT.read(memoryview(payload))
-    wanted = _wanted(got)
+    wanted = wanted_of(got)
     fields = [decoded_name(name, "a metadata_field") for name in got.get("fields", ())]
     if not fields:
         raise BadInput("GetModelMetadataRequest must specify at least one metadata_field")
@@ -103,7 +113,7 @@ def encode_metadata(model: ModelInfo) -> bytes:
     ]
     signatures = _entry(1, tfserving.SIGNATURE, b"".join(signature))
     packed = b"".join([*bytes_field(1, _MAP_TYPE), *bytes_field(2, *signatures)])
-    spec = _spec(Wanted(name=model.name, version=model.version))
+    spec = spec_of(Wanted(name=model.name, version=model.version))
     return b"".join([*bytes_field(1, spec), *_entry(2, SIGNATURE_FIELD, packed)])
 
 
@@ -113,19 +123,46 @@ def decode_status_request(payload: bytes | memoryview) -> Wanted:
     Raises:
         BadPacket: not such a message. BadInput: no model is named.
     """
-    return _wanted(_ABOUT.read(memoryview(payload)))
+    return wanted_of(_ABOUT.read(memoryview(payload)))
 
 
-def encode_status(version: int, state: State) -> bytes:
-    """Write a `GetModelStatusResponse` of one version, with which nothing is wrong."""
-    said = [number_field(1, version), number_field(2, state), *bytes_field(3, b"")]
-    return b"".join(bytes_field(1, *said))
+def encode_status(versions: Sequence[VersionState]) -> bytes:
+    """Write a `GetModelStatusResponse`."""
+    parts: list[Part] = []
+    for version in versions:
+        error = [number_field(1, Code.UNKNOWN), *bytes_field(2, version.reason.encode())] if version.reason else [b""]
+        fields = [number_field(1, version.version), number_field(2, version.state), *bytes_field(3, *error)]
+        parts += bytes_field(1, *fields)
+    return b"".join(parts)
+
+
+def decode_reload(payload: bytes | memoryview) -> bytes:
+    """The `ModelServerConfig` in a `ReloadConfigRequest`, as bytes.
+
+    Raises:
+        BadPacket: not such a message. BadInput: it has none.
+    """
+    fields = MessageType(config=(1, BYTES)).read(memoryview(payload))
+    if "config" not in fields:
+        raise BadInput("ReloadConfigRequest has no config")
+    return bytes(fields["config"][-1])
+
+
+def encode_reload(reason: str) -> bytes:
+    """Write a `ReloadConfigResponse`: why it was not done; empty: it was."""
+    error = [number_field(1, Code.UNKNOWN), *bytes_field(2, reason.encode())] if reason else [b""]
+    return b"".join(bytes_field(1, *error))
 
 
 # -- details
 
 
-def _wanted(got: Mapping[str, Sequence[memoryview]]) -> Wanted:
+def wanted_of(got: Mapping[str, Sequence[memoryview]]) -> Wanted:
+    """The model that the field `spec` of a message names.
+
+    Raises:
+        BadInput: none is named. BadPacket: not such a message.
+    """
     if "spec" not in got:
         raise BadInput("Missing ModelSpec")
     fields = _SPEC.read(got["spec"][-1])
@@ -143,7 +180,8 @@ def _text(fields: Mapping[str, Sequence[memoryview]], key: str, what: str) -> st
     return decoded_name(fields[key][-1], what) if key in fields else ""
 
 
-def _spec(model: Wanted) -> bytes:
+def spec_of(model: Wanted) -> bytes:
+    """Write a `ModelSpec`."""
     parts = bytes_field(1, model.name.encode())
     if model.version is not None:
         parts += bytes_field(2, number_field(1, model.version) if model.version else b"")

@@ -1,7 +1,6 @@
 """From the command line to what is to be done: flags, a file and variables become a checked `ServerConfig`, once."""
 
 import argparse
-import ipaddress
 import os
 import sys
 from collections.abc import Sequence
@@ -62,7 +61,7 @@ def parse(argv: Sequence[str]) -> tuple[Command, list[str]]:
     warnings = [f"{name} has no effect: {why}" for name, why in flags.ENVIRONMENT.items() if os.environ.get(name)]
     warnings += [f"--{name} has no effect: {why}" for name, why in flags.IGNORED.items() if getattr(said, name)]
     if verb != "start":
-        token = _manage_token(said) if verb == "reload" else ""
+        token = tokens.of(said.manage_from, said.manage_token_file) if verb == "reload" else ""
         return Command(verb, said.port if has_port else None, ServerConfig(manage_token=token)), warnings
     config = _config(said, found, service_argv)
     if said.use_encryption_model:
@@ -130,7 +129,7 @@ def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) ->
         load_timeout_s=said.load_timeout_s,
         listen=tuple(listening.parse(text) for text in said.listen),
         manage_from=tuple(said.manage_from),
-        manage_token=_manage_token(said),
+        manage_token=tokens.of(said.manage_from, said.manage_token_file),
         variants=trial_models.parse_all("variant", said.variant, None),
         shadows=trial_models.parse_all("shadow", said.shadow, 100.0),
         shadow_tolerance=said.shadow_tolerance,
@@ -266,30 +265,12 @@ def _check(said: argparse.Namespace, chain: Sequence[Thing], found: Things) -> N
         raise BadConfig(f"--backend must be one of {names}, got {said.backend}")
     if said.tune not in ("load", "off"):
         raise BadConfig(f"--tune must be load or off, got {said.tune}")
-    for network in said.manage_from:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError as exc:
-            raise BadConfig(f"--manage_from takes addresses and networks, as 10.0.0.0/8: {exc}") from None
     if said.key_file and said.use_encryption_model:
         raise BadConfig("--key_file has the key, and --use_encryption_model waits for it: give one of them")
     if said.precision not in ("fp32", "fp16", "int8", "bf16"):
         raise BadConfig(f"--precision must be fp32, fp16, int8 or bf16, got {said.precision}")
     if said.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {said.log_level}")
-
-
-def _manage_token(said: argparse.Namespace) -> str:
-    """What callers have to send who want to change the server."""
-    if said.manage_token_file is None:
-        networks = [ipaddress.ip_network(network, strict=False) for network in said.manage_from]
-        if far := [str(network) for network in networks if not network.is_loopback]:
-            raise BadConfig(
-                f"--manage_from {far[0]} lets other machines change this server: "
-                "--manage_token_file FILE says what they have to send for it"
-            )
-        return ""
-    return tokens.read(said.manage_token_file)
 
 
 def _extra_ports(said: argparse.Namespace) -> list[int]:

@@ -10,6 +10,7 @@ from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening
+from paddle_serving_server.config.torchserve.rules import StoreRules
 from paddle_serving_server.config.trial_models import TrialModel
 from paddle_serving_server.config.versions import MOST_VERSIONS, VersionPolicy
 from paddle_serving_server.graph.workflow import OpNode
@@ -44,6 +45,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionSettings:
+    """How one version is run, where each has settings of its own; see the fields of `ServedModel`."""
+
+    max_rows: int = 0
+    max_wait_ms: float | None = None
+    instances: int = 0
+    handler: HandlerSpec | None = None
+    is_loaded: bool = True
+    """Whether it is to answer; otherwise it is registered, and nothing of it is loaded."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "VersionSettings":
+        """The opposite of `dataclasses.asdict`."""
+        handler = values["handler"]
+        return cls(**{**values, "handler": None if handler is None else HandlerSpec(**handler)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
     """A model that is served as it is: an entry of the registry."""
 
@@ -61,6 +80,8 @@ class ServedModel:
     """Which numbered versions of the folder are served."""
     paths: tuple[tuple[str, str], ...] = ()
     """Versions that have a path of their own, in the place of numbered folders: (version, path)."""
+    own: tuple[tuple[str, VersionSettings], ...] = ()
+    """Of `paths`: (version, settings), in the place of those above."""
     default_version: str = ""
     """What answers who asks for no version; empty: the highest number."""
     labels: tuple[tuple[str, str], ...] = ()
@@ -101,6 +122,7 @@ class ServedModel:
             "ends": tuple(said["ends"]),
             "versions": VersionPolicy.from_dict(said["versions"]),
             "paths": tuple((version, path) for version, path in said["paths"]),
+            "own": tuple((version, VersionSettings.from_dict(values)) for version, values in said["own"]),
             "labels": tuple((label, version) for label, version in said["labels"]),
         }
         return cls(**{**said, **values})
@@ -112,6 +134,10 @@ class ServerConfig:
 
     host: str = "0.0.0.0"
     port: int = 9393
+    apis: tuple[str, ...] = ()
+    """The families of callers that are answered on the first port; empty: all."""
+    roles: tuple[str, ...] = ()
+    """What may be asked for there; empty: everything."""
     extra_ports: tuple[int, ...] = ()
     """More ports, where everything is as on the first."""
     listen: tuple[Listening, ...] = ()
@@ -172,12 +198,15 @@ class ServerConfig:
     encryption_rpc_port: int = 12000
     """After the key has come: the first port that is tried for the server itself."""
     limits: Limits = field(default_factory=Limits)
+    torchserve: StoreRules | None = None
+    """Of a server that takes TorchServe's place; None: it is none."""
     log_level: str = "INFO"
 
     @property
     def addresses(self) -> tuple[Listening, ...]:
         """All of them."""
-        return (*(Listening(host=self.host, port=port) for port in (self.port, *self.extra_ports)), *self.listen)
+        first = Listening(host=self.host, port=self.port, apis=self.apis, roles=self.roles)
+        return (first, *(Listening(host=self.host, port=port) for port in self.extra_ports), *self.listen)
 
     def to_json(self) -> str:
         """For the way to a front process."""
@@ -188,8 +217,11 @@ class ServerConfig:
         """The opposite of `to_json`."""
         said = json.loads(text)
         models = tuple(ServedModel.from_dict(m) for m in said["models"])
-        tuples = {key: tuple(said[key]) for key in ("services", "service_argv", "manage_from", "extra_ports")}
+        tuples = {
+            key: tuple(said[key]) for key in ("services", "service_argv", "manage_from", "extra_ports", "apis", "roles")
+        }
         tuples |= {key: tuple(TrialModel(**m) for m in said[key]) for key in ("variants", "shadows")}
         tuples["listen"] = tuple(Listening.from_dict(m) for m in said["listen"])
         values = {"models": models, "options": ModelOptions(**said["options"]), "limits": Limits(**said["limits"])}
+        values["torchserve"] = StoreRules.from_dict(said["torchserve"])
         return cls(**{**said, **tuples, **values})

@@ -21,11 +21,13 @@ class VersionPolicy:
     """All there are."""
     numbers: tuple[int, ...] = ()
     """These."""
+    apart: bool = False
+    """Whether the newest one alone has a deployment of its own, too: a newer one may differ from it in everything."""
 
     @property
     def follows(self) -> bool:
-        """Whether there is but one version, and a newer one takes its place."""
-        return self.latest == 1 and not self.every and not self.numbers
+        """Whether there is but one version, and a newer one with the same inputs and outputs takes its place."""
+        return self.latest == 1 and not self.every and not self.numbers and not self.apart
 
     def chosen(self, there: Sequence[int], refused: Collection[int] = ()) -> list[int]:
         """The numbers to serve.

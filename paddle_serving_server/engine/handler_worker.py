@@ -35,7 +35,7 @@ class HandlerWorker:
         assert spec.handler is not None
         self._handler = handler
         self._spec: HandlerSpec = spec.handler
-        self._max_requests = spec.max_rows or handler.max_requests or _USUAL_REQUESTS
+        self._max_requests = min(filter(None, (spec.max_rows, handler.max_requests)), default=_USUAL_REQUESTS)
         self._max_wait_s = spec.max_wait_ms / 1000
         self._lines = lines
         self._streams = Streams(lines.wake)

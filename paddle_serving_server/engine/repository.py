@@ -1,7 +1,7 @@
 """Where models come from: which version is the newest, whether it changed, and private copies of it.
 
 A path holds one model in any layout, which is replaced in place and announced by touching `fluid_time_file`; or it is a
-folder of numbered ones, `1`, `2`, `10`, each a model, of which the highest counts. Other names in it, `v1`, `01` or
+folder of numbered ones, `1`, `2`, `00000010`, each a model, of which the highest counts. Other names in it, `v1` or
 `1.5`, are left alone.
 
 An engine loads a private copy: whatever happens to the folder, an engine that dies comes back with the same version.
@@ -30,7 +30,7 @@ from paddle_serving_client.errors import BadConfig, BadModel
 logger = logging.getLogger(__name__)
 
 TIME_FILE = "fluid_time_file"
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _MAX_FILES = 10_000
 _REST_S = 0.1
 """Files that were changed this recently may be changed again at once."""
@@ -56,15 +56,26 @@ class Sight:
     stamps: tuple[object, ...]
 
 
-def numbers(folder: Path) -> list[int]:
-    """The numbered folders in a folder that hold a model, highest first; none where it is a Serving folder itself."""
+def numbered(folder: Path) -> dict[int, Path]:
+    """The numbered folders in a folder that hold a model, highest first; none where it is a Serving folder itself.
+
+    Of two with one number, as `7` and `007`, the shorter name counts.
+    """
     if (folder / model_config.SERVER_CONFIG).exists():
-        return []
+        return {}
     try:
         names = [entry.name for entry in os.scandir(folder) if _NUMBER.fullmatch(entry.name) and entry.is_dir()]
     except OSError:
-        return []
-    return sorted((int(name) for name in names if layout.is_model(folder / name)), reverse=True)
+        return {}
+    found = {
+        int(name): folder / name for name in sorted(names, key=len, reverse=True) if layout.is_model(folder / name)
+    }
+    return dict(sorted(found.items(), reverse=True))
+
+
+def numbers(folder: Path) -> list[int]:
+    """Their numbers, highest first."""
+    return list(numbered(folder))
 
 
 def refuse_other(path: str | Path, said: str) -> None:
@@ -87,9 +98,9 @@ def refuse_other(path: str | Path, said: str) -> None:
 def newest(folder: str | Path, skip: Collection[int] = ()) -> Source:
     """The version to load: the highest number that is not among `skip`, or the folder itself where it has none."""
     folder = Path(folder)
-    for number in numbers(folder):
+    for number, path in numbered(folder).items():
         if number not in skip:
-            return Source(folder / str(number), number)
+            return Source(path, number)
     return Source(folder, None)
 
 
@@ -124,9 +135,8 @@ def look(folder: Path) -> Sight:
 
 def look_at_all(folder: Path) -> Sight:
     """What all numbered models in a folder look like now; see `look`."""
-    there = numbers(folder)
     try:
-        stamps = [(number, _stamps(_files(folder / str(number)))) for number in there]
+        stamps = [(number, _stamps(_files(path))) for number, path in numbered(folder).items()]
     except (OSError, BadModel):
         return Sight(0, ("unreadable",))
     return Sight(0, ("all", *stamps))

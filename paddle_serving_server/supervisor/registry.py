@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from paddle_serving_server.config.values import ServedModel
+from paddle_serving_server.config.values import ServedModel, VersionSettings
 from paddle_serving_server.config.versions import VersionPolicy
 from paddle_serving_server.engine import repository
 from paddle_serving_server.process.registry_messages import Registered
@@ -55,6 +55,20 @@ class Part:
         """For fronts."""
         known = {"part": self.number, "version": self.version(source), "state": self.state, "reason": self.reason}
         return {**known, "model": asdict(self.model)} if self.is_wanted else known
+
+
+def _of_version(plain: ServedModel, path: str, own: VersionSettings | None) -> ServedModel:
+    """A version that has a path of its own, and settings, too."""
+    if own is None:
+        return replace(plain, folder=path)
+    return replace(
+        plain,
+        folder=path,
+        max_rows=own.max_rows,
+        max_wait_ms=own.max_wait_ms,
+        instances=own.instances,
+        handler=own.handler,
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -103,17 +117,23 @@ class Entry:
         """What is to be served of it now, by version."""
         if self.model is None or not self.is_wanted:
             return {}
-        plain = replace(self.model, versions=VersionPolicy(), paths=(), default_version="", labels=())
+        plain = replace(self.model, versions=VersionPolicy(), paths=(), own=(), default_version="", labels=())
         if self.model.paths:
-            return {version: replace(plain, folder=path) for version, path in self.model.paths}
+            own = dict(self.model.own)
+            return {
+                version: _of_version(plain, path, own.get(version))
+                for version, path in self.model.paths
+                if version not in own or own[version].is_loaded
+            }
         if self.model.versions.follows or self.model.nodes:
             return {"": plain}
-        there = repository.numbers(Path(self.model.folder))
+        there = repository.numbered(Path(self.model.folder))
         if not there and not self.model.versions.numbers:
             return {"": plain}  # no numbered folders, but a model
         refused = {int(p.key) for p in self.parts if p.state is State.REFUSED and p.key.isdecimal()}
-        numbers = self.model.versions.chosen(there, refused)
-        return {str(n): replace(plain, folder=str(Path(self.model.folder) / str(n))) for n in numbers}
+        numbers = self.model.versions.chosen(list(there), refused)
+        paths = {n: there.get(n, Path(self.model.folder) / str(n)) for n in numbers}
+        return {str(n): replace(plain, folder=str(path)) for n, path in paths.items()}
 
     def message(self, source: Source) -> Registered:
         """What fronts are told of it."""

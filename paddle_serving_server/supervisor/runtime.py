@@ -35,6 +35,7 @@ from paddle_serving_server.supervisor.code_watcher import CodeWatcher
 from paddle_serving_server.supervisor.deployments import Deployments
 from paddle_serving_server.supervisor.fronts import Fronts
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
+from paddle_serving_server.supervisor.model_list import ModelList
 from paddle_serving_server.supervisor.verbs import Verbs
 from paddle_serving_server.supervisor.version import Engine, Surroundings
 from paddle_serving_server.supervisor.watcher import Watcher
@@ -60,8 +61,16 @@ class _State:
 class Supervisor:
     """One server: a port, its fronts and its engines."""
 
-    def __init__(self, config: ServerConfig, on_ready: Callable[[], None] | None = None) -> None:
-        """`on_ready` is called once, when everything is loaded."""
+    def __init__(
+        self, config: ServerConfig, on_ready: Callable[[], None] | None = None, model_list: ModelList | None = None
+    ) -> None:
+        """A server that is to be run.
+
+        Args:
+            config: what it is told.
+            on_ready: called once, when everything is loaded.
+            model_list: says which models are served, from then on.
+        """
         self._config = config
         self._state = _State()
         self._selector = selectors.DefaultSelector()
@@ -70,6 +79,7 @@ class Supervisor:
         self._code = CodeWatcher()
         self._hangup = Hangup()
         self._on_ready = on_ready or (lambda: None)
+        self._model_list = model_list
         self.failure = ""
         """Why the server could not start."""
 
@@ -91,6 +101,9 @@ class Supervisor:
             self._selector.register(self._code.socket, selectors.EVENT_READ)
             if config.reload_interval_s > 0:
                 self._watcher.start()
+            if self._model_list is not None:
+                self._selector.register(self._model_list.socket, selectors.EVENT_READ)
+                self._model_list.start()
             if config.reload_code:
                 self._code.start()
             around = Surroundings(
@@ -131,6 +144,8 @@ class Supervisor:
                     self._on_signals(wakeup.recv(256))
                 elif key.fileobj is self._watcher.socket:
                     self._reload(self._watcher.socket.recv(4096).decode())
+                elif self._model_list is not None and key.fileobj is self._model_list.socket:
+                    self._verbs.replace_all(self._model_list.take())
                 elif key.fileobj is self._code.socket:
                     self._fronts.renew(self._code.told())
                 elif key.data.control is not None:  # it may have been hung up on a moment ago

@@ -1,6 +1,7 @@
 """What may be asked of the registry while the server runs; each question gets one answer, when its entry is at rest."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -22,6 +23,8 @@ from paddle_serving_server.supervisor.deployments import Deployments
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
 from paddle_serving_server.supervisor.registry import Entry
 from paddle_serving_server.supervisor.version import Report
+
+logger = logging.getLogger(__name__)
 
 
 class Verbs:
@@ -48,10 +51,24 @@ class Verbs:
         entry.askers.append(partial(_answer, front, asked.question))
         self._lifecycle.settle(entry, retries=True)
 
+    def replace_all(self, models: Sequence[ServedModel]) -> None:
+        """Serve these, and none of the others; services from files stay. Nobody waits: the log says what is wrong."""
+        for model in models:
+            try:
+                entry = self._register(model, loads=True, replaces=True)
+            except ServingError as exc:
+                logger.error("model %r: %s", model.name, exc)
+            else:
+                self._lifecycle.settle(entry, retries=True)
+        names = {model.name for model in models}
+        for entry in [entry for entry in self._entries.values() if entry.model is not None and entry.name not in names]:
+            entry.is_wanted, entry.is_leaving = False, True
+            self._lifecycle.settle(entry)
+
     def _done(self, asked: Asked) -> Entry:
         """Say what is to be so."""
         if isinstance(asked, RegisterAsked):
-            return self._register(ServedModel.from_dict(asked.model), asked)
+            return self._register(ServedModel.from_dict(asked.model), asked.loads, asked.replaces)
         entry = self._entry(asked)
         if entry.model is None:
             raise Conflict(f"{entry.name!r} is a service from a file: it can be reloaded, and nothing else")
@@ -73,19 +90,19 @@ class Verbs:
             raise NoService(f"no model {asked.name[:128]!r} is registered; there is {names}")
         return entry
 
-    def _register(self, model: ServedModel, asked: RegisterAsked) -> Entry:
+    def _register(self, model: ServedModel, loads: bool, replaces: bool) -> Entry:
         entry = self._entries.get(model.name)
         if entry is None:
-            entry = self._entries[model.name] = Entry(model.name, model, is_wanted=asked.loads)
+            entry = self._entries[model.name] = Entry(model.name, model, is_wanted=loads)
             return entry
         if entry.is_leaving:
             raise Conflict(f"{model.name!r} is being unregistered; ask again when it is gone")
         if entry.model is None:
             raise Conflict(f"{model.name!r} is a service from a file; give the model another name")
-        if not asked.replaces:
+        if not replaces:
             raise Conflict(f"{model.name!r} is registered already; unregister it, or give the model another name")
         self._configure(entry, model)
-        entry.is_wanted = asked.loads
+        entry.is_wanted = loads
         return entry
 
     def _configure(self, entry: Entry, model: ServedModel) -> None:

@@ -7,13 +7,14 @@ from typing import Final
 
 from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.config import container_paths
+from paddle_serving_server.config import container_paths, tokens
 from paddle_serving_server.config.tfserving import files
 from paddle_serving_server.config.tfserving.values import BatchingParameters, ModelEntry, TfServingConfig
 
 _NAME, _BASE_PATH = "MODEL_NAME", "MODEL_BASE_PATH"
 """Variables of its image: the model is in MODEL_BASE_PATH/MODEL_NAME."""
 _DEFAULT_NAME, _DEFAULT_BASE_PATH = "model", "/models"
+_MANAGE: Final = "addresses and networks that may ask for other models (default: this machine)"
 IGNORED: Final = {
     "rest_api_num_threads": "--fronts says how many processes accept connections",
     "grpc_max_threads": "--fronts says how many processes accept connections",
@@ -67,6 +68,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> T
         grpc_port=args.port,
         rest_port=args.rest_api_port,
         models=files.models(config_file, maps) if config_file else (_one(args, environment, maps),),
+        maps=maps,
         model_config_file=config_file,
         config_poll_s=args.model_config_file_poll_wait_seconds,
         version_poll_s=max(0.0, args.file_system_poll_wait_seconds),
@@ -76,6 +78,9 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> T
         rest_timeout_s=args.rest_api_timeout_in_ms / 1000,
         max_load_retries=args.max_num_load_retries,
         threads=args.tensorflow_session_parallelism,
+        is_tuned=args.tune == "load",
+        manage_from=tuple(args.manage_from),
+        manage_token=tokens.of(args.manage_from, args.manage_token_file),
         labels_may_wait=args.allow_version_labels_for_unavailable_models,
         notes=tuple(
             f"--{name} has no effect: {why}" for name, why in IGNORED.items() if getattr(args, name) is not None
@@ -124,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--max_num_load_retries", type=int, default=5, help="(default 5)")
     add("--tensorflow_session_parallelism", type=int, default=0, help="computing threads (default: the server decides)")
     add("--allow_version_labels_for_unavailable_models", **switch, help="labels may wait for versions")  # type: ignore[arg-type]
+    add("--tune", choices=("load", "off"), default="load", help="whether new models are measured (default: load)")
+    add("--manage_from", nargs="+", default=list(TfServingConfig().manage_from), metavar="ADDRESS", help=_MANAGE)
+    add("--manage_token_file", default=None, metavar="FILE", help="the token that they have to send")
     add("--map", action="append", default=[], metavar="/PATH=FOLDER", help="where a path of a container is here")
     for name in IGNORED:
         add(f"--{name}", nargs="?", const="true", default=None, metavar="VALUE", help="without effect")

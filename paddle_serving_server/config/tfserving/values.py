@@ -64,6 +64,8 @@ class TfServingConfig:
     rest_port: int = 8501
     """0: no REST."""
     models: tuple[ModelEntry, ...] = ()
+    maps: tuple[tuple[str, str], ...] = ()
+    """Where paths of a container are on this machine."""
     model_config_file: str = ""
     """Where `models` come from, for who reads it again."""
     config_poll_s: float = 0.0
@@ -80,5 +82,11 @@ class TfServingConfig:
     """Computing threads of a model; 0: the server decides."""
     labels_may_wait: bool = False
     """Whether a label may be given to a version that is not there yet."""
+    is_tuned: bool = True
+    """Whether the inference libraries are measured at the first load of a model."""
+    manage_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses and networks that may ask for other models."""
+    manage_token: str = field(default="", repr=False)
+    """What they have to send for it; empty: nothing."""
     notes: tuple[str, ...] = ()
     """For people: what is without effect, and why."""

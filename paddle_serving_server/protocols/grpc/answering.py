@@ -93,7 +93,7 @@ class Answering:
 
     async def _replied(self, call: OpenCall) -> Reply | None:
         """How a call went, when its messages are sent; None: that is said, too."""
-        asked = call.as_call()
+        asked = call.as_call(self._flow.peer)
         if call.kind is None:
             reply = await self._methods.answer(asked)
             if reply.status is not Status.OK:

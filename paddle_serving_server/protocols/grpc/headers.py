@@ -41,6 +41,8 @@ class Head:
     takes_gzip: bool = False
     wants_timing: bool = False
     """Whether the header `x-profile: 1` was sent."""
+    authorization: str = ""
+    """The header of that name."""
     http_status: bytes = b""
     """Of a request that is no gRPC call: how HTTP answers it."""
     malformed: str = ""
@@ -74,6 +76,7 @@ def read(fields: Iterable[tuple[bytes, bytes]]) -> Head:
         longest_s=_seconds(timeout),
         takes_gzip=b"gzip" in [word.strip() for word in found.get(b"grpc-accept-encoding", b"").split(b",")],
         wants_timing=found.get(_ASK) == b"1",
+        authorization=found.get(b"authorization", b"").decode("latin-1"),
         http_status=b"405" if found[b":method"] != b"POST" else b"" if is_grpc else b"415",
     )
 

@@ -1,23 +1,27 @@
 """Which method is found under which path, and what an error looks like in gRPC."""
 
 import contextlib
+import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from paddle_serving_client import errors
-from paddle_serving_client.errors import NoMethod, ServingError
+from paddle_serving_client.errors import ErrNo, NoMethod, ServingError
 from paddle_serving_client.wire import grpc
 from paddle_serving_client.wire.brpc import RpcError
 from paddle_serving_client.wire.grpc import Status, UnknownEncoding
-from paddle_serving_server.config.listening import Listening
+from paddle_serving_server.config.listening import Listening, Role
 from paddle_serving_server.counting import timing
+from paddle_serving_server.dataplane import managing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.protocols.grpc import services
 from paddle_serving_server.protocols.grpc.incoming import Piece
 from paddle_serving_server.protocols.grpc.services import Message, ServerStreaming, Streaming
 from paddle_serving_server.services.compression import gzipped
+
+logger = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[ServingError], Status, RpcError], ...] = (
     (UnknownEncoding, Status.UNIMPLEMENTED, RpcError.BAD_REQUEST),
@@ -54,6 +58,10 @@ class GrpcCall:
     """When the whole of it was there."""
     wants_timing: bool = False
     """Whether the header `x-profile: 1` was sent."""
+    peer: str = ""
+    """The caller's address."""
+    authorization: str = ""
+    """The header of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +97,13 @@ class Methods:
         of_address = [service for service in found or services.every() if at.has(service.API)]
         named = [(f"/{name}/", service) for service in of_address for name in service.NAMES]
         self._methods = {
-            start + method: (service, answer) for start, service in named for method, answer in service.METHODS.items()
+            start + method: (service, answer)
+            for start, service in named
+            for method, answer in service.METHODS.items()
+            if method not in services.management(service) or at.has(service.API, Role.MANAGEMENT)
         }
         """By path: the service, and its method."""
+        self._managing = {start + method for start, service in named for method in services.management(service)}
         self._small = {
             start + method: make(plane)
             for start, service in named
@@ -121,6 +133,8 @@ class Methods:
             whole = self._call(call)
         except ServingError as exc:
             return refusal(exc)
+        if call.path in self._managing and (refused := self._refused(call)) is not None:
+            return refused
         service, answer = self._methods.get(call.path, (None, None))
         try:
             reply = await self._plane.answer(whole, self._reply_to(call, whole, answer), _size)
@@ -165,6 +179,15 @@ class Methods:
         if call.takes_gzip and (packed := await gzipped(said)) is not None:
             return Reply(grpc.framed(packed, compressed=True), is_gzip=True)
         return Reply(grpc.framed(said))
+
+    def _refused(self, call: GrpcCall) -> Reply | None:
+        """The reply to who may not change the server; None where he may."""
+        found = managing.refusal(self._plane.catalogue.config, call.peer, call.authorization)
+        if found is None:
+            return None
+        logger.warning("refused %s from %s: %s", call.path, call.peer, found.text)
+        status = Status.UNAUTHENTICATED if found.lacks_token else Status.PERMISSION_DENIED
+        return Reply(status=status, text=found.text, code=RpcError.BAD_REQUEST, err_no=int(ErrNo.CONFIG))
 
     def _answers_of(
         self, kind: Streaming, call: GrpcCall, whole: Call, pieces: AsyncIterator[Piece] | None

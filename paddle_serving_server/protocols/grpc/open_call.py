@@ -69,8 +69,8 @@ class OpenCall:
         if self.blocked is not None and not self.blocked.done():
             self.blocked.set_result(None)
 
-    def as_call(self) -> GrpcCall:
-        """What is asked; the bytes of its one message are not kept here any longer."""
+    def as_call(self, peer: str) -> GrpcCall:
+        """What `peer` asks; the bytes of its one message are not kept here any longer."""
         piece = _NOTHING if self.stream is not None else self.piece or self.incoming.take()
         self.piece = None
         head = self.head
@@ -84,4 +84,6 @@ class OpenCall:
             began=self.began,
             arrived=time.monotonic(),
             wants_timing=head.wants_timing,
+            peer=peer,
+            authorization=head.authorization,
         )

@@ -29,6 +29,8 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     files: list[bytes] = field(default_factory=list)
     """Their names are ignored: nothing is ever stored under them."""
+    parts: dict[str, bytes] = field(default_factory=dict)
+    """Files and fields by the names that their form gives them; of several with one name, the last."""
 
 
 def read_form(content_type: str, body: bytes) -> Form:
@@ -82,6 +84,7 @@ def _take_part(form: Form, body: bytes, begin: int, end: int) -> None:
         raise BadPacket("a part of the form has no name")
     if (coding := headers.get("content-transfer-encoding", "binary").lower()) not in _PLAIN:
         raise BadPacket(f"field {name[:64]!r} is in {coding[:32]!r}; the parts of a form are sent as they are")
+    form.parts[name] = data
     if "filename" in said:
         if not data:
             raise BadInput(f"the file in field {name[:64]!r} is empty")

@@ -59,8 +59,10 @@ class Router:
                 return page
             return self._not_found() or _not_allowed(request, methods)
         route = chosen.route
-        if route.role is Role.MANAGEMENT and (said := permission.refused(catalogue.config, request)) is not None:
-            return said
+        if route.role is Role.MANAGEMENT:
+            forbidden = getattr(chosen.api, "forbidden", None)
+            if (said := permission.refused(catalogue.config, request, forbidden)) is not None:
+                return said
         call.service = route.counted_for(catalogue, chosen.names)
         return await route.answer(Exchange(self._plane, call, request, chosen.names, self._at))
 

@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as arrays
 
 from paddle_serving_client.errors import BadDType, BadInput, BadPacket, ServingError, TooLarge
 from paddle_serving_client.message import Array
-from paddle_serving_client.wire import tfserving_proto, tfserving_tensor
-from paddle_serving_client.wire.tfserving import DataType, ModelInfo, State, TensorInfo, Wanted
+from paddle_serving_client.wire import tfserving_examples_proto, tfserving_proto, tfserving_tensor
+from paddle_serving_client.wire.tfserving import DataType, ModelInfo, State, TensorInfo, VersionState, Wanted
 from paddle_serving_client.wire.tfserving_proto import PredictRequest
 from tests import tfserving_messages
 
@@ -57,6 +57,23 @@ _MESSAGES: dict[str, dict[str, tuple[int, Any]]] = {
     },
     "SignatureEntry": {"key": (1, _FIELD.TYPE_STRING), "value": (2, "Signature")},
     "Any": {"type_url": (1, _FIELD.TYPE_STRING), "value": (2, _FIELD.TYPE_BYTES)},
+    "Floats": {"value": (1, -_FIELD.TYPE_FLOAT)},
+    "Integers": {"value": (1, -_FIELD.TYPE_INT64)},
+    "Texts": {"value": (1, -_FIELD.TYPE_BYTES)},
+    "Feature": {"bytes_list": (1, "Texts"), "float_list": (2, "Floats"), "int64_list": (3, "Integers")},
+    "FeatureEntry": {"key": (1, _FIELD.TYPE_STRING), "value": (2, "Feature")},
+    "Features": {"feature": (1, "*FeatureEntry")},
+    "Example": {"features": (1, "Features")},
+    "Examples": {"examples": (1, "*Example"), "context": (2, "Example")},
+    "Input": {"example_list": (1, "Examples"), "example_list_with_context": (2, "Examples")},
+    "ExamplesRequest": {"model_spec": (1, "Spec"), "input": (2, "Input")},
+    "Class": {"label": (1, _FIELD.TYPE_STRING), "score": (2, _FIELD.TYPE_FLOAT)},
+    "Classes": {"classes": (1, "*Class")},
+    "Classifications": {"classifications": (1, "*Classes")},
+    "ClassifyResponse": {"result": (1, "Classifications"), "model_spec": (2, "Spec")},
+    "Regression": {"value": (1, _FIELD.TYPE_FLOAT)},
+    "Regressions": {"regressions": (1, "*Regression")},
+    "RegressResponse": {"result": (1, "Regressions"), "model_spec": (2, "Spec")},
     "AnyEntry": {"key": (1, _FIELD.TYPE_STRING), "value": (2, "Any")},
     "Signatures": {"signature_def": (1, "*SignatureEntry")},
     "About": {"model_spec": (1, "Spec"), "metadata_field": (2, -_FIELD.TYPE_STRING)},
@@ -243,8 +260,10 @@ def test_what_is_told_of_a_model() -> None:
     assert (named.key, named.value.method_name) == ("serving_default", "tensorflow/serving/predict")
     assert (x.key, x.value.name, x.value.dtype) == ("x", "x_real", DataType.DT_FLOAT)
     assert ([dim.size for dim in x.value.tensor_shape.dim], y.value.dtype) == ([-1, 13], DataType.DT_INT64)
-    status = T["Status"].FromString(tfserving_proto.encode_status(3, State.AVAILABLE)).model_version_status
-    assert [(one.version, one.state, one.status.error_code) for one in status] == [(3, 30, 0)]
+    states = [VersionState(3, State.AVAILABLE), VersionState(2, State.END, "no such file")]
+    status = T["Status"].FromString(tfserving_proto.encode_status(states)).model_version_status
+    told = [(one.version, one.state, one.status.error_code, one.status.error_message) for one in status]
+    assert told == [(3, 30, 0, ""), (2, 50, 2, "no such file")]
 
 
 def test_a_question_without_a_model_or_for_something_else_is_refused() -> None:
@@ -258,3 +277,59 @@ def test_a_question_without_a_model_or_for_something_else_is_refused() -> None:
             tfserving_proto.decode_metadata_request(message.SerializeToString())
     with pytest.raises(BadPacket, match="UTF-8"):
         tfserving_proto.decode_status_request(b"\x0a\x03\x0a\x01\xff")
+
+
+def _example(**features: Any) -> Any:
+    entries = [T["FeatureEntry"](key=name, value=T["Feature"](**value)) for name, value in features.items()]
+    return T["Example"](features=T["Features"](feature=entries))
+
+
+def test_examples_are_rows_of_the_inputs() -> None:
+    model = ModelInfo("m", 3, [TensorInfo("x", "x", 1, (-1, 2)), TensorInfo("n", "n", 0, (-1,))], [])
+    floats, number = T["Floats"](value=[0.5, -2.0]), T["Integers"](value=[-7])
+    given = T["Examples"](
+        examples=[_example(x={"float_list": floats}), _example(x={"float_list": floats}, n={"int64_list": number})],
+        context=_example(n={"int64_list": T["Integers"](value=[1 << 40])}),
+    )
+    message = T["ExamplesRequest"](
+        model_spec=T["Spec"](name="m"), input=T["Input"](example_list_with_context=given)
+    ).SerializeToString()
+    assert tfserving_examples_proto.decode_wanted(message) == Wanted(name="m")
+    tensors = tfserving_examples_proto.decode_examples(message, model)
+    np.testing.assert_array_equal(tensors["x"], np.array([[0.5, -2.0]] * 2, np.float32))
+    np.testing.assert_array_equal(tensors["n"], [1 << 40, -7])
+    assert tensors["n"].dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("examples", "words"),
+    [
+        ([], "Input is empty"),
+        ([{}], "keys must be equal to: x"),
+        ([{"x": {"bytes_list": [b"1"]}}], "not of expected type: float"),
+    ],
+)
+def test_examples_that_do_not_fit(examples: list[dict[str, Any]], words: str) -> None:
+    model = ModelInfo("m", 3, [TensorInfo("x", "x", 1, (-1,))], [])
+    kinds = {"float_list": "Floats", "bytes_list": "Texts"}
+    made = []
+    for example in examples:
+        lists = {n: {k: T[kinds[k]](value=v) for k, v in value.items() if k in kinds} for n, value in example.items()}
+        made.append(_example(**lists))
+    message = T["ExamplesRequest"](
+        model_spec=T["Spec"](name="m"), input=T["Input"](example_list=T["Examples"](examples=made))
+    )
+    with pytest.raises(BadInput, match=words):
+        tfserving_examples_proto.decode_examples(message.SerializeToString(), model)
+
+
+def test_classes_and_numbers_as_their_callers_read_them() -> None:
+    model, outputs = Wanted(name="m", version=3), {"y": np.array([[0.25], [2.0]], np.float32)}
+    numbers = T["RegressResponse"].FromString(tfserving_examples_proto.encode_regressions(model, outputs))
+    assert [one.value for one in numbers.result.regressions] == [0.25, 2.0]
+    assert (numbers.model_spec.name, numbers.model_spec.version.value) == ("m", 3)
+    classes = T["ClassifyResponse"].FromString(
+        tfserving_examples_proto.encode_classes(model, {"y": np.array([[0.25, 0.75]], np.float32)})
+    )
+    (row,) = classes.result.classifications
+    assert [(one.label, one.score) for one in row.classes] == [("", 0.25), ("", 0.75)]

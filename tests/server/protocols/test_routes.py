@@ -75,7 +75,8 @@ def test_a_place_that_is_not_there_says_what_is(ask: Ask) -> None:
 
 
 def test_every_route_of_management_is_closed_to_who_may_not_ask_and_no_other_is(ask: Ask) -> None:
-    routes = [route for _, route in Table(apis.every()).routes]
+    there = [api for api in apis.every() if api.API != "torchserve"]  # only where a server takes that one's place
+    routes = [route for _, route in Table(there).routes]
     assert {route.role for route in routes} == set(Role)
     for route in routes:
         path = route.template.replace("{name}", "uci").replace("{method}", "inference").replace("{pattern}", "*")

@@ -270,7 +270,7 @@ def test_errors_over_grpc(
 
 
 def test_other_methods_over_grpc_are_not_there(folder: Path) -> None:
-    for path in ("PredictionService/Classify", "ModelService/HandleReloadConfigRequest", "ModelService/Predict"):
+    for path in ("PredictionService/MultiInference", "ModelService/Predict"):
         assert called(folder, f"/tensorflow.serving.{path}", b"")[0].status is Status.UNIMPLEMENTED
 
 

@@ -4,11 +4,12 @@ A module says `API`, the family of callers that it is for, `NAMES`, the full nam
 methods by name: in `METHODS` the unary ones, in `STREAMS`, where it has any, those that stream. A handler raises a
 `ServingError` for what cannot be answered, and sets the call's `service` where the call is one of those that are
 counted. `SMALL` has, of unary methods whose small calls are like each other, what finds these. A module whose callers
-find errors in the reply itself says `refusal`, from the error to such a reply.
+find errors in the reply itself says `refusal`, from the error to such a reply. `MANAGEMENT` has the names of the unary
+methods that change the server: they are answered to who may manage it, where that is asked for.
 """
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast
 
@@ -80,6 +81,12 @@ def every() -> list[Service]:
 def small_calls(service: Service) -> Mapping[str, Callable[[DataPlane], SmallCalls]]:
     """The methods of a service whose small calls take the lane where it is open."""
     found: Mapping[str, Callable[[DataPlane], SmallCalls]] = getattr(service, "SMALL", {})
+    return found
+
+
+def management(service: Service) -> Collection[str]:
+    """The methods of a service that change the server."""
+    found: Collection[str] = getattr(service, "MANAGEMENT", ())
     return found
 
 

@@ -3,7 +3,8 @@
 A module says `API`, the family of callers that it is for, `ROUTES`, its paths, and `refusal`, which gives an error as
 its callers expect it: from the `ServingError` and the call, whose `service` is empty where the call had not come to
 one. More is optional: `not_allowed` says that a path has other methods, which it is given; `not_found` says that nobody
-has a path, from the catalogue and the paths there are, or gives None if that is not for this API to say. A module with
+has a path, from the catalogue and the paths there are, or gives None if that is not for this API to say; `forbidden`
+answers who may not manage the server, from a `managing.Refusal`. A module with
 a `PREFIX`, below which all paths are its own, says `unanswered` instead of both: what a request gets that no route
 answers, from the request and the methods that its path has.
 """

@@ -22,7 +22,7 @@ from paddle_serving_server.showing.status import Table
 _TEXT: Final = "text/plain; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
 _VARS: Final = "/vars"
-_METRICS: Final = ("/metrics", "/brpc_metrics")
+_METRICS: Final = ("/metrics", "/brpc_metrics", "/monitoring/prometheus/metrics")
 _LIBRARIES: Final = ("paddlepaddle", "paddlepaddle-gpu", "onnxruntime", "onnxruntime-gpu", "openvino", "numpy")
 _ABOUT: Final = {
     "/health": "OK, if every model is loaded",

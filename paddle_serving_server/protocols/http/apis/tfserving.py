@@ -88,7 +88,7 @@ async def _inferred(
 
 async def _status(exchange: Exchange) -> HttpResponse:
     found = await tfserving_calls.status(exchange.plane, exchange.call, _wanted(exchange.names))
-    return HttpResponse(200, tfserving_about.write_status(*found))
+    return HttpResponse(200, tfserving_about.write_status(found))
 
 
 async def _metadata(exchange: Exchange) -> HttpResponse:
