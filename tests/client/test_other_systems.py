@@ -8,7 +8,7 @@ from tests.client.http_replay import Answer, http_replay
 from tests.house.test_imports import modules_of
 
 _AS_ON_WINDOWS = """
-import concurrent.futures.thread, http.client, importlib, logging, os, socket, ssl, subprocess, sys, tempfile
+import asyncio, concurrent.futures.thread, http.client, importlib, logging, os, socket, ssl, subprocess, sys, tempfile
 import google.protobuf.text_format, numpy, urllib.request
 
 for name in ("fcntl", "grp", "pwd", "resource", "termios", "uvloop"):

@@ -65,13 +65,13 @@ class Talk(WebService):
 class Slow(WebService):
     """Its tensors say how long to wait, in milliseconds."""
 
-    inside = most = 0
+    running = most = 0
 
     async def infer(self, request):  # type: ignore[no-untyped-def]
-        self.inside += 1
-        type(self).most = max(self.most, self.inside)
+        self.running += 1
+        type(self).most = max(self.most, self.running)
         await asyncio.sleep(float(request.tensors["INPUT0"][0, 0]) / 1000)
-        self.inside -= 1
+        self.running -= 1
         return await super().infer(request)
 
 
