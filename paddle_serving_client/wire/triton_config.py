@@ -5,6 +5,7 @@ not looked at here.
 """
 
 import json
+import warnings
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -42,7 +43,11 @@ def parse(text: str | bytes, source: str = "config") -> pb.ModelConfig:
         raise BadConfig(f"{source} is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
     config = pb.ModelConfig()
     try:
-        text_format.Parse(text, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an escape that there is not in a string
+            text_format.Parse(text, config)
+    except Warning as exc:
+        raise BadConfig(f"{source}: {exc}") from exc
     except text_format.ParseError as exc:
         raise BadConfig(f"{source}:{_without_package(exc)}{_hint(text, exc.GetLine())}") from exc
     except (ValueError, EncodeError) as exc:  # text with half a character in a string

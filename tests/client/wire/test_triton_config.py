@@ -168,3 +168,8 @@ def _comes_back(config: Any) -> None:
     assert triton_config.parse_bytes(config.SerializeToString()) == config
     assert triton_config.parse(triton_config.to_text(config)) == config
     assert triton_config.from_fields(triton_config.to_fields(config)) == config
+
+
+def test_an_escape_that_there_is_not_is_refused() -> None:
+    with pytest.raises(BadConfig, match="config: .*escape"):
+        triton_config.parse('name: "a\\-b"')
