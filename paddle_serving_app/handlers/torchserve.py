@@ -5,13 +5,12 @@
 A function, or the one class of the file. What it imports of `ts` is there, whether TorchServe is installed or not.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import logging
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +28,7 @@ from paddle_serving_app.handler import (
 from paddle_serving_app.mar import archive as archives
 from paddle_serving_app.mar.archive import Archive
 from paddle_serving_app.mar.manifest import BUILT_IN, Handler
+from paddle_serving_app.torchserve import unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_app.torchserve.context import Context
 from paddle_serving_client.errors import BadModel
@@ -53,16 +53,15 @@ def claims(path: Path) -> HandlerSpec | None:
 
 def load(spec: HandlerSpec, context: HandlerContext) -> "TorchServeHandler":
     """See `handler.Kind.load`; `settings`: `name`, `batch_size`, `gpu`, `limits_image_pixels`."""
-    beside = Path(tempfile.mkdtemp(prefix="paddle-serving-mar-"))
-    try:
+    with contextlib.ExitStack() as held:
+        beside = held.enter_context(unpacked.folder())
         archive = archives.opened(Path(spec.path), beside / "model")
-        return _loaded(archive, spec, beside)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+        loaded = _loaded(archive, spec)
+        loaded.held = held.pop_all()
+        return loaded
 
 
-def _loaded(archive: Archive, spec: HandlerSpec, beside: Path) -> "TorchServeHandler":
+def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
     handler, settings = archive.manifest.handler, spec.settings
     if handler is None or (handler.name not in BUILT_IN and not handler.file) or archive.manifest.runtime == "LSP":
         name = "none" if handler is None else repr(handler.name)
@@ -87,7 +86,7 @@ def _loaded(archive: Archive, spec: HandlerSpec, beside: Path) -> "TorchServeHan
     is_single = reads_first_only(source, handler.function)
     if is_single:
         logger.warning("%s: its handler reads the first request of a batch only; it gets one at a time", spec.path)
-    return TorchServeHandler(entry, context, 1 if is_single else 0, beside)
+    return TorchServeHandler(entry, context, 1 if is_single else 0)
 
 
 def _make_importable(folder: Path) -> None:
@@ -140,10 +139,11 @@ class TorchServeHandler:
 
     signature = NO_SIGNATURE
 
-    def __init__(self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int, folder: Path) -> None:
+    def __init__(self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int) -> None:
         self._entry = entry
         self._context = context
-        self._folder = folder
+        self.held = contextlib.ExitStack()
+        """What is given back at the end: the folder of the archive."""
         self._is_single = max_requests == 1
         self.max_requests = max_requests
 
@@ -161,7 +161,7 @@ class TorchServeHandler:
 
     def close(self) -> None:
         """See `handler.Handler.close`."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.held.close()
 
     def _alone(self, request: HandlerRequest) -> Any:
         try:

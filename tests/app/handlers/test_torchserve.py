@@ -1,6 +1,8 @@
 """Archives of TorchServe, loaded and called as TorchServe does it."""
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from paddle_serving_app import handler as handlers
 from paddle_serving_app.handler import Failure, HandlerContext, HandlerRequest, HandlerResult, HandlerSpec
 from paddle_serving_app.handlers import torchserve
 from paddle_serving_app.model_archiver import ModelArchiverConfig, generate_model_archive
+from paddle_serving_app.torchserve import unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_client.errors import BadModel
 from tests import models
@@ -180,3 +183,17 @@ def test_a_handler_that_reads_the_first_request_only_is_never_given_two(load: Lo
     handler = load("def handle(data, context):\n    return [data[0]['body']] if data else None\n")
     assert handler.max_requests == 1
     assert handler.handle(rows("a", "b")) == ["a", "b"]
+
+
+def test_folders_of_processes_that_were_killed_go_and_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with unpacked.folder() as used:
+        left = tmp_path / f"{used.name}-left"
+        left.mkdir()
+        for path in (used, left):
+            os.utime(path, (0, 0))
+        with unpacked.folder() as other:
+            assert sorted(tmp_path.iterdir()) == sorted([used, other])
+    assert list(tmp_path.iterdir()) == []

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from paddle_serving_app.model_archiver import ModelArchiverConfig, generate_model_archive
-from tests.server.versions import Callers
+from tests.server.versions import Callers, wait_for
 from tests.serving import HTTP, ROOT, Server, free_port
 
 MODULE = ("-m", "paddle_serving_server.torchserve")
@@ -350,6 +351,35 @@ def test_tokens(store: Path, tmp_path: Path) -> None:
     finally:
         if process.poll() is None:
             server.stop()
+
+
+def test_a_server_in_the_background_is_stopped_by_its_command(store: Path, tmp_path: Path) -> None:
+    port, management, metrics = (free_port() for _ in range(3))
+    (tmp_path / "config.properties").write_text(
+        f"inference_address=http://127.0.0.1:{port}\nmanagement_address=http://127.0.0.1:{management}\n"
+        f"metrics_address=http://127.0.0.1:{metrics}\nmodel_store={store}\n"
+    )
+    environment = {**os.environ, "SERVING_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+
+    def run(*flags: str) -> str:
+        with (tmp_path / "out").open("w+") as out:
+            command = [sys.executable, *MODULE, *flags]
+            done = subprocess.run(command, stdout=out, stderr=out, cwd=tmp_path, env=environment, timeout=60)
+            out.seek(0)
+            assert done.returncode == 0, out.read()
+            out.seek(0)
+            return out.read()
+
+    def answers() -> bool:
+        try:
+            return HTTP.request("GET", f"http://127.0.0.1:{port}/ping").status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    run("--start", "--disable-token-auth")
+    wait_for(answers, 60)
+    assert "stopped" in run("--stop")
+    assert not answers()
 
 
 @pytest.mark.parametrize(
