@@ -130,7 +130,7 @@ class ModelServer:
             health = self._call("GET", "/health", timeout_s=3)
             if health.status != HTTPStatus.OK:
                 return {"state": "starting", "services": [], "doing": health.body.decode(errors="replace")[:500]}
-            return {"state": "ready", "services": self._services()}
+            return {"state": "ready", **self._services()}
         except (Unreachable, DeadlineExceeded, BadPacket) as error:
             logger.info("the model server at %s does not answer: %s", self.config.server, error)
             return {"state": "down", "services": []}
@@ -152,7 +152,7 @@ class ModelServer:
             BadInput: a value that cannot become the input's array.
             NoService: the server does not have it.
         """
-        found = next((described for described in self._services() if described["name"] == service), None)
+        found = next((described for described in self._services()["services"] if described["name"] == service), None)
         if found is None:
             raise NoService(f"the server has no service {service!r}")
         if found["rpc"]:
@@ -192,13 +192,15 @@ class ModelServer:
             raise Unreachable(f"no model server at {self.config.server}") from exc
         return Answer(reply.status, answer, reply.headers.get("Server-Timing", ""))
 
-    def _services(self) -> Sequence[JsonObject]:
+    def _services(self) -> JsonObject:
         """As the server describes them, and `rpc`: RPC calls name no service, the server gives them to its first."""
         answer = self._call("GET", "/services", timeout_s=3)
         try:
-            services = json.loads(answer.body)["services"]
+            described = json.loads(answer.body)
+            services = described["services"]
             names = [item["name"] for item in services]
-            return [{**item, "rpc": item["name"] == names[0] and item["kind"] == "numbers"} for item in services]
+            asked = [{**item, "rpc": item["name"] == names[0] and item["kind"] == "numbers"} for item in services]
+            return {**described, "services": asked}
         except (ValueError, LookupError, TypeError) as exc:
             raise BadPacket("the server's /services is not what was expected; is it a Paddle Serving server?") from exc
 

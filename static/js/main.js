@@ -156,8 +156,9 @@ function leadOf(kind, { inputs }) {
 }
 
 /** Which notice there is, if any. @param {State} of */
-function noticeOf({ state, services }) {
+function noticeOf({ state, services, code }) {
   if (state === "down") return "down";
+  if (state === "ready" && code?.state === "refused") return "code";
   if (services.length) return null;
   return state === "ready" ? "none" : state;
 }
@@ -170,6 +171,10 @@ function notice(of) {
   if (!kind) return;
   $("notice-title").textContent = t(`${kind}.title`);
   $("notice-text").textContent = t(`${kind}.text`, { server });
+  if (kind === "code") {
+    $("notice-code").replaceChildren(h("pre", { class: "code" }, h("code", {}, of.code?.reason ?? "")));
+    return;
+  }
   const command = `paddle-serving serve model.onnx --port ${new URL(server).port || 80}`;
   $("notice-code").replaceChildren(
     kind === "starting" ? h("p", {}, of.doing ?? "") : codeBlock(t("down.start"), command),

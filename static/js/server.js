@@ -8,7 +8,8 @@
  *   rows_per_s: number | null, note: string}} Measured a library in the contest for a model
  * @typedef {{name: string, plan: {backend: string, threads?: number, max_rows?: number, instances?: number,
  *   table?: Measured[]}}} Model how it is run, and why
- * @typedef {{state: "ready" | "starting" | "down", services: Service[], doing?: string}} State
+ * @typedef {{state: "ready" | "starting" | "down", services: Service[], doing?: string,
+ *   code?: {state: string, reason: string}}} State `code` is what became of a change of service files
  * @typedef {{name: string, ms: number}} Stage
  * @typedef {{result: any, whole: any, stages: Stage[], roundMs: number, bytes: number}} Answer
  */
@@ -68,7 +69,8 @@ async function ownState() {
   const health = await fetch("/health", { signal: AbortSignal.timeout(PATIENCE_MS) });
   const doing = await health.text();
   if (!health.ok) return { state: "starting", services: [], doing: doing.slice(0, 500) };
-  return { state: "ready", services: (await told("/services")).services };
+  const { services, code } = await told("/services");
+  return { state: "ready", services, code };
 }
 
 /** @param {string} path @returns {Promise<any>} */
