@@ -54,10 +54,16 @@ class Verbs:
     def replace_all(self, models: Sequence[ServedModel]) -> None:
         """Serve these, and none of the others; services from files stay. Nobody waits: the log says what is wrong."""
         for model in models:
+            known = self._entries.get(model.name)
+            was_leaving = known is not None and known.is_leaving
+            if known is not None:
+                known.is_leaving = False  # one that was on its way out comes back
             try:
                 entry = self._register(model, loads=True, replaces=True)
             except ServingError as exc:
                 logger.error("model %r: %s", model.name, exc)
+                if known is not None:
+                    known.is_leaving = was_leaving
             else:
                 self._lifecycle.settle(entry, retries=True)
         names = {model.name for model in models}
