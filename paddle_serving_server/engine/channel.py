@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +23,8 @@ from paddle_serving_client.errors import (
 from paddle_serving_server.counting import recording
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.engine_line import EngineLine
 from paddle_serving_server.engine.interface import Reply
-from paddle_serving_server.engine.outbox import Outbox
 from paddle_serving_server.engine.pace import Pace
 from paddle_serving_server.engine.pending import Pending
 from paddle_serving_server.engine.questions import Ask, Questions
@@ -38,10 +37,6 @@ TRIES = 2
 """How often a request is given to an engine before its death is the answer; several that were joined: once."""
 USER_CODE: Final = "user_code"
 """In the plan of an engine that runs some: its kind."""
-_RECONNECT_S = 0.05
-_ANCILLARY_BYTES = socket.CMSG_SPACE(4)
-_CAREFUL = 0.8
-"""What part of the time left a request may be expected to wait: the next ones may take longer than the last."""
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 
@@ -65,7 +60,6 @@ class Channel:
         ask: Ask | None = None,
     ) -> None:
         """`pool` is that of the front; `title` is what people call this engine; `ask` answers what it asks."""
-        self._path = path
         self._title = title or path
         self._hung_s = hung_s
         self._last_heard = 0.0
@@ -78,19 +72,15 @@ class Channel:
         self._last_id = 0
         self._suspects: deque[int] = deque()
         """Requests that were inside when an engine died, tried again one at a time: one of them may be the cause."""
-        self._out = Outbox(self._loop)
+        self._line = EngineLine(path, self._title, pool, self._take_answer, self._lost)
         self._alarm = Alarm(self._end_late)
         self._pace = Pace()
-        self._questions = Questions(ask, self._out, self._loop)
-        self._attached: set[int] = set()
-        self._known_forgotten = pool.forgotten
+        self._questions = Questions(ask, self._line.out, self._loop)
         self._reply_bytes = 0
         self._takes_strings = False
         self._runs_user_code = False
-        self._socket: socket.socket | None = None
         self._ready = asyncio.Event()
         self._closed = False
-        self._keeper = self._loop.create_task(self._keep_connected())
 
     @property
     def waiting(self) -> int:
@@ -127,7 +117,7 @@ class Channel:
             reason = f"{self._max_waiting} requests wait for this model already; try again later"
             raise Busy(reason, self._pace.expected_s(self._waiting))
         if self._waiting:
-            self._check_time(context.deadline)
+            self._pace.refuse_late(self._waiting + 1, context.deadline - time.monotonic())
         else:
             self._pace.begin(time.monotonic())
         self._last_id += 1
@@ -146,19 +136,10 @@ class Channel:
         self._alarm.by(context.deadline)
         return number, pending
 
-    def _check_time(self, deadline: float) -> None:
-        """Refuse what would not be answered in time: it would only keep others from being so."""
-        wait_s = self._pace.expected_s(self._waiting + 1)
-        if wait_s > _CAREFUL * (deadline - time.monotonic()):
-            reason = f"requests for this model wait for about {wait_s:.3g} s now"
-            raise Busy(f"{reason}: this one would not be answered in time; try again later", wait_s)
-
     async def close(self) -> None:
         """Close the line; requests still out fail."""
         self._closed = True
-        self._keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeper
+        await self._line.close()
         self._disconnect()
         for pending in self._pending.values():
             self._fail(pending, Stopping("the server is stopping"))
@@ -179,37 +160,15 @@ class Channel:
         if not any(p.tries for p in self._pending.values()):
             self._last_heard = time.monotonic()  # it had nothing to answer until now
         pending.tries += 1
-        if (segment := pending.segment) is not None and segment.number not in self._attached:
-            self._attached.add(segment.number)
-            self._out.send(messages.attach(segment.number, segment.size), segment.fd)
+        if pending.segment is not None:
+            self._line.attach(pending.segment)
         pending.sent = time.monotonic()
         packet = pending.packet(number)
         if len(packet) > messages.MAX_MESSAGE_BYTES:
             raise BadInput("the sequence offsets (LoD) of this request are too many")
-        self._out.send(packet, None)
+        self._line.out.send(packet, None)
 
     # -- the way back
-
-    def _receive(self) -> None:
-        sock = self._socket
-        while sock is not None and sock is self._socket:
-            try:
-                packet, ancillary, _, _ = sock.recvmsg(messages.MAX_PACKET_BYTES, _ANCILLARY_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet, ancillary = b"", []
-            if not packet:
-                self._lost()
-                return
-            fds = [int.from_bytes(data[:4], "little") for _, _, data in ancillary]
-            try:
-                for message in messages.unbundle(packet):
-                    self._take_answer(message, fds)
-            except Exception:  # what else is in it is lost: whatever is out is asked again
-                logger.exception("a packet of %s cannot be read", self._title)
-                self._lost()
-                return
 
     def _take_answer(self, packet: bytes, fds: list[int]) -> None:
         self._last_heard = time.monotonic()
@@ -245,20 +204,9 @@ class Channel:
             self._try_next_suspect()
 
     def _read_reply(self, done: messages.Done, pending: Pending, fds: list[int]) -> Reply:
-        layout = done.layout
-        if done.segment == messages.INLINE:
-            arrays = layout.arrays(done.inline)
-        elif done.segment == messages.ENCLOSED:
-            enclosed = segments.attach(0, done.size, fds[0])
-            arrays = layout.arrays(enclosed.memory)
-            segments.discard(enclosed)
+        reply = pending.reply(done, fds)
+        if done.segment == messages.ENCLOSED:
             self._reply_bytes = max(self._reply_bytes, segments.aligned(done.size))
-        else:
-            assert pending.segment is not None
-            # The copy out: the segment is about to serve another request.
-            arrays = [array.copy() for array in layout.arrays(pending.segment.memory)]
-        said = done.queue_ms, done.run_ms, done.rows, done.batch_ms
-        reply = Reply(tuple(arrays), layout.lods, *said, sent=pending.sent)
         if recording.now is not None:
             recording.now.ran(self._title, reply)
         return reply
@@ -270,15 +218,7 @@ class Channel:
 
     def _release(self, pending: Pending) -> None:
         pending.let_go(self._pool)
-        if self._pool.forgotten != self._known_forgotten:
-            self._detach_forgotten()
-
-    def _detach_forgotten(self) -> None:
-        """Let the engine unmap segments that are gone, or it would keep their memory."""
-        self._known_forgotten = self._pool.forgotten
-        for number in [number for number in self._attached if not self._pool.has(number)]:
-            self._attached.discard(number)
-            self._out.send(messages.detach(number), None)
+        self._line.detach_forgotten()
 
     def _give_up(self, pending: Pending, exc: Exception) -> None:
         """No answer will come for a request that is removed."""
@@ -320,41 +260,15 @@ class Channel:
         if pending.tries == 0:
             self._remove(number)
             self._release(pending)
-        elif self._socket is not None:
-            self._out.send(messages.cancel(number), None)
+        elif self._line.is_open:
+            self._line.out.send(messages.cancel(number), None)
 
     # -- the line itself
 
-    async def _keep_connected(self) -> None:
-        while True:
-            if self._socket is None:
-                try:
-                    await self._connect()
-                except OSError as exc:
-                    logger.debug("engine at %s: %s", self._path, exc)
-            await asyncio.sleep(_RECONNECT_S)
-
-    async def _connect(self) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * messages.MAX_PACKET_BYTES)
-            sock.connect(self._path)
-        except OSError:
-            sock.close()
-            raise
-        self._socket = sock
-        self._out.open(sock)
-        self._loop.add_reader(sock.fileno(), self._receive)
-
     def _disconnect(self) -> None:
         self._questions.drop()
-        if self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._out.close()
-            self._socket.close()
-            self._socket = None
+        self._line.disconnect()
         self._ready.clear()
-        self._attached.clear()
 
     def _lost(self) -> None:
         """The engine's end closed: give up what was tried twice, keep the rest for the next engine."""

@@ -1,6 +1,7 @@
 """A request that a front has given to an engine, and where its tensors lie meanwhile."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from paddle_serving_app.signature import Arranged
@@ -72,3 +73,24 @@ class Pending:
         elif self.segment is not None:
             pool.give_back(self.segment)
             self.segment = None
+
+    def reply(self, done: messages.Done, fds: Sequence[int]) -> Reply:
+        """What an engine has answered; the arrays belong to the caller.
+
+        Args:
+            done: its message.
+            fds: what rode along with it.
+        """
+        layout = done.layout
+        if done.segment == messages.INLINE:
+            arrays = layout.arrays(done.inline)
+        elif done.segment == messages.ENCLOSED:
+            enclosed = segments.attach(0, done.size, fds[0])
+            arrays = layout.arrays(enclosed.memory)
+            segments.discard(enclosed)
+        else:
+            assert self.segment is not None
+            # The copy out: the segment is about to serve another request.
+            arrays = [array.copy() for array in layout.arrays(self.segment.memory)]
+        timing = done.queue_ms, done.run_ms, done.rows, done.batch_ms
+        return Reply(tuple(arrays), layout.lods, *timing, sent=self.sent)

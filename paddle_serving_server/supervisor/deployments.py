@@ -1,5 +1,6 @@
 """The deployments of a server: one for each model that fronts need, however many of them and whatever for."""
 
+import logging
 from collections.abc import Iterator
 
 from paddle_serving_server.engine.settings import DeploymentSpec
@@ -9,6 +10,8 @@ from paddle_serving_server.supervisor.child import Slot
 from paddle_serving_server.supervisor.deployment import Deployment
 from paddle_serving_server.supervisor.version import Engine, Surroundings
 from paddle_serving_server.supervisor.watcher import Watcher
+
+logger = logging.getLogger(__name__)
 
 
 class Deployments:
@@ -98,6 +101,13 @@ class Deployments:
         for identity, deployment in list(self._deployments.items()):
             if not deployment.is_needed:
                 self._close(identity)
+
+    def kill_hung(self, path: str) -> None:
+        """The engine at this socket does not answer: another process is to take its place."""
+        for engine in self.engines:
+            if engine.path == path and engine.process is not None:
+                logger.error("%s does not answer; it is killed and started again", engine.title)
+                engine.kill()
 
     def on_time(self, now: float) -> None:
         """End what takes too long."""

@@ -258,10 +258,7 @@ class Supervisor:
             case control.Weights() | control.Record():
                 self._fronts.tell_all(message)
             case control.Hung(path):
-                for engine in self._deployments.engines:
-                    if engine.path == path and engine.process is not None:
-                        logger.error("%s does not answer; it is killed and started again", engine.title)
-                        engine.kill()
+                self._deployments.kill_hung(path)
             case Unservable(part, reason) if self._lifecycle.is_required(part) and front in self._fronts.slots:
                 self._give_up(reason)
             case _:

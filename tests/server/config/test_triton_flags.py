@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config import triton_flags
-from paddle_serving_server.config.triton_flags import TritonFlags
+from paddle_serving_server.config.triton_settings import TritonFlags
 
 
 def test_what_nearly_everybody_writes() -> None:
