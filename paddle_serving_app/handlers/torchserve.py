@@ -8,10 +8,9 @@ A function, or the one class of the file. What it imports of `ts` is there, whet
 import contextlib
 import importlib
 import importlib.util
-import inspect
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -218,8 +217,8 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
-    if inspect.isgenerator(value):
-        return value
+    if isinstance(value, Iterator):
+        raise Failure("Invalid model predict output", _FAILED)
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -21,6 +21,8 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 _MOST = 128
 _NAMELESS = "model"
 _SERVICE, _SETTINGS = (".py",), (".yml", ".yaml")
+_CODE = (".py", ".mar")
+"""Files that are called as their models are, but for the ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,6 @@ def sorted_out(words: Sequence[str]) -> Things:
 
 def name_of(path: str) -> str:
     """The name of a model's service where none was given: what people call the model, as a service may be called."""
-    known = Path(path).stem if path.endswith(_SERVICE) else layout.name_of(path)
+    known = Path(path).stem if path.endswith(_CODE) else layout.name_of(path)
     found = _FOREIGN.sub("_", known).lstrip("._-")[:_MOST]
     return found or _NAMELESS

@@ -2,7 +2,7 @@
 
 import orjson
 
-from paddle_serving_client.errors import ErrNo
+from paddle_serving_client.errors import BackendFailed, ErrNo
 from paddle_serving_server.protocols.http.message import REASONS, HttpRequest, HttpResponse
 
 
@@ -27,3 +27,14 @@ def refusal(status: int, reason: str, number: ErrNo) -> bytes:
     head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nContent-Type: application/json\r\n"
     head += "Retry-After: 1\r\n" if status == 503 else ""
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+def sendable(service: str, text: str) -> str:
+    """A header as user code says it, fit to be sent.
+
+    Raises:
+        BackendFailed: it has characters that no header has.
+    """
+    if not text.isascii() or not text.isprintable():
+        raise BackendFailed(f"service {service!r} gave a header that cannot be sent: {text[:64]!r}")
+    return text

@@ -140,7 +140,11 @@ def test_a_handler_that_gives_one_result_for_two_gets_one_at_a_time(load: Load) 
 
 @pytest.mark.parametrize(
     ("body", "text"),
-    [("1", "Invalid model predict output"), ("[1, 2]", "number of batch response mismatched")],
+    [
+        ("1", "Invalid model predict output"),
+        ("[iter([1])]", "Invalid model predict output"),
+        ("[1, 2]", "number of batch response mismatched"),
+    ],
 )
 def test_what_is_no_list_of_results(load: Load, body: str, text: str) -> None:
     (failure,) = load(f"def handle(data, context):\n    return {body} if data else None\n").handle(rows("a"))

@@ -11,6 +11,7 @@ from paddle_serving_client.message import Parts, Request, Response, Stage
 from paddle_serving_server.counting import timing
 from paddle_serving_server.engine.feed import as_json, outputs_of
 from paddle_serving_server.protocols.http import body, encoding, event_stream, openapi, tensor_body, variant_headers
+from paddle_serving_server.protocols.http.answer_head import sendable
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
@@ -40,7 +41,7 @@ async def _answer(exchange: Exchange) -> HttpResponse:
     if service.takes_tensors and tensor_body.wants_npy(request):
         said, media_type = tensor_body.to_npy(response.tensors), tensor_body.NPY
     elif isinstance(response.result, bytes):
-        said, media_type = response.result, _shown(name, response.content_type) or "application/octet-stream"
+        said, media_type = response.result, sendable(name, response.content_type) or "application/octet-stream"
     else:
         said, media_type = _result(name, response), "application/json"
     ended = time.monotonic()
@@ -49,17 +50,10 @@ async def _answer(exchange: Exchange) -> HttpResponse:
         *response.stages,
         Stage("write", (ended - answered) * 1000, answered, ended),
     )
-    own = {_shown(name, key): _shown(name, value) for key, value in response.headers.items()}
+    own = {sendable(name, key): sendable(name, value) for key, value in response.headers.items()}
     headers = own | {timing.HEADER: timing.text(call.stages)} | variant_headers.answered(call)
     answer = HttpResponse(response.status, said, media_type, headers)
     return await encoding.compressed(request, answer) if media_type == "application/json" else answer
-
-
-def _shown(service: str, text: str) -> str:
-    """A header as user code says it, fit to be sent."""
-    if not text.isascii() or not text.isprintable():
-        raise errors.BackendFailed(f"service {service!r} gave a header that cannot be sent: {text[:64]!r}")
-    return text
 
 
 def _version(request: HttpRequest) -> str:

@@ -13,6 +13,7 @@ from paddle_serving_client.message import Request, Response
 from paddle_serving_server.dataplane import torchserve_models
 from paddle_serving_server.protocols.http import body
 from paddle_serving_server.protocols.http import torchserve_words as words
+from paddle_serving_server.protocols.http.answer_head import sendable
 from paddle_serving_server.protocols.http.form import read_form
 from paddle_serving_server.protocols.http.message import Body, HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
@@ -74,7 +75,7 @@ async def _answered(exchange: Exchange, name: str, version: str, explains: bool 
         deadline=call.deadline,
     )
     response = await plane.infer(call, asked)
-    return _written(response, identity)
+    return _written(name, response, identity)
 
 
 def _instance(request: HttpRequest, raw: Body, decodes: bool) -> dict[str, Any]:
@@ -104,17 +105,17 @@ def _decoded(kind: str, raw: Body) -> Any:
     return bytes(raw)
 
 
-def _written(response: Response, identity: str) -> HttpResponse:
+def _written(name: str, response: Response, identity: str) -> HttpResponse:
     """A result as the handler gave it: text and bytes as they are, everything else as JSON."""
     value = response.result
-    headers = {**response.headers, words.REQUEST_ID: identity}
+    own = {sendable(name, key): sendable(name, text) for key, text in response.headers.items()}
+    headers, kind = {**own, words.REQUEST_ID: identity}, sendable(name, response.content_type)
     if isinstance(value, str):
-        return HttpResponse(response.status, value.encode(), response.content_type or "text/plain", headers)
+        return HttpResponse(response.status, value.encode(), kind or "text/plain", headers)
     if isinstance(value, bytes):
-        kind = response.content_type or "application/octet-stream"
-        return HttpResponse(response.status, value, kind, headers)
+        return HttpResponse(response.status, value, kind or "application/octet-stream", headers)
     written = json.dumps(value, indent=2, ensure_ascii=False).encode()
-    return HttpResponse(response.status, written, response.content_type or "application/json", headers)
+    return HttpResponse(response.status, written, kind or "application/json", headers)
 
 
 # -- routes
