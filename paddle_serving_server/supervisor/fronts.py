@@ -51,6 +51,8 @@ class Fronts:
         """The places of those whose code is not the newest."""
         self._leaving: list[Slot] = []
         self._report: Mapping[str, str] = {}
+        self._changed_early = ""
+        """Files that changed before all of them answered."""
 
     @property
     def all(self) -> list[Slot]:
@@ -80,6 +82,7 @@ class Fronts:
     def renew(self, files: str) -> None:
         """The code of services has changed: replace all fronts by others with the code of now."""
         if not self._announced:
+            self._changed_early = files
             return
         logger.info("changed: %s", files.replace("\n", ", "))
         self._old = list(range(len(self.slots)))
@@ -183,3 +186,5 @@ class Fronts:
         if any(not addresses.is_loopback(sock) for sock in self._listening):
             logger.info("everybody who reaches this machine may ask: there are no keys; see --host")
         self._on_ready()
+        if self._changed_early:
+            self.renew(self._changed_early)

@@ -105,6 +105,7 @@ class Supervisor:
                 self._selector.register(self._model_list.socket, selectors.EVENT_READ)
                 self._model_list.start()
             if config.reload_code:
+                self._code.add(str(Path(file).resolve()) for file in config.services)
                 self._code.start()
             around = Surroundings(
                 selector=self._selector,

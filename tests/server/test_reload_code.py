@@ -119,3 +119,12 @@ def test_without_the_flag_nothing_is_watched(files: Path) -> None:
 
 def _names(server: Server) -> list[str]:
     return [service["name"] for service in HTTP.request("GET", f"{server.url}/services").json()["services"]]
+
+
+def test_a_change_while_the_server_starts_is_taken_when_it_has(files: Path) -> None:
+    (files / "beside.py").write_text("import time\ntime.sleep(2)\nLENGTH = 1\n")
+    with serve(files, "--service", str(files / "service.py"), "--reload_code", waits=False) as server:
+        time.sleep(1.0)
+        write(files, 8)
+        server.wait_ready()
+        until(lambda: ask(server) == 24, "taken", server)
