@@ -97,7 +97,7 @@ def _write_onnx(file: Path) -> None:
         tensor.shape.dim.add()
         tensor.shape.dim.add(dim_value=length)
     ir_8_opset_17 = b"\x08\x08\x42\x02\x10\x11"
-    file.write_bytes(onnx_pb2.ModelProto(graph=graph).SerializeToString() + ir_8_opset_17)
+    file.write_bytes(ir_8_opset_17 + onnx_pb2.ModelProto(graph=graph).SerializeToString())
 
 
 @pytest.mark.parametrize("document", documents.FOLLOWED, ids=lambda path: path.name)

@@ -160,7 +160,7 @@ def test_a_name_that_is_not_served_is_not_a_name_of_its_own_in_counts(operated: 
 def test_pages_are_text_for_scripts_and_html_for_browsers(operated: Operated) -> None:
     operated.predict()
     for path, said in (
-        ("/", "/status"),
+        ("/index", "/status"),
         ("/index", "/uci/prediction"),
         ("/status", "uci"),
         ("/vars", "process_pid"),
