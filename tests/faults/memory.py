@@ -27,7 +27,7 @@ def run(folder: Path, brief: bool) -> Iterator[Figure]:
         for what, body in (("good", _GOOD), ("bad", _BAD)):
             target = Target("127.0.0.1", server.port, "/uci/prediction")
             payload = Payload((target.post(body, "application/json"),), HttpReplies, what)
-            _ask(target, payload, wanted // 5)
+            _ask(target, payload, wanted // 2)
             before, files = processes.memory_mb(server), _files(server)
             asked = _ask(target, payload, wanted)
             yield least(f"{what} requests: asked", asked, wanted, "requests")
