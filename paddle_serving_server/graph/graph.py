@@ -266,10 +266,10 @@ async def _alone(
     if node.keeps_time or deadline == math.inf:
         return await node.run(values, context)
     try:
-        async with asyncio.timeout(deadline - time.monotonic()):
+        async with asyncio.timeout(deadline - time.monotonic()) as limit:
             return await node.run(values, context)
     except TimeoutError as exc:
-        if isinstance(exc, ServingError):
+        if isinstance(exc, ServingError) or not limit.expired():  # the node's own
             raise
         raise _late([node.name]) from exc
 

@@ -102,6 +102,16 @@ def test_the_deadline_ends_it_and_says_what_was_in_work(names: tuple[str, ...]) 
     assert log == ["called off"] * len(names)
 
 
+@pytest.mark.parametrize("names", [("a",), ("a", "b")])
+def test_a_timeout_that_a_node_raises_before_the_deadline_is_its_own(names: tuple[str, ...]) -> None:
+    async def run(values: Values, log: list[str]) -> Values:
+        raise TimeoutError("the database is silent")
+
+    made = graph(*(node(name, "", run=run) for name in names), node("c", *names), end="c")
+    with pytest.raises(TimeoutError, match="the database is silent"):
+        answered(made, deadline=time.monotonic() + LONG_S)
+
+
 def test_one_that_takes_the_first_arrival_runs_once_with_it() -> None:
     made = graph(node("a", ""), node("b", "", run=waiting), node("c", "a", "b", takes_first=True), end="c")
     log: list[str] = []
