@@ -14,48 +14,34 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from paddle_serving_app.exit_status import shown
 from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.counting import counters
 from paddle_serving_server.counting.counters import Counters
-from paddle_serving_server.counting.meter import RESTARTS
 from paddle_serving_server.engine import store
-from paddle_serving_server.engine.settings import EXIT_BAD_START, EXIT_CANNOT_START
+from paddle_serving_server.engine.settings import EXIT_BAD_START
 from paddle_serving_server.process import control, machine, process_info
 from paddle_serving_server.process.hangup import Hangup, signals
-from paddle_serving_server.process.message import Message
-from paddle_serving_server.process.registry_messages import Asked, Unservable
 from paddle_serving_server.supervisor import addresses
 from paddle_serving_server.supervisor.addresses import PortTaken
-from paddle_serving_server.supervisor.child import Slot, end_all
+from paddle_serving_server.supervisor.child import end_all
+from paddle_serving_server.supervisor.children import Children, Ending
 from paddle_serving_server.supervisor.code_watcher import CodeWatcher
 from paddle_serving_server.supervisor.deployments import Deployments
 from paddle_serving_server.supervisor.fronts import Fronts
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
 from paddle_serving_server.supervisor.model_list import ModelList
 from paddle_serving_server.supervisor.verbs import Verbs
-from paddle_serving_server.supervisor.version import Engine, Surroundings
+from paddle_serving_server.supervisor.version import Surroundings
 from paddle_serving_server.supervisor.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
 EXIT_PORT_IN_USE = 98
 _EXTRA_GRACE_S = 2.0
-_INIT = 1
-"""The number of a container's first process."""
 _ENGINE_GRACE_S = 5.0
-_FALSE_STARTS = 3
-"""How often a process may die before it was ever ready, until the server gives up."""
-
-
-@dataclass(slots=True, eq=False)
-class _State:
-    stopping: bool = False
-    exit_status: int = 0
-    deadline: float = field(default=float("inf"))
 
 
 class Supervisor:
@@ -72,7 +58,7 @@ class Supervisor:
             model_list: says which models are served, from then on.
         """
         self._config = config
-        self._state = _State()
+        self._ending = Ending()
         self._selector = selectors.DefaultSelector()
         self._listening: list[socket.socket] = []
         self._watcher = Watcher(config.reload_interval_s)
@@ -124,17 +110,26 @@ class Supervisor:
             shared, name = counters.shared_memory(2 * config.fronts + 2)  # while new ones take the place of old ones
             folders.callback(os.close, shared)
             config = replace(config, counters=name)
-            self._counters = Counters(config.counters)
             self._fronts = Fronts(config, listening, self._on_ready)
+            self._children = Children(
+                self._fronts,
+                self._deployments,
+                self._lifecycle,
+                self._verbs,
+                self._code,
+                Counters(config.counters),
+                self._ending,
+                self._give_up,
+            )
             try:
                 self._fronts.start(self._selector, shared)
                 self._watch(wakeup)
             finally:
-                self._kill_all()
+                end_all(self._children.all)
                 process_info.forget()
                 for sock in listening:
                     sock.close()
-        return self._state.exit_status
+        return self._ending.exit_status
 
     # -- the loop
 
@@ -150,33 +145,33 @@ class Supervisor:
                 elif key.fileobj is self._code.socket:
                     self._fronts.renew(self._code.told())
                 elif key.data.control is not None:  # it may have been hung up on a moment ago
-                    self._hear(key.data)
-            self._reap()
+                    self._children.hear(key.data)
+            self._children.reap()
             now = time.monotonic()
-            if now > self._state.deadline:
+            if now > self._ending.deadline:
                 logger.warning("some requests were not finished in time")
-                self._kill_all()
+                end_all(self._children.all)
             self._deployments.on_time(now)
             self._fronts.on_time(now)
-            for slot in self._wanted():
+            for slot in self._children.wanted:
                 if slot.process is None and slot.start_at <= now:
                     slot.start()
 
     def _is_over(self) -> bool:
         """When stopping: let the fronts finish, then the engines end."""
-        if not self._state.stopping or self._fronts.are_there:
+        if not self._ending.is_stopping or self._fronts.are_there:
             return False
         for engine in self._deployments.engines:
             engine.hang_up()
         if any(engine.process for engine in self._deployments.engines):
-            self._state.deadline = min(self._state.deadline, time.monotonic() + _ENGINE_GRACE_S)
+            self._ending.deadline = min(self._ending.deadline, time.monotonic() + _ENGINE_GRACE_S)
             return False
         return True
 
     def _next_moment(self) -> float | None:
-        moments = [slot.start_at for slot in self._wanted() if slot.process is None]
+        moments = [slot.start_at for slot in self._children.wanted if slot.process is None]
         moments += [self._fronts.next_moment, *(deployment.next_moment for deployment in self._deployments)]
-        moment = min([*moments, self._state.deadline])
+        moment = min([*moments, self._ending.deadline])
         return None if moment == float("inf") else max(0.0, moment - time.monotonic())
 
     def _on_signals(self, numbers: bytes) -> None:
@@ -185,19 +180,19 @@ class Supervisor:
                 continue
             if number == signal.SIGHUP and not self._hangup.is_for_us:
                 continue
-            if number == signal.SIGHUP and not self._hangup.means_end and not self._state.stopping:
+            if number == signal.SIGHUP and not self._hangup.means_end and not self._ending.is_stopping:
                 logger.info("SIGHUP: loading what the model folders hold now")
                 self._reload(None)
-            elif self._state.stopping:
-                self._kill_all()
+            elif self._ending.is_stopping:
+                end_all(self._children.all)
             else:
                 logger.info("stopping: finishing what was accepted")
                 self._stop(0)
 
     def _stop(self, status: int) -> None:
-        self._state.stopping = True
-        self._state.exit_status = status
-        self._state.deadline = time.monotonic() + self._config.grace_s + _EXTRA_GRACE_S
+        self._ending.is_stopping = True
+        self._ending.exit_status = status
+        self._ending.deadline = time.monotonic() + self._config.grace_s + _EXTRA_GRACE_S
         for deployment in self._deployments:
             deployment.stop()
         for sock in self._listening:  # with those of the fronts, and then nobody waits for an answer that never comes
@@ -208,105 +203,16 @@ class Supervisor:
             else:
                 slot.kill()
         if status != 0:
-            self._kill_all()
-
-    def _slots(self) -> list[Slot]:
-        return [*self._fronts.all, *self._deployments.engines]
-
-    def _wanted(self) -> list[Slot]:
-        """Who is started again when it dies: everybody, or, when stopping, engines that fronts still need."""
-        engines = [engine for engine in self._deployments.engines if not engine.is_ending]
-        if not self._state.stopping:
-            return [*self._fronts.slots, *engines]
-        is_draining = self._state.exit_status == 0 and self._fronts.are_there
-        return [*engines] if is_draining else []
+            end_all(self._children.all)
 
     def _reload(self, folder: str | None) -> None:
         """Load what a folder holds now, or every one."""
-        if not self._state.stopping:
+        if not self._ending.is_stopping:
             self._deployments.reload(folder)
             self._lifecycle.changed(folder)
-
-    # -- children
-
-    def _hear(self, slot: Slot) -> None:
-        message = slot.hear()
-        if isinstance(message, control.Failed):
-            slot.failure = message.reason
-        elif message is not None and isinstance(slot, Engine):
-            self._deployments.of(slot).engine_says(slot, message)
-        elif message is not None:
-            self._front_says(slot, message)
-
-    def _front_says(self, front: Slot, message: Message) -> None:
-        match message:
-            case control.Serving():
-                front.is_ready = front.was_ready = True
-                self._fronts.serves(front)
-            case control.CodeRead(files):
-                self._code.add(files)
-            case control.Needed():
-                self._deployments.needed(front, message)
-                self._fronts.greet(front)
-            case control.Unneeded(deployment):
-                self._deployments.unneeded(front, deployment)
-            case control.Switched(deployment, number) if deployment in self._deployments:
-                self._deployments[deployment].front_switched(front, number)
-            case control.Released(deployment, number) if deployment in self._deployments:
-                self._deployments[deployment].front_released(front, number)
-            case Asked():
-                self._verbs.ask(front, message)
-            case control.Weights() | control.Record():
-                self._fronts.tell_all(message)
-            case control.Hung(path):
-                self._deployments.kill_hung(path)
-            case Unservable(part, reason) if self._lifecycle.is_required(part) and front in self._fronts.slots:
-                self._give_up(reason)
-            case _:
-                self._lifecycle.front_says(front, message)
-
-    def _reap(self) -> None:
-        if os.getpid() == _INIT:
-            machine.reap_orphans({slot.process.pid for slot in self._slots() if slot.process is not None})
-        for slot in self._slots():
-            if slot.process is None or (status := slot.process.poll()) is None:
-                continue
-            while slot.has_more:
-                self._hear(slot)  # last words
-            slot.hang_up()
-            slot.process = None
-            slot.is_ready = False
-            if not isinstance(slot, Engine):
-                self._deployments.front_is_gone(slot)
-                self._lifecycle.front_is_gone(slot)
-                if self._fronts.ended(slot, status):
-                    self._deployments.close_unneeded()
-                    continue
-            elif slot.is_ending:
-                self._deployments.of(slot).ended(slot)
-                if self._deployments.forget_ended():
-                    self._lifecycle.engines_ended()
-                continue
-            elif self._deployments.of(slot).engine_died(slot, status):
-                continue
-            if slot in self._wanted():
-                self._replace(slot, status)
-
-    def _replace(self, slot: Slot, status: int) -> None:
-        slot.false_starts += not slot.was_ready
-        if not slot.was_ready and (status == EXIT_CANNOT_START or slot.false_starts >= _FALSE_STARTS):
-            reason = slot.failure or f"{slot.title} cannot start: it ended with {shown(status)}"
-            if not isinstance(slot, Engine) or not self._lifecycle.refused(self._deployments.of(slot), reason):
-                self._give_up(reason)
-            return
-        self._counters.count(RESTARTS, kind=slot.title.partition(" ")[0]).add()
-        logger.error("%s ended (%s); it is started again", slot.title, slot.rest(status))
 
     def _give_up(self, reason: str) -> None:
         """The server cannot start."""
         self.failure = reason
         logger.error("%s", reason)
         self._stop(EXIT_BAD_START)
-
-    def _kill_all(self) -> None:
-        end_all(self._slots())
