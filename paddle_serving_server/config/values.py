@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.torchserve.rules import StoreRules
 from paddle_serving_server.config.trial_models import TrialModel
 from paddle_serving_server.config.versions import MOST_VERSIONS, VersionPolicy
+from paddle_serving_server.engine.settings import ModelSettings, RunSettings
 from paddle_serving_server.graph.workflow import OpNode
 
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -45,37 +45,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VersionSettings:
-    """How one version is run, where each has settings of its own; see the fields of `ServedModel`."""
+class VersionSettings(RunSettings):
+    """How one version is run, where each has settings of its own."""
 
-    max_rows: int = 0
-    max_wait_ms: float | None = None
-    instances: int = 0
-    handler: HandlerSpec | None = None
     is_loaded: bool = True
     """Whether it is to answer; otherwise it is registered, and nothing of it is loaded."""
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "VersionSettings":
-        """The opposite of `dataclasses.asdict`."""
-        handler = values["handler"]
-        return cls(**{**values, "handler": None if handler is None else HandlerSpec(**handler)})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedModel:
+class ServedModel(ModelSettings):
     """A model that is served as it is: an entry of the registry."""
 
     name: str
-    folder: str
-    """In any layout, or a folder of numbered ones."""
-    options: ModelOptions = field(default_factory=ModelOptions)
-    max_rows: int = 0
-    """Largest batch, in rows; 0: as for the whole server."""
-    max_wait_ms: float | None = None
-    """Longest time a request waits for company; None: as for the whole server."""
-    instances: int = 0
-    """Engine processes; 0: as for the whole server."""
     versions: VersionPolicy = field(default_factory=VersionPolicy)
     """Which numbered versions of the folder are served."""
     paths: tuple[tuple[str, str], ...] = ()
@@ -86,8 +67,6 @@ class ServedModel:
     """What answers who asks for no version; empty: the highest number."""
     labels: tuple[tuple[str, str], ...] = ()
     """Other names of versions: (label, version)."""
-    handler: HandlerSpec | None = None
-    """User code that is run in the place of a model; `folder` is its path, and rows are requests."""
     nodes: tuple[OpNode, ...] = ()
     """Where several models, or an op of its own, are behind the name; `folder` is the first of them."""
     ends: tuple[str, ...] = ()
@@ -113,19 +92,16 @@ class ServedModel:
         return tuple(node.folder for node in self.nodes) or (self.folder,)
 
     @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> "ServedModel":
-        """The opposite of `dataclasses.asdict`."""
-        values = {
-            "options": ModelOptions(**said["options"]),
-            "handler": None if said["handler"] is None else HandlerSpec(**said["handler"]),
-            "nodes": tuple(map(OpNode.from_dict, said["nodes"])),
-            "ends": tuple(said["ends"]),
-            "versions": VersionPolicy.from_dict(said["versions"]),
-            "paths": tuple((version, path) for version, path in said["paths"]),
-            "own": tuple((version, VersionSettings.from_dict(values)) for version, values in said["own"]),
-            "labels": tuple((label, version) for label, version in said["labels"]),
+    def _restored(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            **super(ServedModel, cls)._restored(values),
+            "nodes": tuple(map(OpNode.from_dict, values["nodes"])),
+            "ends": tuple(values["ends"]),
+            "versions": VersionPolicy.from_dict(values["versions"]),
+            "paths": tuple((version, path) for version, path in values["paths"]),
+            "own": tuple((version, VersionSettings.from_dict(own)) for version, own in values["own"]),
+            "labels": tuple((label, version) for label, version in values["labels"]),
         }
-        return cls(**{**said, **values})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

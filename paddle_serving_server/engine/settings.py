@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.handler import HandlerSpec
@@ -16,22 +16,56 @@ EXIT_CANNOT_START = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentSpec:
+class RunSettings:
+    """How a model is run."""
+
+    max_rows: int = 0
+    """Largest batch, in rows of axis 0; 0: as for the whole server, and what measured best if that says nothing."""
+    max_wait_ms: float | None = None
+    """Longest time the oldest request waits for company, in milliseconds; None: as for the whole server."""
+    instances: int = 0
+    """Engine processes, which share the processors; 0: as for the whole server, and what was measured, else one."""
+    handler: HandlerSpec | None = None
+    """User code that is run in the place of a model, which the folder is the path of; then rows are requests."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The opposite of `dataclasses.asdict`."""
+        return cls(**cls._restored(values))
+
+    @classmethod
+    def _restored(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields, out of their form as JSON."""
+        handler = values["handler"]
+        return {**values, "handler": None if handler is None else HandlerSpec(**handler)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings(RunSettings):
+    """A model, and how it is run."""
+
+    folder: str = ""
+    """In any layout, or a folder of numbered ones."""
+    options: ModelOptions = field(default_factory=ModelOptions)
+
+    @classmethod
+    def _restored(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {**super(ModelSettings, cls)._restored(values), "options": ModelOptions(**values["options"])}
+
+
+def of_running(settings: RunSettings) -> dict[str, Any]:
+    """The fields that say how a model is run, to be given to another one."""
+    return {field.name: getattr(settings, field.name) for field in fields(RunSettings)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSpec(ModelSettings):
     """What a model is deployed as, whatever version of it: services whose specs are equal share its engines."""
 
-    folder: str
-    """A model folder, or a folder of numbered ones."""
-    options: ModelOptions
+    max_wait_ms: float = 0.0
     instances: int = 1
-    """Engine processes, which share the processors; 0: what was measured, else one."""
-    max_rows: int = 0
-    """Largest batch, in rows of axis 0; 0: what measured best."""
     tune_s: float = 0.0
     """How long to measure which library is the fastest, where that is not known yet, in seconds."""
-    max_wait_ms: float = 0.0
-    """Longest time the oldest request waits for company, in milliseconds."""
-    handler: HandlerSpec | None = None
-    """User code that is run in the place of a model; then rows are requests."""
     nice: int = 0
     """How far the processes stand back for others: 0, or up to 19 for those whose answers nobody waits for."""
     log_level: str = "INFO"
@@ -49,12 +83,6 @@ class DeploymentSpec:
     def from_json(cls, text: str) -> "DeploymentSpec":
         """The opposite of `to_json`."""
         return cls.from_dict(json.loads(text))
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "DeploymentSpec":
-        """The opposite of `dataclasses.asdict`."""
-        handler = None if values["handler"] is None else HandlerSpec(**values["handler"])
-        return cls(**{**values, "options": ModelOptions(**values["options"]), "handler": handler})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,5 +108,5 @@ class EngineConfig:
     @classmethod
     def from_json(cls, text: str | bytes) -> "EngineConfig":
         """The opposite of `to_json`."""
-        said = json.loads(text)
-        return cls(**{**said, "spec": DeploymentSpec.from_dict(said["spec"]), "skip": tuple(said["skip"])})
+        values = json.loads(text)
+        return cls(**{**values, "spec": DeploymentSpec.from_dict(values["spec"]), "skip": tuple(values["skip"])})

@@ -19,9 +19,9 @@ from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.live import Live
 from paddle_serving_server.engine.local import LocalEngine
-from paddle_serving_server.engine.settings import DeploymentSpec
+from paddle_serving_server.engine.settings import DeploymentSpec, ModelSettings
 from paddle_serving_server.front.wrappers import Wrappers
-from paddle_serving_server.services.service import ModelPlan, Service
+from paddle_serving_server.services.service import Service
 
 
 class Source(Protocol):
@@ -70,7 +70,7 @@ class Assembly:
         for live in {id(live): live for lives in self._lives.values() for live in lives}.values():
             await live.close()
 
-    async def _engine(self, service: Service, name: str, plan: ModelPlan, part: int) -> Engine:
+    async def _engine(self, service: Service, name: str, plan: ModelSettings, part: int) -> Engine:
         """One model of a service: its live version, and everything around that, innermost first."""
         engine: Engine = await self._model(service, plan, part)
 
@@ -82,7 +82,7 @@ class Assembly:
 
         return await self._wrappers.around(engine, service, name, load)
 
-    async def _model(self, service: Service, plan: ModelPlan, part: int, nice: int = 0) -> Engine:
+    async def _model(self, service: Service, plan: ModelSettings, part: int, nice: int = 0) -> Engine:
         options = self._options(plan.options)
         if service.in_process:
             folder = repository.newest(plan.folder).folder
@@ -92,7 +92,7 @@ class Assembly:
         self._lives[service].append(live)
         return live
 
-    def _spec_of(self, plan: ModelPlan, options: ModelOptions) -> DeploymentSpec:
+    def _spec_of(self, plan: ModelSettings, options: ModelOptions) -> DeploymentSpec:
         return DeploymentSpec(
             folder=plan.folder,
             options=options,

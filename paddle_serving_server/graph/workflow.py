@@ -7,13 +7,12 @@ answer are its ends: one for a chain, several for models that are asked side by 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from paddle_serving_app.backend import ModelOptions
 from paddle_serving_client import plugins
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.wire.proto import workflow_pb2
+from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.graph import general_ops
 
 READER, RESPONSE = "GeneralReaderOp", "GeneralResponseOp"
@@ -23,25 +22,14 @@ DETECTION_FOLDER = "ocr_det_model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpNode:
+class OpNode(ModelSettings):
     """An op and its model."""
 
     name: str
     """Callers see it in replies as the engine's name: GeneralInferOp_0."""
     op: str
-    folder: str = ""
-    options: ModelOptions = field(default_factory=ModelOptions)
     source: str = ""
     """The node whose outputs it takes; empty: the request."""
-    max_rows: int = 0
-    """Largest batch, in rows; 0: as for the whole server."""
-    instances: int = 0
-    """Engine processes; 0: as for the whole server."""
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "OpNode":
-        """The opposite of `dataclasses.asdict`."""
-        return cls(**{**fields, "options": ModelOptions(**fields["options"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, named_inputs, outputs_of, stacked
 from paddle_serving_server.engine.interface import Engine, named
+from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.graph import general_ops
 from paddle_serving_server.graph.chain import Chain
 from paddle_serving_server.graph.model_graph import ModelGraph, ModelNode
 from paddle_serving_server.graph.workflow import Workflow, module_of
 from paddle_serving_server.services.model_service import ModelService
-from paddle_serving_server.services.service import ModelPlan
 from paddle_serving_server.user_code.threads import Threads
 
 
@@ -35,12 +35,9 @@ class ChainService(ModelService):
         self.set_models({node.name: node.folder for node in workflow.nodes})
 
     @property
-    def plans(self) -> dict[str, ModelPlan]:
+    def plans(self) -> dict[str, ModelSettings]:
         """The model of each node."""
-        return {
-            node.name: ModelPlan(node.folder, node.options, max_rows=node.max_rows, instances=node.instances)
-            for node in self._workflow.nodes
-        }
+        return {node.name: node for node in self._workflow.nodes}
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """See `Service.bind`; settles how the models feed each other."""

@@ -17,8 +17,9 @@ from paddle_serving_server.engine import handler_packets, values
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json
 from paddle_serving_server.engine.interface import Engine, stages_of
+from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.services.parts import END, ServiceParts
-from paddle_serving_server.services.service import ModelPlan, Service
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code.threads import Threads
 
 
@@ -34,13 +35,9 @@ class HandlerService(Service):
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
-    def plans(self) -> dict[str, ModelPlan]:
+    def plans(self) -> dict[str, ModelSettings]:
         """See `Service.plans`."""
-        model = self._model
-        plan = ModelPlan(
-            model.folder, model.options, model.max_rows, model.instances or 1, model.max_wait_ms, self._handler
-        )
-        return {"": plan}
+        return {"": replace(self._model, instances=self._model.instances or 1, handler=self._handler)}
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """See `Service.bind`."""

@@ -5,9 +5,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response, Stage
@@ -17,7 +16,8 @@ from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, outputs_of, tensors_of
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
-from paddle_serving_server.services.service import ModelPlan, Service
+from paddle_serving_server.engine.settings import ModelSettings
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code.threads import Threads
 
 ENGINE_NAME: Final = "GeneralInferOp_0"
@@ -37,11 +37,7 @@ class ModelService(Service):
         """
         super().__init__(name)
         self._folders: dict[str, str] = {}
-        self._options = ModelOptions()
-        self._golden = ""
-        self._max_rows = 0
-        self._instances = 0
-        self._max_wait_ms: float | None = None
+        self._settings = ModelSettings()
         if model is not None:
             self._settle(model)
 
@@ -58,13 +54,11 @@ class ModelService(Service):
     def _settle(self, model: ServedModel) -> None:
         """Run as a registered model says."""
         self.set_models({"": model.folder})
-        self._options, self._golden = model.options, model.options.golden
-        self._max_rows, self._instances = model.max_rows, model.instances
-        self._max_wait_ms = model.max_wait_ms
+        self._settings = model
 
     def set_gpus(self, gpus: str) -> None:
         """Run the models on a GPU: "0"."""
-        self._options = replace(self._options, gpu_id=int(str(gpus).split(",")[0]))
+        self._change(gpu_id=int(str(gpus).split(",")[0]))
 
     def set_golden(self, file: str | Path) -> None:
         """Refuse the main model, and every new version of it, unless it gives the outputs of a golden sample.
@@ -72,21 +66,19 @@ class ModelService(Service):
         Args:
             file: with the golden sample, as `serve --golden` takes it.
         """
-        self._golden = str(Path(file).absolute())
+        self._change(golden=str(Path(file).absolute()))
+
+    def _change(self, **options: Any) -> None:
+        self._settings = replace(self._settings, options=replace(self._settings.options, **options))
 
     @property
-    def plans(self) -> dict[str, ModelPlan]:
+    def plans(self) -> dict[str, ModelSettings]:
         """See `Service.plans`."""
-        goldens = [self._golden, *[""] * len(self._folders)]
+        main = self._settings
+        others = replace(main, options=replace(main.options, golden=""))
         return {
-            name: ModelPlan(
-                folder,
-                replace(self._options, golden=golden),
-                max_rows=self._max_rows,
-                instances=self._instances,
-                max_wait_ms=self._max_wait_ms,
-            )
-            for (name, folder), golden in zip(self._folders.items(), goldens, strict=False)
+            name: replace(others if place else main, folder=folder)
+            for place, (name, folder) in enumerate(self._folders.items())
         }
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:

@@ -6,10 +6,11 @@ from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.engine.interface import Engine
+from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.graph.pipeline.ends import usage
 from paddle_serving_server.graph.pipeline.pipeline import Pipeline
 from paddle_serving_server.graph.pipeline.process import Origin
-from paddle_serving_server.services.service import ModelPlan, Service
+from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code import hosting
 from paddle_serving_server.user_code.admission import Admission, Room
 from paddle_serving_server.user_code.threads import Threads
@@ -28,9 +29,9 @@ class PipelineService(Service):
         self.takes_raw = pipeline.unpacks_itself
 
     @property
-    def plans(self) -> dict[str, ModelPlan]:
+    def plans(self) -> dict[str, ModelSettings]:
         """See `Service.plans`: those that ops have, by the name of the op."""
-        return {name: ModelPlan(model.folder, model.options) for name, model in self.pipeline.models.items()}
+        return dict(self.pipeline.models)
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """See `Service.bind`; starts the workers of the ops."""

@@ -14,13 +14,10 @@ signals or sockets.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from paddle_serving_app import model_fields
-from paddle_serving_app.backend import ModelOptions
-from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_app.ops.tabular import Table
 from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig, NoMethod
@@ -30,27 +27,12 @@ from paddle_serving_server.config.values import Limits
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.lane import Lane
+from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.graph.tensor_graph import Ask
 from paddle_serving_server.user_code.admission import Admission
 from paddle_serving_server.user_code.threads import Threads
 
 _NOTHING: Final = Signature((), ())
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """A model that a service needs, and how to run it."""
-
-    folder: str
-    options: ModelOptions
-    max_rows: int = 0
-    """Largest batch, in rows; 0: as for the whole server."""
-    instances: int = 0
-    """Engine processes; 0: as for the whole server."""
-    max_wait_ms: float | None = None
-    """Longest time a request waits for company; None: as for the whole server."""
-    handler: HandlerSpec | None = None
-    """User code that is run in the place of a model, which `folder` is the path of."""
 
 
 class Others(Protocol):
@@ -113,7 +95,7 @@ class Service(ABC):
 
     @property
     @abstractmethod
-    def plans(self) -> dict[str, ModelPlan]:
+    def plans(self) -> dict[str, ModelSettings]:
         """The models it needs, by name; the first is the main one."""
 
     @abstractmethod

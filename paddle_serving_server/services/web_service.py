@@ -5,7 +5,6 @@ is.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +103,10 @@ class WebService(SteppedService):
         )
         self.port = port
         self.thread_num = thread_num
-        self._options = replace(self._options, precision=precision, use_trt=use_trt)
+        self._change(precision=precision, use_trt=use_trt)
         if gpuid not in (None, "", "-1", -1):
             self.set_gpus(str(gpuid))
-        elif device == "gpu" and self._options.gpu_id is None:
+        elif device == "gpu" and self._settings.options.gpu_id is None:
             self.set_gpus("0")
 
     def run_rpc_service(self) -> None:
@@ -117,7 +116,7 @@ class WebService(SteppedService):
     def run_debugger_service(self, gpu: bool = False) -> None:
         """Run the models inside the serving process, so that a debugger sees everything."""
         self.in_process = True
-        if gpu and self._options.gpu_id is None:
+        if gpu and self._settings.options.gpu_id is None:
             self.set_gpus("0")
 
     def run_web_service(self) -> None:

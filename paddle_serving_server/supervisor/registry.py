@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from paddle_serving_server.config.values import ServedModel, VersionSettings
 from paddle_serving_server.config.versions import VersionPolicy
 from paddle_serving_server.engine import repository
+from paddle_serving_server.engine.settings import of_running
 from paddle_serving_server.process.registry_messages import Registered
 from paddle_serving_server.process.states import State
 from paddle_serving_server.supervisor.child import Slot
@@ -59,16 +60,7 @@ class Part:
 
 def _of_version(plain: ServedModel, path: str, own: VersionSettings | None) -> ServedModel:
     """A version that has a path of its own, and settings, too."""
-    if own is None:
-        return replace(plain, folder=path)
-    return replace(
-        plain,
-        folder=path,
-        max_rows=own.max_rows,
-        max_wait_ms=own.max_wait_ms,
-        instances=own.instances,
-        handler=own.handler,
-    )
+    return replace(plain, folder=path, **({} if own is None else of_running(own)))
 
 
 @dataclass(slots=True, eq=False)

@@ -12,6 +12,7 @@ import yaml
 from paddle_serving_app.backend import PRECISIONS, ModelOptions
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.engine import repository
+from paddle_serving_server.engine.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +74,11 @@ _REMOTE_TYPES: Final = ("brpc", "grpc", "pipeline_grpc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalModel:
+class LocalModel(ModelSettings):
     """A model that an engine of this server loads."""
 
-    folder: str
     fetch: tuple[str, ...] = ()
     """Aliases of the outputs; empty: all."""
-    options: ModelOptions = field(default_factory=ModelOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
