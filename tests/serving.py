@@ -77,7 +77,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, *flags: str, command: Sequence[str] = MODULE, waits: bool = True) -> Iterator[Server]:
+def serve(
+    folder: Path, *flags: str, command: Sequence[str] = MODULE, waits: bool = True, port_flag: str = "--port"
+) -> Iterator[Server]:
     """Run `python -m paddle_serving_server.serve FLAGS --port FREE`, with its ProcessInfo.json in `folder`.
 
     Nothing is measured at load unless FLAGS say so. Unless it `waits`, the server is still starting.
@@ -89,7 +91,7 @@ def serve(folder: Path, *flags: str, command: Sequence[str] = MODULE, waits: boo
     environment = {**os.environ, "SERVING_HOME": str(folder), "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, *command, "--port", str(port), *flags], stdout=out, stderr=out, cwd=ROOT, env=environment
+            [sys.executable, *command, port_flag, str(port), *flags], stdout=out, stderr=out, cwd=ROOT, env=environment
         )
     server = Server(process, port, log)
     try:

@@ -9,6 +9,7 @@ FLOAT, UINT8, INT32, INT64, STRING, FLOAT16 = 1, 2, 6, 7, 8, 10
 """ONNX's own numbers."""
 Shape = Sequence[int | str] | None
 """A text is a dimension that may vary; None: nothing is said of the shape."""
+Step = tuple[str, int, Mapping[str, str], Mapping[str, str]]
 Tensors = Mapping[str, tuple[int, Shape]]
 
 
@@ -123,6 +124,22 @@ ensemble_scheduling {
 """,
 }
 """A text classifier as people have it: two steps in Python around a model, and the ensemble of them."""
+
+
+def ensemble(name: str, inputs: Sequence[str], outputs: Sequence[str], steps: Sequence[Step]) -> str:
+    """The config of an ensemble over INT32 [16]: of each step the model, its version, what it takes and gives."""
+    written = []
+    for model, version, takes, gives in steps:
+        maps = [("input_map", takes), ("output_map", gives)]
+        lines = [f'{kind} {{ key: "{key}" value: "{value}" }}' for kind, of in maps for key, value in of.items()]
+        written.append(f'{{ model_name: "{model}" model_version: {version} {" ".join(lines)} }}')
+    tensors = [
+        f'{kind} [ {{ name: "{tensor}" data_type: TYPE_INT32 dims: [ 16 ] }} ]'
+        for kind, of in (("input", inputs), ("output", outputs))
+        for tensor in of
+    ]
+    head = [f'name: "{name}"', 'platform: "ensemble"', "max_batch_size: 8", *tensors]
+    return "\n".join([*head, f"ensemble_scheduling {{ step [ {', '.join(written)} ] }}"])
 
 
 def put(folder: Path, config: str | None, files: Mapping[str, str | bytes] | None = None) -> Path:

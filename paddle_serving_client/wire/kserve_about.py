@@ -1,11 +1,15 @@
 """What KServe v2 says of a server and its models, and as JSON: metadata, config, statistics, the index."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from paddle_serving_client.wire import triton_config
 
 EXTENSIONS: Final = (
     "classification",
+    "model_repository",
+    "model_repository(unload_dependents)",
     "model_configuration",
     "binary_tensor_data",
     "parameters",
@@ -19,6 +23,9 @@ TYPES: Final = (
 """By their number in `DataType` of a model's config, which calls BYTES TYPE_STRING."""
 READY: Final = "READY"
 LOADING: Final = "LOADING"
+UNLOADING: Final = "UNLOADING"
+UNAVAILABLE: Final = "UNAVAILABLE"
+"""What a version is doing."""
 _STAGES: Final = (
     "success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss",
 )  # fmt: skip
@@ -60,6 +67,8 @@ class ModelAbout:
     """Rows that are computed together at most; then the dims of the config are without axis 0. 0: not batched."""
     instances: int = 1
     on_gpu: bool = False
+    config: bytes = field(default=b"", repr=False)
+    """All of its config as protobuf, where it has one of its own."""
 
     def dims(self, tensor: TensorAbout) -> tuple[int, ...]:
         """Its shape as the config has it."""
@@ -104,10 +113,11 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """One model in the index of the repository."""
+    """One version of a model in the index of the repository."""
 
     name: str
     version: str
+    """Empty, and with it the state: it was never loaded."""
     state: str
     reason: str = ""
 
@@ -125,11 +135,11 @@ def server_json(about: ServerAbout) -> Json:
     return {"name": about.name, "version": about.version, "extensions": about.extensions}
 
 
-def metadata_json(about: ModelAbout) -> Json:
-    """The answer to `GET /v2/models/NAME`."""
+def metadata_json(about: ModelAbout, versions: Sequence[str]) -> Json:
+    """The answer to `GET /v2/models/NAME`, or to that of one version."""
     return {
         "name": about.name,
-        "versions": [about.version],
+        "versions": versions,
         "platform": about.platform,
         "inputs": [_tensor_json(tensor) for tensor in about.inputs],
         "outputs": [_tensor_json(tensor) for tensor in about.outputs],
@@ -142,6 +152,8 @@ def _tensor_json(tensor: TensorAbout) -> Json:
 
 def config_json(about: ModelAbout) -> Json:
     """The answer to `GET /v2/models/NAME/config`: what is at its default is said where Triton says it."""
+    if about.config:
+        return triton_config.to_fields(triton_config.parse_bytes(about.config))
     dynamic = {"dynamic_batching": {"preferred_batch_size": [], "max_queue_delay_microseconds": 0}}
     return {
         "name": about.name,
@@ -192,8 +204,5 @@ def _statistics_json(model: Statistics) -> Json:
 
 def index_json(models: Sequence[Indexed]) -> list[Json]:
     """The answer to `POST /v2/repository/index`."""
-    return [
-        {"name": model.name, "version": model.version, "state": model.state}
-        | ({"reason": model.reason} if model.reason else {})
-        for model in models
-    ]
+    fields = ("name", "version", "state", "reason")
+    return [{field: value for field in fields if (value := getattr(model, field))} for model in models]

@@ -2,12 +2,14 @@
 
 ModelReadyRequest, ModelMetadataRequest, ModelConfigRequest, ModelStatisticsRequest {1 name, 2 version}
 RepositoryIndexRequest {1 repository_name, 2 ready}
+RepositoryModelLoadRequest, RepositoryModelUnloadRequest {1 repository_name, 2 model_name, 3 parameters}
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from paddle_serving_client.errors import BadPacket
 from paddle_serving_client.wire import protobuf
 from paddle_serving_client.wire.kserve_about import (
     KIND,
@@ -19,11 +21,57 @@ from paddle_serving_client.wire.kserve_about import (
     Statistics,
     TensorAbout,
 )
-from paddle_serving_client.wire.kserve_fields import text, text_field
+from paddle_serving_client.wire.kserve_fields import Fields, text, text_field
 from paddle_serving_client.wire.protobuf import BYTES, VARINT, MessageType, Part, bytes_field, number_field
+from paddle_serving_client.wire.tensors import refuse_over
 
 _NAME: Final = MessageType(name=(1, BYTES), version=(2, BYTES))
 _INDEX: Final = MessageType(repository_name=(1, BYTES), ready=(2, VARINT))
+
+
+_CHANGE: Final = MessageType(repository_name=(1, BYTES), model_name=(2, BYTES), parameters=(3, BYTES))
+_ENTRY: Final = MessageType(key=(1, BYTES), value=(2, BYTES))
+_PARAMETER: Final = MessageType(
+    bool_param=(1, VARINT), int64_param=(2, VARINT), string_param=(3, BYTES), bytes_param=(4, BYTES)
+)
+_MAX_PARAMETERS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAsked:
+    """Which model is to be loaded or unloaded, and how."""
+
+    name: str
+    parameters: Mapping[str, str | bytes | bool | int]
+
+
+def decode_change(message: bytes | memoryview) -> ChangeAsked:
+    """Read a request to load or unload a model.
+
+    Raises:
+        BadPacket: not such a message. TooLarge: a name that is too long, or too many parameters.
+    """
+    got = _CHANGE.read(memoryview(message))
+    entries = got.get("parameters", ())
+    refuse_over("parameters", len(entries), _MAX_PARAMETERS)
+    found = {}
+    for entry in entries:
+        pair = _ENTRY.read(entry)
+        found[text(pair, "key")] = _parameter(_PARAMETER.read(pair["value"][-1]) if "value" in pair else {})
+    return ChangeAsked(text(got, "model_name"), found)
+
+
+def _parameter(fields: Fields) -> str | bytes | bool | int:
+    if "bytes_param" in fields:
+        return bytes(fields["bytes_param"][-1])
+    if "string_param" in fields:
+        try:
+            return str(fields["string_param"][-1], "utf-8")
+        except UnicodeDecodeError as exc:
+            raise BadPacket("a parameter is not UTF-8") from exc
+    if "int64_param" in fields:
+        return protobuf.signed(protobuf.last_number(fields, "int64_param"))
+    return protobuf.last_number(fields, "bool_param") != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +114,12 @@ def encode_server(about: ServerAbout) -> bytes:
     return b"".join(parts)
 
 
-def encode_metadata(about: ModelAbout) -> bytes:
+def encode_metadata(about: ModelAbout, versions: Sequence[str]) -> bytes:
     """Write a `ModelMetadataResponse`."""
-    parts = [*text_field(1, about.name), *text_field(2, about.version), *text_field(3, about.platform)]
+    parts = text_field(1, about.name)
+    for version in versions:
+        parts += text_field(2, version)
+    parts += text_field(3, about.platform)
     for number, tensors in ((4, about.inputs), (5, about.outputs)):
         for tensor in tensors:
             parts += bytes_field(number, *_tensor(tensor))
@@ -82,6 +133,8 @@ def _tensor(tensor: TensorAbout) -> list[Part]:
 
 def encode_config(about: ModelAbout) -> bytes:
     """Write a `ModelConfigResponse`."""
+    if about.config:
+        return b"".join(bytes_field(1, about.config))
     parts = [*text_field(1, about.name), *text_field(2, about.platform)]
     parts += bytes_field(3, *bytes_field(1, number_field(1, 1)))  # the latest version, and only that
     parts.append(number_field(4, about.max_batch_size) if about.max_batch_size else b"")

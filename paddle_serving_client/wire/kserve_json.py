@@ -143,6 +143,19 @@ def flag(got: object, key: str) -> bool:
     return value
 
 
+def parameters(text: bytes | memoryview) -> Mapping[str, Any]:
+    """The member `parameters` of a body, which may be missing, as the body may.
+
+    Raises:
+        BadPacket: not JSON, or of another form. TooLarge: over a limit.
+    """
+    got = loads(text)
+    found = got.get("parameters", {}) if isinstance(got, dict) else None
+    if not isinstance(found, dict):
+        raise BadPacket("attempt to access JSON non-object as object")
+    return found
+
+
 def _loads(text: memoryview) -> Any:
     if bytes(text[:3]) == _BOM:
         text = text[3:]

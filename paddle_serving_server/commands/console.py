@@ -16,6 +16,7 @@ from paddle_serving_client import __version__
 
 _COMMANDS: Final = {
     "serve": ("paddle_serving_server.serve", "serve models and service files, on one port for all protocols"),
+    "tritonserver": ("paddle_serving_server.tritonserver", "serve Triton's model repositories by Triton's flags"),
     "page": ("paddle_serving_server.commands.page", "the page to try a server's services in a browser"),
     "convert": ("paddle_serving_client.convert", "make a model folder of a trained model"),
     "predict": ("paddle_serving_server.commands.predict", "ask a service once"),

@@ -13,6 +13,7 @@ from paddle_serving_client import encryption, plugins
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config import flags, gpus, listening, things, tokens, trial_models
 from paddle_serving_server.config.things import Thing, Things
+from paddle_serving_server.config.triton import served
 from paddle_serving_server.config.values import Limits, ServedModel, ServerConfig
 from paddle_serving_server.engine import repository
 from paddle_serving_server.graph import workflow
@@ -108,6 +109,8 @@ def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) ->
     ]
     models = _chain(said, chain, of_each, max_rows, instances)
     models += _alone(said, found, of_each[len(chain) :])
+    repositories = served.repositories(said.model_repository)
+    models += served.models(repositories)
     _refuse_twins([model.name for model in models])
     return ServerConfig(
         host=said.host,
@@ -118,6 +121,7 @@ def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) ->
         models=models,
         services=(*said.service, *found.services),
         allow_broken_models=said.allow_broken_models,
+        triton=repositories,
         service_argv=tuple(service_argv),
         options=options,
         max_rows=_common(max_rows),
@@ -220,7 +224,8 @@ def _check(said: argparse.Namespace, chain: Sequence[Thing], found: Things) -> N
             "--dist_master_serving: this server does not hand requests on to others; give their addresses to "
             "Client.connect, which spreads requests over them"
         )
-    if not (chain or said.service or found.models or found.services or said.allow_no_model):
+    things_there = chain or said.service or found.models or found.services or said.model_repository
+    if not (things_there or said.allow_no_model):
         raise NothingToServe("You must specify your serving model: serve PATH, --model PATH or --service FILE.py")
     for thing in chain:
         repository.refuse_other(thing.path, "--model")

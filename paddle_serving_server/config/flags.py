@@ -109,6 +109,7 @@ def parser() -> Flags:
     add("--op", nargs="+", default=[], metavar="OP", help="what runs each model (default: GeneralInferOp)")
     add("--name", help="its name in POST /NAME/prediction (default: the model's)")
     add("--service", action="append", default=[], metavar="FILE.py", help="host this WebService too; repeatable")
+    add("--model_repository", action="append", default=[], metavar="DIR", help="all models of a Triton repository")
     add("--config", metavar="FILE.yml", help="the same settings as these flags, from a file; flags win")
     add("--allow_no_model", action="store_true", help="start without a model: those come by the registry")
     add("--allow_broken_models", action="store_true", help="go on without models that cannot be loaded at the start")

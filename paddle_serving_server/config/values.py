@@ -11,6 +11,8 @@ from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening
 from paddle_serving_server.config.torchserve.rules import StoreRules
 from paddle_serving_server.config.trial_models import TrialModel
+from paddle_serving_server.config.triton.model import TritonModel
+from paddle_serving_server.config.triton.rules import RepositoryRules
 from paddle_serving_server.config.versions import MOST_VERSIONS, VersionPolicy
 from paddle_serving_server.engine.settings import ModelSettings, RunSettings
 from paddle_serving_server.graph.workflow import OpNode
@@ -67,6 +69,8 @@ class ServedModel(ModelSettings):
     """What answers who asks for no version; empty: the highest number."""
     labels: tuple[tuple[str, str], ...] = ()
     """Other names of versions: (label, version)."""
+    triton: TritonModel | None = None
+    """Of a model that comes out of a repository of Triton's."""
     nodes: tuple[OpNode, ...] = ()
     """Where several models, or an op of its own, are behind the name; `folder` is the first of them."""
     ends: tuple[str, ...] = ()
@@ -95,6 +99,7 @@ class ServedModel(ModelSettings):
     def _restored(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         return {
             **super(ServedModel, cls)._restored(values),
+            "triton": TritonModel.from_dict(values["triton"]),
             "nodes": tuple(map(OpNode.from_dict, values["nodes"])),
             "ends": tuple(values["ends"]),
             "versions": VersionPolicy.from_dict(values["versions"]),
@@ -176,6 +181,8 @@ class ServerConfig:
     limits: Limits = field(default_factory=Limits)
     torchserve: StoreRules | None = None
     """Of a server that takes TorchServe's place; None: it is none."""
+    triton: RepositoryRules | None = None
+    """Of a server that has model repositories of Triton's; None: it has none."""
     log_level: str = "INFO"
 
     @property
@@ -200,4 +207,5 @@ class ServerConfig:
         tuples["listen"] = tuple(Listening.from_dict(m) for m in said["listen"])
         values = {"models": models, "options": ModelOptions(**said["options"]), "limits": Limits(**said["limits"])}
         values["torchserve"] = StoreRules.from_dict(said["torchserve"])
+        values["triton"] = RepositoryRules.from_dict(said["triton"])
         return cls(**{**said, **tuples, **values})

@@ -39,6 +39,7 @@ async def infer(
     asked_for = wanted(service, request)
     asked = Request(
         model=service.name,
+        version=service.fixed_version,
         tensors=tensors,
         fetch=tuple(asked_for),
         deadline=call.deadline,
@@ -95,6 +96,7 @@ def checked(service: Service, request: InferRequest) -> Mapping[str, Array]:
         _refuse_misfit(about, request, given, expected[given.name])
     if about.max_batch_size:
         _refuse_uneven(about, request)
+        _refuse_large(about, request)
     return {expected[given.name].alias: given.array for given in request.inputs}
 
 
@@ -151,6 +153,16 @@ def _refuse_uneven(about: ModelAbout, request: InferRequest) -> None:
                 f"{kserve.prefix(request.id)}input '{given.name}' batch size does not match other inputs "
                 f"for '{about.name}'"
             )
+
+
+def _refuse_large(about: ModelAbout, request: InferRequest) -> None:
+    """A config that says how many rows are taken at most is kept to."""
+    rows = len(request.inputs[-1].array)
+    if about.config and rows > about.max_batch_size:
+        raise BadInput(
+            f"{kserve.prefix(request.id)}inference request batch-size must be <= {about.max_batch_size} "
+            f"for '{about.name}'"
+        )
 
 
 def _listed(names: list[str]) -> str:

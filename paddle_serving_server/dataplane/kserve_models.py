@@ -1,18 +1,15 @@
 """What KServe v2 is told of the models that are served: which there are, what they take and give, what is counted."""
 
-from pathlib import Path
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from paddle_serving_app.signature import Signature
+from paddle_serving_app.triton.config import TritonModelConfig, shape_of
 from paddle_serving_client import __version__
-from paddle_serving_client.errors import BadInput, NoMethod, NoService
+from paddle_serving_client.errors import BadInput, NoMethod, NoService, Starting
 from paddle_serving_client.wire import kserve
 from paddle_serving_client.wire.kserve_about import (
-    LOADING,
-    READY,
     Duration,
-    Indexed,
     ModelAbout,
     ServerAbout,
     Statistics,
@@ -20,14 +17,27 @@ from paddle_serving_client.wire.kserve_about import (
 )
 from paddle_serving_server.counting.meter import REQUEST
 from paddle_serving_server.engine.counted import MODEL
+from paddle_serving_server.process.states import State
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.service import Service
 
-SERVER: Final = ServerAbout("paddle-serving-next", __version__)
-_FIRST: Final = "1"
-"""The version of a model whose folder has no number for a name."""
+_SERVER: Final = "paddle-serving-next"
 _PLATFORMS: Final = {"onnxruntime": "onnxruntime_onnx"}
 """What Triton calls what a backend runs, where that is another name."""
+
+
+def server(catalogue: Catalogue) -> ServerAbout:
+    """What is said of the server."""
+    rules = catalogue.config.triton
+    return ServerAbout((rules.server_name if rules is not None else "") or _SERVER, __version__)
+
+
+def is_server_ready(catalogue: Catalogue) -> bool:
+    """Whether the server has started, and, where that is to count, no model of its repositories could not be loaded."""
+    rules = catalogue.config.triton
+    if not catalogue.is_ready or rules is None or not rules.is_strict:
+        return catalogue.is_ready
+    return all(status.state is not State.REFUSED for status in catalogue.registry.index())
 
 
 def names(catalogue: Catalogue) -> list[str]:
@@ -48,19 +58,28 @@ def find(catalogue: Catalogue, name: str, version: str = "", in_parts: bool = Fa
         NoService: there is no such model, or not in that version. NoMethod: it takes no tensors.
         BadInput: the version is no number.
     """
-    if name not in catalogue:
+    if not catalogue.has(name):
         raise NoService(f"Request for unknown model: '{name[:128]}' is not found")
-    service = catalogue[name]
-    if not _takes_tensors(service) and not (in_parts and service.answers_in_parts):
-        raise NoMethod(f"service '{name}' takes no tensors, so it is no model here; POST /{name}/prediction")
     if version and not version.isdecimal():
         raise BadInput(
             f"failed to get model version from specified version string '{version[:32]}', "
             "version should be an integral value > 0"
         )
-    if version and int(version) != int(version_of(service)):
-        raise NoService(f"Request for unknown model: '{name}' version {version[:20]} is not found")
+    service = _answering(catalogue, name, version)
+    if not _takes_tensors(service) and not (in_parts and service.answers_in_parts):
+        raise NoMethod(f"service '{name}' takes no tensors, so it is no model here; POST /{name}/prediction")
     return service
+
+
+def _answering(catalogue: Catalogue, name: str, version: str) -> Service:
+    try:
+        if not version or name not in catalogue:
+            return catalogue[name]
+        return catalogue.find(name, str(int(version)))
+    except NoService as exc:
+        if name not in catalogue:
+            raise NoService(f"Request for unknown model: '{name}' has no available versions") from exc
+        raise NoService(f"Request for unknown model: '{name}' version {version[:20]} is not found") from exc
 
 
 def find_counted(catalogue: Catalogue, name: str, version: str = "") -> Service:
@@ -83,17 +102,15 @@ def is_ready(catalogue: Catalogue, name: str, version: str = "") -> bool:
         BadInput: the version is no number.
     """
     try:
-        find(catalogue, name, version)
-    except (NoService, NoMethod):
+        service = find(catalogue, name, version)
+    except (NoService, NoMethod, Starting):
         return False
-    return catalogue.is_ready
+    return catalogue.is_ready and all(is_ready(catalogue, *asked) for asked in service.asks)
 
 
-def version_of(service: Service) -> str:
-    """The version of a model that answers: the number that its folder has for a name, else 1."""
-    plan = next(iter(service.model_plans.values()), {})
-    number = Path(str(plan.get("from", ""))).name
-    return str(int(number)) if number.isdecimal() else _FIRST
+def versions(catalogue: Catalogue, name: str, version: str = "") -> list[str]:
+    """The versions of a model that answer, lowest first; the one that is asked for, if one is."""
+    return [version] if version else list(reversed(catalogue.versions(name)))
 
 
 def about(service: Service) -> ModelAbout:
@@ -114,12 +131,14 @@ _kept: WeakKeyDictionary[Service, _Kept] = WeakKeyDictionary()
 
 
 def _made(service: Service, signature: Signature) -> ModelAbout:
-    """Configs of models leave the batch axis of outputs out; here it is said."""
+    if service.triton is not None:
+        return _of_config(service, service.triton)
+    # Configs of models leave the batch axis of outputs out; here it is said.
     plan = next(iter(service.model_plans.values()), {})
     backend = next(iter(service.backends.values()), "")
     return ModelAbout(
         name=service.name,
-        version=version_of(service),
+        version=service.version,
         platform=_PLATFORMS.get(backend, backend),
         backend=backend,
         inputs=tuple(TensorAbout(i.alias, kserve.datatype_of(i.elem_type), i.shape) for i in signature.inputs),
@@ -141,7 +160,7 @@ def statistics(catalogue: Catalogue, service: Service) -> Statistics:
     times = sum(found.runs for found in runs)
     return Statistics(
         name=service.name,
-        version=version_of(service),
+        version=service.version,
         inference_count=times,
         execution_count=times,
         success=Duration(sum(s.ok for s in calls), 1000 * sum(s.latencies.sum_us for s in calls)),
@@ -153,12 +172,22 @@ def statistics(catalogue: Catalogue, service: Service) -> Statistics:
     )
 
 
-def index(catalogue: Catalogue, only_ready: bool = False) -> list[Indexed]:
-    """Every model, in one version."""
-    if only_ready and not catalogue.is_ready:
-        return []
-    state = READY if catalogue.is_ready else LOADING
-    return [Indexed(name, version_of(catalogue[name]), state) for name in names(catalogue)]
+def _of_config(service: Service, config: TritonModelConfig) -> ModelAbout:
+    """What the config of a repository says."""
+    inputs, outputs = (
+        tuple(TensorAbout(t.name, t.datatype, shape_of(config, t)) for t in tensors)
+        for tensors in (config.inputs, config.outputs)
+    )
+    return ModelAbout(
+        name=config.name,
+        version=service.version,
+        platform=config.platform,
+        backend=config.backend,
+        inputs=inputs,
+        outputs=outputs,
+        max_batch_size=config.max_batch_size,
+        config=config.message,
+    )
 
 
 def _takes_tensors(service: Service) -> bool:

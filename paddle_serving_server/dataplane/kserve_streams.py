@@ -106,7 +106,7 @@ class InferStream:
         if not service.answers_in_parts:
             answered = await kserve_calls.infer(self._plane, call, service, request)
             return _encoded(answered, is_final=True)
-        common = InferResponse(model=service.name, version=kserve_models.version_of(service), id=request.id)
+        common = InferResponse(model=service.name, version=service.version, id=request.id)
         asked = Request(
             model=service.name,
             instances=kserve_parts.instances(request, service.name),

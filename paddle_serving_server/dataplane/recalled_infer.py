@@ -144,6 +144,8 @@ class RecalledInfers:
         if way is None:
             return None
         service = kserve_models.find(self._plane.catalogue, named.model, named.version)
+        if service.lane is not way:
+            return None  # another version than the one that answers by default
         request = kserve_protobuf.decode_request(named)
         if request.parameters or any(output.classes for output in request.outputs):
             return None
@@ -169,7 +171,7 @@ class RecalledInfers:
             values=values,
             id=id_place,
             names=tuple(wanted[alias].name if alias in wanted else alias for alias in aliases),
-            version=kserve_models.version_of(service),
+            version=service.version,
         )
 
 

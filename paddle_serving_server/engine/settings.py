@@ -47,6 +47,10 @@ class ModelSettings(RunSettings):
     folder: str = ""
     """In any layout, or a folder of numbered ones."""
     options: ModelOptions = field(default_factory=ModelOptions)
+    one_by_one: bool = False
+    """Whether requests are never computed together, whatever their shape: axis 0 of their tensors is no batch."""
+    stamp: str = ""
+    """Of the files: others under the same path are another deployment. Empty: they are watched."""
 
     @classmethod
     def _restored(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Worker:
 
     def __init__(self, model: Model, spec: DeploymentSpec, listener: socket.socket, line: socket.socket) -> None:
         self._model = model
-        self._joins = joins_rows(model)
+        self._joins = not spec.one_by_one and joins_rows(model)
         self._max_rows = (spec.max_rows or model.plan.max_rows or _UNMEASURED_ROWS) if self._joins else 1
         self._gives_strings = any(output.elem_type == dtype.STRING for output in model.signature.outputs)
         self._max_wait_s = spec.max_wait_ms / 1000

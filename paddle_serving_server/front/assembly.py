@@ -101,6 +101,8 @@ class Assembly:
             tune_s=self._config.tune_s,
             max_wait_ms=self._config.max_wait_ms if plan.max_wait_ms is None else plan.max_wait_ms,
             handler=plan.handler,
+            one_by_one=plan.one_by_one,
+            stamp=plan.stamp,
             log_level=self._config.log_level,
         )
 

@@ -68,11 +68,11 @@ class Follower:
         status = ModelStatus.of(message)
         self._catalogue.note(status)
         ready = {version.part for version in status.versions if version.state is State.READY}
-        wanted = {values["part"]: values["model"] for values in message.versions if "model" in values}
-        for number, model in wanted.items():
+        wanted = {values["part"]: values for values in message.versions if "model" in values}
+        for number, values in wanted.items():
             if number not in self._parts:
                 part = self._parts[number] = _Part(message.name, was_ready=number in ready)
-                part.task = asyncio.get_running_loop().create_task(self._make(number, part, model))
+                part.task = asyncio.get_running_loop().create_task(self._make(number, part, values))
         self._drop(number for number, part in self._parts.items() if part.name == message.name and number not in wanted)
 
     def forget(self, message: Unregistered) -> None:
@@ -91,13 +91,17 @@ class Follower:
         if tasks := [part.task for part in parts if part.task is not None]:
             await asyncio.wait(tasks)
 
-    async def _make(self, number: int, part: _Part, model: Mapping[str, Any]) -> None:
+    async def _make(self, number: int, part: _Part, values: Mapping[str, Any]) -> None:
         try:
-            part.service = service = from_config.model_service(ServedModel.from_dict(model))
+            part.service = service = from_config.model_service(ServedModel.from_dict(values["model"]))
+            service.fixed_version = values["version"] if values["is_fixed"] else ""
             engines = await self._assembly.engines_of(service, number)
             await self._assembly.ready(service)
             self._wrappers.check(service)
             service.limits, service.others = self._limits, CatalogueOthers(self._catalogue)
+            if service.asks:
+                await self.caught_up.wait()
+                await service.others.there(service.name, service.asks)
             service.bind(engines, self._threads)
         except Exception as exc:
             if not isinstance(exc, ServingError):

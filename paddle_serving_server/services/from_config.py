@@ -4,6 +4,7 @@ from pathlib import Path
 
 from paddle_serving_server.config.values import ServedModel, ServerConfig
 from paddle_serving_server.graph.workflow import Workflow
+from paddle_serving_server.services import triton_service
 from paddle_serving_server.services.chain_service import ChainService
 from paddle_serving_server.services.handler_service import HandlerService
 from paddle_serving_server.services.model_service import ModelService
@@ -17,6 +18,8 @@ def model_service(model: ServedModel) -> Service:
     Raises:
         BadConfig: there is nothing at a path, or no service can have its name.
     """
+    if model.triton is not None:
+        return triton_service.of(model, model.triton)
     if model.handler is not None:
         return HandlerService(model, model.handler)
     if model.nodes:

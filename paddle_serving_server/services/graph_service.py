@@ -1,6 +1,7 @@
 """A service whose steps ask other services of the same server, as Triton's ensembles do."""
 
 import contextlib
+import copy
 from collections.abc import Mapping, Sequence
 
 from paddle_serving_app.signature import Arranged, Signature
@@ -31,9 +32,16 @@ class GraphService(ModelService):
         self._graph = graph
 
     @property
-    def asks(self) -> Sequence[str]:
+    def asks(self) -> Sequence[tuple[str, str]]:
         """See `Service.asks`."""
-        return [model for model, _ in self._graph.models]
+        return self._graph.models
+
+    def asking(self, ask: Ask) -> "GraphService":
+        """See `Service.asking`."""
+        assert self.others is not None
+        other = copy.copy(self)
+        other._engines = {"": _GraphEngine(self._graph, self.others, ask)}
+        return other
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """See `Service.bind`; `others` must be known by now.
@@ -43,7 +51,7 @@ class GraphService(ModelService):
         """
         if self.others is None:
             raise BadConfig(f"service {self.name!r} asks other services, and there are none here")
-        self.others.refuse_circle(self.name, self.asks)
+        self.others.refuse_circle(self.name, [name for name, _ in self.asks])
         super().bind({"": _GraphEngine(self._graph, self.others)}, threads)
         self.lane, self.keeps_time = None, True
 

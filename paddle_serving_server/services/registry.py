@@ -244,7 +244,7 @@ async def _in_time(name: str, asking: Awaitable[Answered], timeout_s: float) -> 
 
 async def _check_paths(model: ServedModel) -> None:
     """Refuse a model whose path holds none; a folder on a network may keep whoever looks waiting."""
-    if model.handler is not None:
+    if model.handler is not None or model.triton is not None:
         return  # it is found out when it is loaded
     for path in dict(model.paths).values() or model.folders:
         await asyncio.to_thread(repository.refuse_other, path, "path")

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from paddle_serving_app import model_fields
 from paddle_serving_app.ops.tabular import Table
 from paddle_serving_app.signature import Signature
+from paddle_serving_app.triton.config import TritonModelConfig
 from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config import things
@@ -43,6 +44,13 @@ class Others(Protocol):
 
         Raises:
             BackendFailed: one of them is not there. Busy: it is being loaded.
+        """
+
+    async def there(self, name: str, models: Iterable[tuple[str, str]]) -> None:
+        """Wait until each of those answers that a service asks.
+
+        Raises:
+            BadModel: one is not served, or cannot be loaded.
         """
 
     def refuse_circle(self, name: str, asks: Iterable[str]) -> None:
@@ -90,6 +98,10 @@ class Service(ABC):
         """Of the server; None: there are none that it could ask."""
         self.inside = 0
         """Calls that are not answered yet."""
+        self.triton: TritonModelConfig | None = None
+        """What its config says, where it comes out of a repository of Triton's."""
+        self.fixed_version = ""
+        """Which version of an entry it is, where that never becomes another one."""
         self._engines: Mapping[str, Engine] = {}
         self._admission: Admission | None = None
 
@@ -107,9 +119,13 @@ class Service(ABC):
         """
 
     @property
-    def asks(self) -> Sequence[str]:
-        """The names of the services that it asks to answer a request."""
+    def asks(self) -> Sequence[tuple[str, str]]:
+        """The services that it asks to answer a request: name and version, which is empty for the default one."""
         return ()
+
+    def asking(self, ask: Ask) -> "Service":
+        """The same service for one request of another one: what it asks is asked by `ask`."""
+        return self
 
     def held(self, context: Context) -> "Service":
         """The same service for one request that asks it more than once: one version of its models until that is over.
@@ -158,7 +174,9 @@ class Service(ABC):
 
     @property
     def version(self) -> str:
-        """The number of the folder that its main model was loaded from; 1 where that has none."""
+        """Which one of an entry it is, else the number of the folder that its main model comes from, else 1."""
+        if self.fixed_version:
+            return self.fixed_version
         plan = next(iter(self.model_plans.values()), {})
         number = Path(str(plan.get("from", ""))).name
         return str(int(number)) if number.isdecimal() else "1"

@@ -55,6 +55,7 @@ class Part:
     def as_json(self, source: Source) -> dict[str, Any]:
         """For fronts."""
         known = {"part": self.number, "version": self.version(source), "state": self.state, "reason": self.reason}
+        known["is_fixed"] = bool(self.key)
         return {**known, "model": asdict(self.model)} if self.is_wanted else known
 
 

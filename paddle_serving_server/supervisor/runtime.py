@@ -109,7 +109,7 @@ class Supervisor:
             process_info.record([address.port for address in config.addresses], str(served))
             shared, name = counters.shared_memory(2 * config.fronts + 2)  # while new ones take the place of old ones
             folders.callback(os.close, shared)
-            config = replace(config, counters=name)
+            config = replace(config, counters=name, models=())  # fronts are told of those one by one
             self._fronts = Fronts(config, listening, self._on_ready)
             self._children = Children(
                 self._fronts,

@@ -103,7 +103,13 @@ class Methods:
             if method not in services.management(service) or at.has(service.API, Role.MANAGEMENT)
         }
         """By path: the service, and its method."""
-        self._managing = {start + method for start, service in named for method in services.management(service)}
+        config = plane.catalogue.config
+        self._managing = {
+            start + method
+            for start, service in named
+            if not services.is_open(service, config)
+            for method in services.management(service)
+        }
         self._small = {
             start + method: make(plane)
             for start, service in named

@@ -59,7 +59,7 @@ class Router:
                 return page
             return self._not_found() or _not_allowed(request, methods)
         route = chosen.route
-        if route.role is Role.MANAGEMENT:
+        if route.role is Role.MANAGEMENT and not apis.is_open(chosen.api, catalogue.config):
             forbidden = getattr(chosen.api, "forbidden", None)
             if (said := permission.refused(catalogue.config, request, forbidden)) is not None:
                 return said

@@ -171,7 +171,7 @@ def test_a_config_leaves_the_batch_axis_out_where_rows_are_batched() -> None:
     )
     said = kserve_about.config_json(batched)
     assert (said["max_batch_size"], said["input"][0]["dims"], said["output"][0]["dims"]) == (8, (4,), (4,))
-    assert kserve_about.metadata_json(batched)["inputs"][0]["shape"] == (-1, 4)
+    assert kserve_about.metadata_json(batched, ["1"])["inputs"][0]["shape"] == (-1, 4)
     assert kserve_about_protobuf.encode_config(batched) != kserve_about_protobuf.encode_config(about)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 _HERE = Path(__file__).parent
 MODEL = "/v2/models/simple"
 """The path of the model that was asked."""
+REPOSITORY = MODEL.replace("/models", "/repository/models")
+"""Where it is loaded and unloaded."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class Case:
     answer: bytes
 
 
-def http() -> dict[str, Case]:
-    """All requests over HTTP, by name."""
-    return {name: _case(said) for name, said in json.loads((_HERE / "http.json").read_text(encoding="utf-8")).items()}
+def http(file: str = "http") -> dict[str, Case]:
+    """All requests over HTTP of one recording, by name, in their order."""
+    said = json.loads((_HERE / f"{file}.json").read_text(encoding="utf-8"))
+    return {name: _case(case) for name, case in said.items()}
 
 
 def grpc() -> dict[str, bytes]:
@@ -44,5 +47,11 @@ def _case(said: dict[str, Any]) -> Case:
     answer = said["text"].encode() if "text" in said else base64.b64decode(said["b64"])
     body, headers = base64.b64decode(said["body"]), said["answer_headers"]
     return Case(
-        said["method"], said["path"].replace("{model}", MODEL), said["headers"], body, said["status"], headers, answer
+        said["method"],
+        said["path"].replace("{model}", MODEL).replace("{repository}", REPOSITORY),
+        said["headers"],
+        body,
+        said["status"],
+        headers,
+        answer,
     )

@@ -11,7 +11,15 @@ import pytest
 
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
-from paddle_serving_client.errors import BackendFailed, BadConfig, BadDType, BadInput, DeadlineExceeded, Starting
+from paddle_serving_client.errors import (
+    BackendFailed,
+    BadConfig,
+    BadDType,
+    BadInput,
+    BadModel,
+    DeadlineExceeded,
+    Starting,
+)
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
@@ -223,8 +231,9 @@ def versions(name: str, *states: tuple[str, State, int]) -> ModelStatus:
     return ModelStatus(name, None, tuple(VersionStatus(version, state, "", part) for version, state, part in states))
 
 
-def test_a_request_stays_with_the_version_that_answered_first(tmp_path: Path) -> None:
-    """The default version of a model changes between two steps that ask it."""
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_request_stays_with_the_version_that_answered_first(tmp_path: Path, is_nested: bool) -> None:
+    """The default version of a model changes between two steps that ask it, one of them perhaps in another graph."""
 
     async def ask() -> None:
         async with bench(tmp_path) as made:
@@ -234,12 +243,14 @@ def test_a_request_stays_with_the_version_that_answered_first(tmp_path: Path) ->
             doubled = LocalEngine.load(folder, ModelOptions(threads=1))
             with contextlib.closing(Threads(1, "test")) as threads:
                 other.bind({"": doubled}, threads)
-            steps = (
-                Step("uci", {"x": "x"}, {"price": "price"}),
-                Step("houses", {"p": "price"}, {"x": "again"}),
-                Step("uci", {"x": "again"}, {"price": "second"}),
-            )
-            gives = PRICE, Output("second", "second", FLOAT, (1,))
+            steps = [Step("houses", {"p": "price"}, {"x": "again"}), Step("uci", {"x": "again"}, {"price": "second"})]
+            second = Output("second", "second", FLOAT, (1,))
+            if is_nested:
+                takes = (Input("price", "price", FLOAT, (-1, 1)),)
+                made.graph("inner", ensemble(*steps, gives=(second,), takes=takes))
+                steps = [Step("inner", {"price": "price"}, {"second": "second"})]
+            steps = [Step("uci", {"x": "x"}, {"price": "price"}), *steps]
+            gives = PRICE, second
             service = made.graph("e", ensemble(*steps, gives=gives, takes=(X,)))
             houses = made.engines["houses"]
             houses.may_answer.clear()
@@ -247,6 +258,7 @@ def test_a_request_stays_with_the_version_that_answered_first(tmp_path: Path) ->
             while not houses.asked:
                 await asyncio.sleep(0)
             made.catalogue.offer(other, 7)
+            assert made.catalogue["houses"].inside == 1
             assert made.catalogue["uci"] is other
             houses.may_answer.set()
             response = await asking
@@ -254,6 +266,7 @@ def test_a_request_stays_with_the_version_that_answered_first(tmp_path: Path) ->
             np.testing.assert_allclose(
                 response.tensors["second"], models.uci_answer(models.houses_answer(first)), rtol=1e-4
             )
+            assert made.catalogue["houses"].inside == 0
             asked_now = (await service.infer(Request(tensors={"x": UCI_INPUT[None]}))).tensors
             assert not np.allclose(asked_now["price"], first)
             await doubled.close()
@@ -268,6 +281,14 @@ def test_a_step_that_loads_is_waited_for_by_the_caller(tmp_path: Path) -> None:
             service = made.graph("e", ensemble(Step("late", {"x": "x"}, {"price": "price"}), takes=(X,)))
             with pytest.raises(Starting, match="service 'late' is being loaded"):
                 await service.infer(Request(tensors={"x": UCI_INPUT[None]}))
+            others = CatalogueOthers(made.catalogue)
+            waiting = asyncio.create_task(others.there("e", service.asks))
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            made.catalogue.statuses["late"] = versions("late", ("1", State.REFUSED, 3))
+            with pytest.raises(BadModel, match="ensemble 'e' depends on 'late' which has no loaded version"):
+                await waiting
+            await others.there("e", [("uci", "")])
 
     asyncio.run(ask())
 

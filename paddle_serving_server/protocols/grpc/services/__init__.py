@@ -5,7 +5,8 @@ methods by name: in `METHODS` the unary ones, in `STREAMS`, where it has any, th
 `ServingError` for what cannot be answered, and sets the call's `service` where the call is one of those that are
 counted. `SMALL` has, of unary methods whose small calls are like each other, what finds these. A module whose callers
 find errors in the reply itself says `refusal`, from the error to such a reply. `MANAGEMENT` has the names of the unary
-methods that change the server: they are answered to who may manage it, where that is asked for.
+methods that change the server: they are answered to who may manage it, where that is asked for; or to everybody, where
+`is_open` says so, from the config of the server.
 """
 
 import sys
@@ -15,6 +16,7 @@ from typing import Protocol, TypeAlias, cast
 
 from paddle_serving_client import plugins
 from paddle_serving_client.message import Array
+from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.engine.interface import Reply
@@ -88,6 +90,12 @@ def management(service: Service) -> Collection[str]:
     """The methods of a service that change the server."""
     found: Collection[str] = getattr(service, "MANAGEMENT", ())
     return found
+
+
+def is_open(service: Service, config: ServerConfig) -> bool:
+    """Whether these are answered to everybody who may ask for anything."""
+    found: Callable[[ServerConfig], bool] | None = getattr(service, "is_open", None)
+    return found is not None and found(config)
 
 
 def streams(service: Service) -> Mapping[str, Streaming]:

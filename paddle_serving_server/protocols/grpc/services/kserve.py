@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from paddle_serving_client.wire import kserve_about_protobuf as about_wire
 from paddle_serving_client.wire import kserve_protobuf
-from paddle_serving_server.dataplane import kserve_calls, kserve_models
+from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.kserve_streams import InferStream
+from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.dataplane.recalled_infer import RecalledInfers
 from paddle_serving_server.protocols.grpc.services import Bidirectional, Method, SmallCalls, Streaming
-from paddle_serving_server.services.service import Service
 
 
 async def _server_live(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
@@ -18,7 +18,7 @@ async def _server_live(plane: DataPlane, call: Call, message: bytes | memoryview
 
 
 async def _server_ready(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
-    return about_wire.encode_yes(plane.catalogue.is_ready)
+    return about_wire.encode_yes(kserve_models.is_server_ready(plane.catalogue))
 
 
 async def _model_ready(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
@@ -28,21 +28,20 @@ async def _model_ready(plane: DataPlane, call: Call, message: bytes | memoryview
 
 
 async def _server_metadata(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
-    return about_wire.encode_server(kserve_models.SERVER)
-
-
-async def _asked_model(plane: DataPlane, call: Call, message: bytes | memoryview) -> Service:
-    asked = about_wire.decode_asked(message)
-    await plane.catalogue.start.over(call.deadline)
-    return kserve_models.find(plane.catalogue, asked.name, asked.version)
+    return about_wire.encode_server(kserve_models.server(plane.catalogue))
 
 
 async def _model_metadata(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
-    return about_wire.encode_metadata(kserve_models.about(await _asked_model(plane, call, message)))
+    asked, catalogue = about_wire.decode_asked(message), plane.catalogue
+    await catalogue.start.over(call.deadline)
+    about = kserve_models.about(kserve_models.find(catalogue, asked.name, asked.version))
+    return about_wire.encode_metadata(about, kserve_models.versions(catalogue, asked.name, asked.version))
 
 
 async def _model_config(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
-    return about_wire.encode_config(kserve_models.about(await _asked_model(plane, call, message)))
+    asked = about_wire.decode_asked(message)
+    await plane.catalogue.start.over(call.deadline)
+    return about_wire.encode_config(kserve_models.about(kserve_models.find(plane.catalogue, asked.name, asked.version)))
 
 
 async def _model_statistics(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
@@ -57,7 +56,21 @@ async def _model_statistics(plane: DataPlane, call: Call, message: bytes | memor
 async def _repository_index(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     only_ready = about_wire.decode_only_ready(message)
     await plane.catalogue.start.over(call.deadline)
-    return about_wire.encode_index(kserve_models.index(plane.catalogue, only_ready))
+    return about_wire.encode_index(await kserve_repository.index(plane.catalogue, only_ready))
+
+
+async def _model_load(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    asked = about_wire.decode_change(message)
+    await plane.catalogue.start.over(call.deadline)
+    await kserve_repository.load(plane.catalogue, asked.name, LoadAsked.of(asked.parameters, in_base64=False))
+    return b""
+
+
+async def _model_unload(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    asked = about_wire.decode_change(message)
+    await plane.catalogue.start.over(call.deadline)
+    await kserve_repository.unload(plane.catalogue, asked.name, asked.parameters)
+    return b""
 
 
 async def _model_infer(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
@@ -86,7 +99,11 @@ METHODS: Mapping[str, Method] = {
     "ModelConfig": _model_config,
     "ModelStatistics": _model_statistics,
     "RepositoryIndex": _repository_index,
+    "RepositoryModelLoad": _model_load,
+    "RepositoryModelUnload": _model_unload,
     "ModelInfer": _model_infer,
 }
+MANAGEMENT = ("RepositoryModelLoad", "RepositoryModelUnload")
+is_open = kserve_repository.is_open
 STREAMS: Mapping[str, Streaming] = {"ModelStreamInfer": Bidirectional(_stream_infer)}
 SMALL: Mapping[str, Callable[[DataPlane], SmallCalls]] = {"ModelInfer": RecalledInfers}

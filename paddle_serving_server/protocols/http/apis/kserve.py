@@ -10,9 +10,12 @@ from paddle_serving_client.errors import ServingError
 from paddle_serving_client.wire import kserve, kserve_about, kserve_json
 from paddle_serving_client.wire.kserve import InferRequest
 from paddle_serving_client.wire.kserve_json import HEADER_LENGTH
+from paddle_serving_server.config.listening import Role
+from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.counting import timing
-from paddle_serving_server.dataplane import kserve_calls, kserve_models
+from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository, managing
 from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
 from paddle_serving_server.protocols.http import body, encoding, openapi, variant_headers
 from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
@@ -83,7 +86,7 @@ def _model(exchange: Exchange) -> Service:
 
 
 def _server(exchange: Exchange) -> Mapping[str, Any]:
-    return kserve_about.server_json(kserve_models.SERVER)
+    return kserve_about.server_json(kserve_models.server(exchange.catalogue))
 
 
 def _models(exchange: Exchange) -> Mapping[str, Any]:
@@ -91,7 +94,9 @@ def _models(exchange: Exchange) -> Mapping[str, Any]:
 
 
 def _metadata(exchange: Exchange) -> Mapping[str, Any]:
-    return kserve_about.metadata_json(kserve_models.about(_model(exchange)))
+    about = kserve_models.about(_model(exchange))
+    versions = kserve_models.versions(exchange.catalogue, about.name, exchange.names.get("version", ""))
+    return kserve_about.metadata_json(about, versions)
 
 
 def _config(exchange: Exchange) -> Mapping[str, Any]:
@@ -110,9 +115,43 @@ def _all_statistics(exchange: Exchange) -> Mapping[str, Any]:
     return kserve_about.statistics_json(found)
 
 
-def _index(exchange: Exchange) -> Sequence[Any]:
+# -- the repository
+
+
+async def _index(exchange: Exchange) -> HttpResponse:
     said = kserve_json.loads(body.plain(exchange.request, _MAX_QUESTION_BYTES))
-    return kserve_about.index_json(kserve_models.index(exchange.catalogue, kserve_json.flag(said, "ready")))
+    found = await kserve_repository.index(exchange.catalogue, kserve_json.flag(said, "ready"))
+    return await encoding.compressed(exchange.request, HttpResponse(200, orjson.dumps(kserve_about.index_json(found))))
+
+
+async def _load(exchange: Exchange) -> HttpResponse:
+    request, limit = exchange.request, exchange.plane.limits.max_body_bytes
+    asked = await body.beside_the_loop(request, _load_asked, request, limit)
+    await kserve_repository.load(exchange.catalogue, exchange.names["name"], asked)
+    return HttpResponse(200)
+
+
+async def _unload(exchange: Exchange) -> HttpResponse:
+    said = kserve_json.parameters(body.plain(exchange.request, _MAX_QUESTION_BYTES))
+    await kserve_repository.unload(exchange.catalogue, exchange.names["name"], said)
+    return HttpResponse(200)
+
+
+def _load_asked(request: HttpRequest, max_bytes: int) -> LoadAsked:
+    return LoadAsked.of(kserve_json.parameters(body.plain(request, max_bytes)), in_base64=True)
+
+
+def is_open(config: ServerConfig) -> bool:
+    """See the package."""
+    return kserve_repository.is_open(config)
+
+
+def forbidden(found: managing.Refusal) -> HttpResponse:
+    """See the package."""
+    said = orjson.dumps({"error": found.text})
+    if found.lacks_token:
+        return HttpResponse(401, said, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(403, said)
 
 
 # -- health: probes look at the status, clients of KServe at the body
@@ -123,7 +162,7 @@ async def _live(exchange: Exchange) -> HttpResponse:
 
 
 async def _ready(exchange: Exchange) -> HttpResponse:
-    if exchange.catalogue.is_ready:
+    if kserve_models.is_server_ready(exchange.catalogue):
         return HttpResponse(200, b'{"ready":true}')
     return HttpResponse(503, b'{"ready":false}', headers={"Retry-After": "1"})
 
@@ -230,7 +269,17 @@ ROUTES: Final = (
     *_of_models("GET", "/stats", _question(_statistics), "calls of a model, and how long they took"),
     *_of_models("POST", "/infer", _infer, "inference, with tensors in JSON or behind it"),
     *(
-        Route(method="POST", template=f"{PREFIX}/repository{of}/index", answer=_question(_index), about="the models")
+        Route(method="POST", template=f"{PREFIX}/repository{of}/index", answer=_index, about="the models")
         for of in ("", "/{repository}")
+    ),
+    *(
+        Route(
+            method="POST",
+            template=f"{PREFIX}/repository/models/{{name}}/{verb}",
+            answer=answer,
+            about=f"{verb} a model",
+            role=Role.MANAGEMENT,
+        )
+        for verb, answer in (("load", _load), ("unload", _unload))
     ),
 )

@@ -40,10 +40,15 @@ class TritonFlags:
     exit_timeout_s: int = 30
     """How long calls may take that are under way when the server ends."""
     load_retries: int = 0
+    request_timeout_s: int = 300
+    """Longest time for one request, which Triton does not have."""
+    tunes: bool = True
+    """Whether it is measured which library runs a new model fastest."""
     max_body_bytes: int = 64 << 20
     log_level: str = "INFO"
     log_file: str = ""
-    server_id: str = "triton"
+    server_id: str = ""
+    """Of `GET /v2`; empty: that of the project."""
     default_max_batch_size: int = 4
     cache_bytes: int = 0
     """Of the answers that are kept, for models that want it; 0: none."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.config.triton_settings import EVERY_MODEL, TritonFlags
+from paddle_serving_server.config.triton.flags import EVERY_MODEL, TritonFlags
 
 _ON: Final = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 _MAX_PORT: Final = 65535
@@ -140,6 +140,10 @@ def _one_of(*allowed: str) -> Callable[[str, str], str]:
     return read
 
 
+def _load_or_off(name: str, text: str) -> bool:
+    return _one_of("load", "off")(name, text) == "load"
+
+
 def _pattern(name: str, text: str) -> str:
     try:
         re.compile(text)
@@ -226,6 +230,8 @@ _FLAGS: Final[Mapping[str, _Flag]] = {
     "id": _Flag("server_id", _text),
     "map": _Flag("maps", _text, many=True),
     "backend-policy": _Flag("backend_policy", _one_of("measured", "exact")),
+    "request-timeout-secs": _Flag("request_timeout_s", _whole(1, 86_400)),
+    "tune": _Flag("tunes", _load_or_off),
 }
 _WITHOUT_EFFECT: Final = frozenset(
     {

@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.config import triton_flags
-from paddle_serving_server.config.triton_settings import TritonFlags
+from paddle_serving_server.config.triton import command_line
+from paddle_serving_server.config.triton.flags import TritonFlags
 
 
 def test_what_nearly_everybody_writes() -> None:
-    flags = triton_flags.parse(["--model-repository=/models"])
+    flags = command_line.parse(["--model-repository=/models"])
     assert flags == TritonFlags(repositories=("/models",))
     assert (flags.http_port, flags.grpc_port, flags.metrics_port) == (8000, 8001, 8002)
     assert (flags.control_mode, flags.exit_on_error, flags.strict_config) == ("none", True, False)
@@ -23,7 +23,7 @@ def test_both_spellings_and_every_flag_that_means_something() -> None:
         --log-verbose=1 --log-file x.log --id mine --exit-timeout-secs 5 --repository-poll-secs=3
         --backend-config=onnxruntime,default-max-batch-size=16 --cache-config local,size=1024 --map /models=.
         --backend-policy=exact --model-config-name h100 --model-load-retry-count 2"""
-    assert triton_flags.parse(line.split()) == TritonFlags(
+    assert command_line.parse(line.split()) == TritonFlags(
         repositories=("/a", "/b"), control_mode="explicit", load_models=("x", "y"), http_port=9000, grpc_port=9001,
         metrics_port=9002, http_host="127.0.0.1", allow_grpc=False, exit_on_error=False, strict_readiness=False,
         max_body_bytes=1000, log_level="DEBUG", log_file="x.log", server_id="mine", exit_timeout_s=5, poll_s=3,
@@ -35,7 +35,7 @@ def test_both_spellings_and_every_flag_that_means_something() -> None:
 def test_flags_without_effect_are_kept_to_be_said_once() -> None:
     line = "--model-repository=/m --pinned-memory-pool-byte-size=1 --http-thread-count=8 --http-thread-count 9"
     more = "--grpc-use-ssl=false --backend-config=python,shm-default-byte-size=1048576 --cache-config=redis,host=x"
-    assert triton_flags.parse([*line.split(), *more.split()]).without_effect == (
+    assert command_line.parse([*line.split(), *more.split()]).without_effect == (
         "--pinned-memory-pool-byte-size",
         "--http-thread-count",
         "--grpc-use-ssl",
@@ -57,17 +57,17 @@ def test_flags_without_effect_are_kept_to_be_said_once() -> None:
     ],
 )
 def test_the_log_says_as_much_as_it_is_told(line: str, level: str) -> None:
-    assert triton_flags.parse(["--model-repository=/m", *line.split()]).log_level == level
+    assert command_line.parse(["--model-repository=/m", *line.split()]).log_level == level
 
 
 def test_completion_is_turned_off_by_either_flag() -> None:
     for flag in ("--disable-auto-complete-config", "--strict-model-config=true"):
-        assert triton_flags.parse([flag, "--model-repository=/m"]).strict_config
+        assert command_line.parse([flag, "--model-repository=/m"]).strict_config
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_needs_nothing_else(flag: str) -> None:
-    assert triton_flags.parse([flag]).wants_help
+    assert command_line.parse([flag]).wants_help
 
 
 @pytest.mark.parametrize(
@@ -97,16 +97,16 @@ def test_help_needs_nothing_else(flag: str) -> None:
 )
 def test_what_is_wrong_is_named(line: str, message: str) -> None:
     with pytest.raises(BadConfig) as caught:
-        triton_flags.parse(line.split())
+        command_line.parse(line.split())
     assert message in str(caught.value)
 
 
 def test_every_known_flag_is_taken_or_refused() -> None:
-    assert set(triton_flags.meaningful()) < set(triton_flags.known())
-    assert len(triton_flags.known()) > 60
+    assert set(command_line.meaningful()) < set(command_line.known())
+    assert len(command_line.known()) > 60
 
 
-_WORDS = st.sampled_from([f"--{name}" for name in triton_flags.known()]) | st.text(max_size=8)
+_WORDS = st.sampled_from([f"--{name}" for name in command_line.known()]) | st.text(max_size=8)
 _VALUES = st.sampled_from(["", "=", "=1", "=true", "=-1", "=x,y=z", "=*", "=9" * 30])
 
 
@@ -114,7 +114,7 @@ _VALUES = st.sampled_from(["", "=", "=1", "=true", "=-1", "=x,y=z", "=*", "=9" *
 @settings(max_examples=300, deadline=None)
 def test_any_command_line_is_read_or_refused(argv: list[str]) -> None:
     try:
-        flags = triton_flags.parse(argv)
+        flags = command_line.parse(argv)
     except BadConfig:
         return
     assert flags.wants_help or flags.repositories

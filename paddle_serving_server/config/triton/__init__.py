@@ -1,0 +1,1 @@
+"""What tritonserver is told, by its flags and by the configs of its models."""
