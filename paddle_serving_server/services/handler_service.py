@@ -14,6 +14,7 @@ from paddle_serving_client.errors import BackendFailed, NoMethod, ServingError
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config.values import ServedModel
 from paddle_serving_server.engine import handler_packets, values
+from paddle_serving_server.engine.channel import DECOUPLED
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json
 from paddle_serving_server.engine.interface import Engine, stages_of
@@ -52,6 +53,11 @@ class HandlerService(Service):
     def takes_tensors(self) -> bool:
         """See `Service.takes_tensors`: whether it says which."""
         return bool(self.signature.inputs)
+
+    @property
+    def answers_in_parts(self) -> bool:
+        """See `Service.answers_in_parts`: where it takes tensors, so does the answer to these."""
+        return bool(self._engines) and bool(self._engine().plan.get(DECOUPLED))
 
     async def infer(self, request: Request) -> Response:
         """Answer one request: the handler gets it as it is.
@@ -125,9 +131,9 @@ def _checked(request: Request, signature: Signature) -> Request:
     """Tensors are those that the handler says it takes, under their names, or the request is refused."""
     if request.tensors is None or not signature.inputs:
         return request
-    arranged = signature.arrange(request.tensors, request.lods)
-    signature.select(request.fetch)
-    return replace(request, tensors={i.alias: a for i, a in zip(signature.inputs, arranged.arrays, strict=True)})
+    given = signature.given(request.tensors)
+    arranged = given.arrange(request.tensors, request.lods)
+    return replace(request, tensors={i.alias: a for i, a in zip(given.inputs, arranged.arrays, strict=True)})
 
 
 def _response(given: HandlerResult, request: Request, signature: Signature) -> Response:
