@@ -126,15 +126,15 @@ def _refuse_wrong_names(
             raise BadInput(f"{kserve.prefix(request.id)}input '{name}' already exists in request")
     inputs = service.signature.inputs
     missing = [i.alias for i in inputs if i.alias not in names and i.name not in names and not i.is_optional]
-    if missing or len(names) > len(inputs):
+    unknown = [name for name in names if name not in expected]
+    if len(names) > len(inputs) or len(missing) > len(unknown):
         raise BadInput(
             f"{kserve.prefix(request.id)}expected {len(inputs)} inputs but got {len(names)} inputs for model "
             f"'{about.name}'. Got input(s) {_listed(names)}, but missing required input(s) {_listed(missing)}. "
             "Please provide all required input(s)."
         )
-    for name in names:
-        if name not in expected:
-            raise BadInput(f"unexpected inference input '{name[:128]}' for model '{about.name}'")
+    for name in unknown:
+        raise BadInput(f"unexpected inference input '{name[:128]}' for model '{about.name}'")
 
 
 def _refuse_misfit(about: ModelAbout, request: InferRequest, given: InferInput, expected: Input) -> None:
