@@ -1,7 +1,9 @@
 """Where in the files of a user something went wrong."""
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import FrameSummary
 from types import TracebackType
 
 
@@ -17,6 +19,16 @@ def place_of(raised: BaseException, folders: Sequence[Path]) -> str:
             place = f"{file}, line {trace.tb_lineno}"
         trace = trace.tb_next
     return place
+
+
+def frames_in(raised: BaseException, folder: Path) -> list[FrameSummary]:
+    """The calls in files of a folder that led to an exception, the first one first."""
+    resolved = folder.resolve()
+    return [
+        frame
+        for frame in traceback.extract_tb(raised.__traceback__)
+        if folder in (path := Path(frame.filename)).parents or resolved in path.parents
+    ]
 
 
 def told(raised: BaseException, folders: Sequence[Path]) -> str:

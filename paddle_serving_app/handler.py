@@ -5,7 +5,8 @@ It runs in engine processes, in their main thread, one batch at a time; another 
 lists and mappings of these.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -32,6 +33,10 @@ class HandlerSpec:
     """Longest time for one batch, in seconds; a process that takes longer is replaced. 0: that of its requests."""
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerRequest:
     """One request of a batch."""
@@ -50,6 +55,8 @@ class HandlerRequest:
     """As the caller said it."""
     deadline: float = float("inf")
     """On the clock of `time.monotonic`, in seconds."""
+    is_cancelled: Callable[[], bool] = _never
+    """Whether nobody waits for the answer any more; for any thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +101,9 @@ class Ask(Protocol):
             ServingError: it has not answered.
         """
 
+    def begin(self, service: str, version: str = "", **call: Any) -> "Future[Any]":
+        """As a call, without waiting for the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
@@ -126,6 +136,8 @@ class Handler(Protocol):
     """What it takes and gives as tensors; `NO_SIGNATURE` where it does not say."""
     max_requests: int
     """Largest batch; 0: what the deployment says, else 16."""
+    is_decoupled: bool
+    """Whether each result is a `Stream`, of any number of answers."""
 
     def handle(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         """Answer a batch: a value, a `HandlerResult`, a `Failure`, an iterator of parts or a `Stream` for each.

@@ -5,7 +5,7 @@ an earlier caller left behind. So nothing reaches `Backend.run` that did not com
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Input:
     is_lod: bool = False
     may_be_empty: bool = False
     """Whether an open axis behind the first may have length 0, as that of a past that is not there yet."""
+    is_optional: bool = False
+    """Whether it may be left out; then the feed is arranged by what is `given`."""
 
     def __str__(self) -> str:
         return f"{dtype.name_of(self.elem_type)}{list(self.shape)}"
@@ -80,6 +82,11 @@ class Signature:
     def can_join(self) -> bool:
         """Whether two feeds may be joined on axis 0: every input has a batch axis that may vary, and none has LoD."""
         return all(i.shape and i.shape[0] == -1 and not i.is_lod for i in self.inputs)
+
+    def given(self, feed: Tensors) -> "Signature":
+        """The same without the optional inputs that are not in a feed."""
+        left_out = [i for i in self.inputs if i.is_optional and i.alias not in feed and i.name not in feed]
+        return replace(self, inputs=tuple(i for i in self.inputs if i not in left_out)) if left_out else self
 
     def arrange(self, feed: Tensors, lods: Mapping[str, Lod] | None = None) -> Arranged:
         """Check a feed in full and put it in order.

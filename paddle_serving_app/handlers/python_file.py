@@ -63,6 +63,7 @@ class PythonFile:
     """See `handler.Handler`."""
 
     signature = NO_SIGNATURE
+    is_decoupled = False
 
     def __init__(
         self,

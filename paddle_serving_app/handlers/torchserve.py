@@ -137,6 +137,7 @@ class TorchServeHandler:
     """See `handler.Handler`."""
 
     signature = NO_SIGNATURE
+    is_decoupled = False
 
     def __init__(self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int) -> None:
         self._entry = entry

@@ -93,8 +93,8 @@ def version_of(model: RepositoryModel, version: int) -> ServedVersion:
         queue=batching.default_queue_policy if batching is not None else QueuePolicy(),
         priority_levels=batching.priority_levels if batching is not None else 0,
         caches_responses=config.response_cache,
-        inputs=_reshapes(config.inputs, has_rows, to_model=True),
-        outputs=_reshapes(config.outputs, has_rows, to_model=False),
+        inputs=reshapes(config.inputs, has_rows, to_model=True),
+        outputs=reshapes(config.outputs, has_rows, to_model=False),
         labels=labels.of(model.folder, config),
     )
 
@@ -103,7 +103,8 @@ def _fits(want: int, got: int) -> bool:
     return want in (-1, got)
 
 
-def _reshapes(tensors: Sequence[TensorConfig], has_rows: bool, *, to_model: bool) -> dict[str, Reshape]:
+def reshapes(tensors: Sequence[TensorConfig], has_rows: bool, *, to_model: bool) -> dict[str, Reshape]:
+    """How inputs (`to_model`) or outputs change on their way, by name; only those that do."""
     changed = [tensor for tensor in tensors if tensor.model_dims != tensor.dims]
     if to_model:
         return {tensor.name: Reshape(tensor.name, has_rows, tensor.dims, tensor.model_dims) for tensor in changed}

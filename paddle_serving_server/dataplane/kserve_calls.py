@@ -6,7 +6,7 @@ from typing import Final
 
 from paddle_serving_app.signature import Input
 from paddle_serving_client import byte_strings, dtype
-from paddle_serving_client.errors import BadInput
+from paddle_serving_client.errors import BadInput, NoMethod
 from paddle_serving_client.message import Array, Request, Response
 from paddle_serving_client.wire import kserve
 from paddle_serving_client.wire.kserve import InferInput, InferOutput, InferRequest, InferResponse, RequestedOutput
@@ -17,6 +17,7 @@ from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.services.service import Service
 
 _FULL: Final = RequestedOutput("")
+_END_POINTS: Final = {"http": "HTTP end point", "grpc": "ModelInfer RPC"}
 
 
 async def infer(
@@ -34,19 +35,37 @@ async def infer(
     Raises:
         ServingError: whatever is wrong; what Triton has words for is said in them.
     """
-    about = kserve_models.about(service)
+    if service.answers_in_parts:
+        what = _END_POINTS.get(call.protocol, call.protocol)
+        raise NoMethod(f"{what} doesn't support models with decoupled transaction policy")
+    question = asked(service, request, call.deadline, variant)
+    return answered(service, request, await plane.infer(call, question))
+
+
+def asked(service: Service, request: InferRequest, deadline: float, variant: tuple[str, str] = ("", "")) -> Request:
+    """The request of a caller as a service takes it.
+
+    Raises:
+        ServingError: something is wrong with it.
+    """
     tensors = checked(service, request)
-    asked_for = wanted(service, request)
-    asked = Request(
+    return Request(
         model=service.name,
         version=service.fixed_version,
         tensors=tensors,
-        fetch=tuple(asked_for),
-        deadline=call.deadline,
+        fetch=tuple(wanted(service, request)),
+        parameters=request.parameters,
+        id=request.id,
+        deadline=deadline,
         variant=variant[0],
         variant_key=variant[1],
     )
-    response = await plane.infer(call, asked)
+
+
+def answered(service: Service, request: InferRequest, response: Response) -> InferResponse:
+    """What a service gives, as its caller asked for it."""
+    about = kserve_models.about(service)
+    asked_for = wanted(service, request)
     order = {output.alias: k for k, output in enumerate(service.signature.outputs)}
     aliases = sorted(response.tensors, key=lambda alias: order.get(alias, len(order)))
     outputs = tuple(_output(service, request, asked_for.get(alias), alias, response) for alias in aliases)
@@ -108,16 +127,16 @@ def _refuse_wrong_names(
         if name in names[:k]:
             raise BadInput(f"{kserve.prefix(request.id)}input '{name}' already exists in request")
     inputs = service.signature.inputs
-    if len(names) != len(inputs):
-        missing = [i.alias for i in inputs if i.alias not in names and i.name not in names]
+    missing = [i.alias for i in inputs if i.alias not in names and i.name not in names and not i.is_optional]
+    unknown = [name for name in names if name not in expected]
+    if len(names) > len(inputs) or len(missing) > len(unknown):
         raise BadInput(
             f"{kserve.prefix(request.id)}expected {len(inputs)} inputs but got {len(names)} inputs for model "
             f"'{about.name}'. Got input(s) {_listed(names)}, but missing required input(s) {_listed(missing)}. "
             "Please provide all required input(s)."
         )
-    for name in names:
-        if name not in expected:
-            raise BadInput(f"unexpected inference input '{name[:128]}' for model '{about.name}'")
+    for name in unknown:
+        raise BadInput(f"unexpected inference input '{name[:128]}' for model '{about.name}'")
 
 
 def _refuse_misfit(about: ModelAbout, request: InferRequest, given: InferInput, expected: Input) -> None:

@@ -2,8 +2,9 @@
 
 import selectors
 import socket
+import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paddle_serving_client.errors import Stopping
 from paddle_serving_server.engine import batch, messages, segments
@@ -17,6 +18,8 @@ class Job:
     front: FrontLine
     run: messages.Run
     feed: batch.Feed
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Nobody waits for its answer any more."""
 
 
 class FrontLines:
@@ -43,6 +46,9 @@ class FrontLines:
 
     def came(self, front: FrontLine, kind: int, message: bytes, fds: list[int]) -> None:
         """A message of a kind that is not known here."""
+
+    def called_off(self, front: FrontLine, number: int) -> None:
+        """Nobody waits for the answer to a request that is worked on."""
 
     def gone(self, front: FrontLine) -> None:
         """A front has closed its end."""
@@ -115,6 +121,7 @@ class FrontLines:
                 self.waiting.remove(job)
                 front.send(messages.failed(number, Stopping("cancelled")))
                 return
+        self.called_off(front, number)
 
     def mind(self, front: FrontLine) -> None:
         """Send what is due, watch for what the front can do next, or forget it when its end is closed."""

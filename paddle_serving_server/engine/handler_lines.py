@@ -85,6 +85,12 @@ class HandlerLines(FrontLines):
         if kind == messages.TOLD:
             self.on_told(messages.kind_and_id(message)[1], message, fds)
 
+    def called_off(self, front: FrontLine, number: int) -> None:
+        """See `FrontLines.called_off`."""
+        for job in self.current:
+            if job.front is front and job.run.id == number:
+                job.cancelled.set()
+
     def gone(self, front: FrontLine) -> None:
         """See `FrontLines.gone`."""
         self.on_gone(front)

@@ -1,12 +1,12 @@
 """What fronts and the engines of handlers tell each other, as values: requests, results, parts of streams."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from paddle_serving_app.handler import Failure, HandlerRequest, HandlerResult
-from paddle_serving_client.errors import BackendFailed, BadInput
+from paddle_serving_client.errors import BackendFailed, BadInput, ServingError
 from paddle_serving_client.message import Request
 
 CALL: Final = (0,)
@@ -43,9 +43,9 @@ def request(asked: Request) -> dict[str, Any]:
     }
 
 
-def read_request(call: Mapping[str, Any], deadline: float) -> HandlerRequest:
+def read_request(call: Mapping[str, Any], deadline: float, is_cancelled: Callable[[], bool]) -> HandlerRequest:
     """The same, in the engine."""
-    return HandlerRequest(**call, deadline=deadline)
+    return HandlerRequest(**call, deadline=deadline, is_cancelled=is_cancelled)
 
 
 def part_asked(stream: int, closes: bool = False) -> dict[str, Any]:
@@ -87,6 +87,11 @@ def read_result(packet: Mapping[str, Any]) -> HandlerResult:
         error.status = status or error.status
         raise error
     return HandlerResult(**packet)
+
+
+def status_of(error: ServingError) -> int | None:
+    """What a handler says that the answer over HTTP should have; None: it is no error of a handler."""
+    return error.status if isinstance(error, RequestRefused | RequestFailed) else None
 
 
 def is_all_arrays(value: object) -> bool:

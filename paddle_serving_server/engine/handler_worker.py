@@ -15,7 +15,7 @@ from typing import Any, Final
 from paddle_serving_app.handler import Failure, Handler, HandlerRequest, HandlerSpec, parts_of
 from paddle_serving_client.errors import BackendFailed, BadInput, ServingError
 from paddle_serving_server.engine import handler_packets, messages, segments, values
-from paddle_serving_server.engine.channel import USER_CODE
+from paddle_serving_server.engine.channel import DECOUPLED, USER_CODE
 from paddle_serving_server.engine.front_lines import Job
 from paddle_serving_server.engine.handler_lines import HandlerLines, is_part
 from paddle_serving_server.engine.handler_streams import Streams
@@ -57,7 +57,7 @@ class HandlerWorker:
                 if is_part(job):
                     self._answer(job, partial(self._streams.go_on, call), started, 1)
                 else:
-                    asked.append((job, handler_packets.read_request(call, job.run.deadline)))
+                    asked.append((job, handler_packets.read_request(call, job.run.deadline, job.cancelled.is_set)))
             except Exception as exc:
                 self._fail(job, exc)
         if asked:
@@ -121,7 +121,7 @@ class HandlerWorker:
 
 def hello(handler: Handler, kind: str) -> bytes:
     """What fronts are told first."""
-    return messages.hello(handler.signature, kind, {USER_CODE: kind})
+    return messages.hello(handler.signature, kind, {USER_CODE: kind, DECOUPLED: handler.is_decoupled})
 
 
 def _done(job: Job, arrays: Sequence[Any], timing: messages.Timing) -> tuple[bytes, int | None]:

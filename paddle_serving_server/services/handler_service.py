@@ -5,7 +5,9 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from paddle_serving_app.handler import HandlerResult, HandlerSpec
 from paddle_serving_app.signature import Arranged, Signature
@@ -14,13 +16,16 @@ from paddle_serving_client.errors import BackendFailed, NoMethod, ServingError
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config.values import ServedModel
 from paddle_serving_server.engine import handler_packets, values
+from paddle_serving_server.engine.channel import DECOUPLED
 from paddle_serving_server.engine.context import Context
-from paddle_serving_server.engine.feed import as_json
+from paddle_serving_server.engine.feed import as_json, tensors_of
 from paddle_serving_server.engine.interface import Engine, stages_of
 from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.services.parts import END, ServiceParts
 from paddle_serving_server.services.service import Service
 from paddle_serving_server.user_code.threads import Threads
+
+_NO_ARRAY: Final = np.empty(0)
 
 
 class HandlerService(Service):
@@ -53,6 +58,11 @@ class HandlerService(Service):
         """See `Service.takes_tensors`: whether it says which."""
         return bool(self.signature.inputs)
 
+    @property
+    def answers_in_parts(self) -> bool:
+        """See `Service.answers_in_parts`: where it takes tensors, so does the answer to these."""
+        return bool(self._engines) and bool(self._engine().plan.get(DECOUPLED))
+
     async def infer(self, request: Request) -> Response:
         """Answer one request: the handler gets it as it is.
 
@@ -63,8 +73,8 @@ class HandlerService(Service):
             context = held.enter_context(Context.of(request))
             context.stays = True
             engine = self._engine().held(context)
-            request = _checked(request, engine.signature)
-            packet, stages = await _run(engine, handler_packets.request(request), handler_packets.CALL, context)
+            asked = _checked(request, engine.signature)
+            packet, stages = await _run(engine, handler_packets.request(asked), handler_packets.CALL, context)
             if "stream" in packet:
                 parts = self._parts(engine, packet["stream"], request, context, held.pop_all())
                 return Response(parts=parts, stages=stages)
@@ -122,12 +132,19 @@ async def _run(engine: Engine, value: object, kind: tuple[int, ...], context: Co
 
 
 def _checked(request: Request, signature: Signature) -> Request:
-    """Tensors are those that the handler says it takes, under their names, or the request is refused."""
-    if request.tensors is None or not signature.inputs:
+    """Tensors are those that the handler says it takes, under their names, or the request is refused.
+
+    Instances become tensors where it says some.
+    """
+    if not signature.inputs:
         return request
-    arranged = signature.arrange(request.tensors, request.lods)
-    signature.select(request.fetch)
-    return replace(request, tensors={i.alias: a for i, a in zip(signature.inputs, arranged.arrays, strict=True)})
+    tensors = request.tensors
+    if tensors is None:
+        named = signature.given(dict.fromkeys(request.instances[0] if request.instances else (), _NO_ARRAY))
+        tensors = tensors_of(named, list(request.instances))
+    given = signature.given(tensors)
+    arranged = given.arrange(tensors, request.lods)
+    return replace(request, tensors={i.alias: a for i, a in zip(given.inputs, arranged.arrays, strict=True)})
 
 
 def _response(given: HandlerResult, request: Request, signature: Signature) -> Response:
@@ -136,10 +153,10 @@ def _response(given: HandlerResult, request: Request, signature: Signature) -> R
         value = {name: byte_strings.of(a, repr(name)) if a.dtype.kind in "OSU" else a for name, a in value.items()}
     about = Response(status=given.status, headers=given.headers, content_type=given.content_type)
     if not handler_packets.is_all_arrays(value):
-        if request.tensors is not None and signature.outputs:
+        if signature.outputs:
             raise BackendFailed("the handler was to give its outputs as arrays by name")
         return replace(about, result=value)
-    if signature.outputs and request.tensors is not None:
+    if signature.outputs:
         value = _declared(value, request, signature)
     if request.tensors is not None:
         return replace(about, tensors=value)

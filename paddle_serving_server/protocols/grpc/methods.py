@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import ErrNo, NoMethod, ServingError
@@ -16,6 +17,7 @@ from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane import managing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
+from paddle_serving_server.engine import handler_packets
 from paddle_serving_server.protocols.grpc import services
 from paddle_serving_server.protocols.grpc.incoming import Piece
 from paddle_serving_server.protocols.grpc.services import Message, ServerStreaming, Streaming
@@ -37,6 +39,18 @@ _STATUS: tuple[tuple[type[ServingError], Status, RpcError], ...] = (
     (errors.EngineLost, Status.UNAVAILABLE, RpcError.OP_FAILED),
     (errors.BackendFailed, Status.INTERNAL, RpcError.OP_FAILED),
 )
+
+
+_OF_HANDLERS: Final = {
+    400: Status.INVALID_ARGUMENT,
+    404: Status.NOT_FOUND,
+    409: Status.ALREADY_EXISTS,
+    429: Status.UNAVAILABLE,
+    499: Status.CANCELLED,
+    501: Status.UNIMPLEMENTED,
+    503: Status.UNAVAILABLE,
+}
+"""What user code says for HTTP, where gRPC has a word for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ def refusal(error: ServingError) -> Reply:
     status, code = next(
         ((s, c) for cls, s, c in _STATUS if isinstance(error, cls)), (Status.INTERNAL, RpcError.INTERNAL)
     )
+    status = _OF_HANDLERS.get(handler_packets.status_of(error) or 0, status)
     return Reply(status=status, text=str(error), code=code, err_no=int(error.err_no))
 
 

@@ -1,20 +1,15 @@
 """Python files as handlers: found without being run, loaded with what is beside them."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from paddle_serving_app import handler
 from paddle_serving_app.handler import HandlerContext, HandlerRequest, HandlerSpec
 from paddle_serving_client.errors import BadConfig, BadModel
+from tests.app.handlers.python_models import Others
 
-
-def ask(service: str, version: str = "", **call: Any) -> Any:
-    raise AssertionError(f"nobody is to be asked: {service}")
-
-
-CONTEXT = HandlerContext("file", ask)
+CONTEXT = HandlerContext("file", Others())
 
 
 def loaded(path: Path) -> handler.Handler:

@@ -18,6 +18,7 @@ from paddle_serving_app.torchserve import unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_client.errors import BadModel
 from tests import models
+from tests.app.handlers.python_models import Others
 
 Load = Callable[..., Any]
 
@@ -38,7 +39,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         spec = handlers.at(str(path))
         assert spec is not None
         spec = HandlerSpec(kind=spec.kind, path=spec.path, settings=settings or {})
-        loaded.append(torchserve.load(spec, HandlerContext("m", lambda *_, **__: None)))
+        loaded.append(torchserve.load(spec, HandlerContext("m", Others())))
         return loaded[-1]
 
     yield made

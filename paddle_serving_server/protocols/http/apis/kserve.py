@@ -16,6 +16,7 @@ from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository, managing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
+from paddle_serving_server.engine import handler_packets
 from paddle_serving_server.protocols.http import body, encoding, openapi, variant_headers
 from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
@@ -179,7 +180,8 @@ async def _model_ready(exchange: Exchange) -> HttpResponse:
 
 def refusal(error: ServingError, call: Call) -> HttpResponse:
     """See the package. The number in a header tells those 503 apart, for callers who know it."""
-    status = next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
+    of_handler = handler_packets.status_of(error)
+    status = of_handler or next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
     headers = errors_in_http.response(error, as_text=True).headers
     return HttpResponse(status, orjson.dumps({"error": str(error)}), headers=headers)
 

@@ -1,0 +1,1 @@
+"""What runs a model.py: its module, its requests and answers, and what it asks of other models."""

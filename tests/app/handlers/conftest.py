@@ -1,0 +1,22 @@
+"""What tests of handlers share."""
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from paddle_serving_app.triton.backend_utils import host
+from tests.app.handlers.python_models import Load, load
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Writes a model folder of the Python backend and loads it; nothing that it imports stays."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = dict(sys.modules)
+    yield partial(load, tmp_path / "thing")
+    for name in set(sys.modules) - set(before):
+        del sys.modules[name]
+    host.connect(None)
