@@ -17,6 +17,8 @@ from paddle_serving_server.config.values import Limits, ServedModel, ServerConfi
 logger = logging.getLogger(__name__)
 
 API: Final = "kserve"
+_LEAST_TUNE_S: Final = 1.0
+"""Of one model, in seconds; less tells nothing."""
 _DEVICE: Final = re.compile(r"nvidia([0-9]+)")
 _FOR_GPUS: Final = ("onnxruntime-gpu", "paddlepaddle-gpu")
 """Packages that run models on one."""
@@ -93,12 +95,17 @@ def server(flags: TritonFlags, its_rules: RepositoryRules, models: Sequence[Serv
         allow_broken_models=not flags.exit_on_error,
         reload_interval_s=0.0,  # what has changed is found out by the folders of the repository
         enable_prometheus=flags.allow_metrics,
-        tune_s=ServerConfig().tune_s if flags.tunes else 0.0,
+        tune_s=_tune_s(len(models)) if flags.tunes else 0.0,
         grace_s=float(flags.exit_timeout_s),
         limits=Limits(max_body_bytes=flags.max_body_bytes, request_s=float(flags.request_timeout_s)),
         log_level=flags.log_level,
         triton=its_rules,
     )
+
+
+def _tune_s(count: int) -> float:
+    """How long it is measured for each model: a repository of many is to be there as soon as one of a few."""
+    return max(_LEAST_TUNE_S, ServerConfig().tune_s / max(1, count))
 
 
 def notes(flags: TritonFlags) -> Iterator[str]:
