@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 EXIT_STUCK: Final = 75
 _LOOK_S: Final = 0.5
 """How often it is looked whether a batch takes too long."""
+_FINISH_S: Final = 2.0
+_FINISH_LOOK_S: Final = 0.005
 
 
 class HandlerLines(FrontLines):
@@ -32,6 +34,7 @@ class HandlerLines(FrontLines):
         self._changed = threading.Condition()
         """Around what both threads write: the queue, what is due, when the batch must be done."""
         self._due: deque[tuple[FrontLine, bytes, int | None]] = deque()
+        self._is_sending = False
         self._batch_ends = float("inf")
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
@@ -61,6 +64,7 @@ class HandlerLines(FrontLines):
         """See `FrontLines.listen`."""
         with self._changed:
             due, self._due = self._due, deque()
+            self._is_sending = bool(due)
         for front, message, fd in due:
             if front in self.fronts:
                 front.send(message, fd)
@@ -68,6 +72,7 @@ class HandlerLines(FrontLines):
                 os.close(fd)
         for front in {front for front, _, _ in due}:
             self.mind(front)
+        self._is_sending = False
         events = self.selector.select(timeout)
         with self._changed:
             count = len(self.waiting)
@@ -132,6 +137,15 @@ class HandlerLines(FrontLines):
         """It is done with them."""
         self.current = ()
         self._batch_ends = float("inf")
+
+    def finish(self) -> None:
+        """Wait until everything that was posted has left, or nobody takes it."""
+        until = time.monotonic() + _FINISH_S
+        while time.monotonic() < until:
+            with self._changed:
+                if not (self._due or self._is_sending or any(front.outbox for front in self.fronts)):
+                    return
+            time.sleep(_FINISH_LOOK_S)
 
     def _patience(self, wait_s: float) -> float | None:
         """Until somebody has waited long enough for company, or too long altogether."""
