@@ -69,7 +69,7 @@ def run(config: EngineConfig, listener: socket.socket, line: socket.socket) -> i
         handler.close()
     except Exception:
         logger.exception("the handler failed at its end")
-    _leave(status, supervisor)
+    return _leave(status, supervisor)
 
 
 def _listen(lines: HandlerLines, supervisor: int) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paddle_serving_app.handler import HandlerSpec
-from paddle_serving_client.message import Request
 from paddle_serving_server.engine import handler_packets
 from paddle_serving_server.graph.pipeline.step import Job, Outcome
 
@@ -36,9 +35,7 @@ def spec_of(origin: Origin, service: str, op: str) -> HandlerSpec:
 
 def requests(jobs: Sequence[Job]) -> dict[str, Any]:
     """Requests on their way to the process, as one."""
-    return handler_packets.request(
-        Request(instances=[{"inputs": job.inputs, "data_id": job.data_id, "log_id": job.log_id} for job in jobs])
-    )
+    return {"instances": [{"inputs": job.inputs, "data_id": job.data_id, "log_id": job.log_id} for job in jobs]}
 
 
 def read_requests(instances: Sequence[Mapping[str, Any]]) -> list[Job]:
