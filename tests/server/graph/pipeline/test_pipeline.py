@@ -46,7 +46,8 @@ def server(uci_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for name in ("graphs", "batches", "processes", "ends")
         for flag in ("--service", str(SERVICES / f"{name}.py"))
     ]
-    flags = (*files, "--request_timeout_ms", "4000", "--tune", "off", "--", str(uci_folder))
+    flags = (*files, "--request_timeout_ms", "4000", "--tune", "off", "--enable_prometheus")
+    flags = (*flags, "--prometheus_port", str(free_port()), "--", str(uci_folder))
     with serve(tmp_path_factory.mktemp("pipelines"), *flags) as running:
         yield running
 
@@ -226,7 +227,7 @@ def test_a_feed_that_is_no_array_is_named(server: Server) -> None:
     assert (said["err_no"], "'y'" in said["err_msg"]) == (5000, True), said
 
 
-# -- processes
+# -- processes; more of them in test_process_ops.py
 
 
 def price_from_process(server: Server, **texts: str) -> dict[str, Any]:
