@@ -5,6 +5,7 @@ It runs in engine processes, in their main thread, one batch at a time; another 
 lists and mappings of these.
 """
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -24,11 +25,15 @@ class HandlerSpec:
     """Which user code a model is: equal specs are one deployment."""
 
     kind: str
-    """The module of `handlers/` that loads it."""
+    """The module that loads it."""
     path: str
     """Its file or folder."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What that module needs to know of it; JSON."""
+    package: str = handlers.__name__
+    """Where that module is."""
+    title: str = ""
+    """What people call it; empty: by its file."""
     timeout_s: float = 0.0
     """Longest time for one batch, in seconds; a process that takes longer is replaced. 0: that of its requests."""
 
@@ -84,6 +89,19 @@ class Failure(Exception):
         super().__init__(text)
         self.status = status
         self.is_callers = is_callers
+
+
+class Spent(Exception):
+    """A handler raises it in the place of returning: these are its last results, and another process takes its place.
+
+    Args:
+        results: as `Handler.handle` returns them; they reach their callers.
+        reason: for the log.
+    """
+
+    def __init__(self, results: Sequence[Any], reason: str) -> None:
+        super().__init__(reason)
+        self.results = results
 
 
 class Ask(Protocol):
@@ -142,7 +160,7 @@ class Handler(Protocol):
     def handle(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         """Answer a batch: a value, a `HandlerResult`, a `Failure`, an iterator of parts or a `Stream` for each.
 
-        What else it raises is the answer to all of them, and its text stays in the log.
+        `Spent` says that they are the last. What else it raises is the answer to all, and its text stays in the log.
         """
 
     def close(self) -> None:
@@ -169,7 +187,7 @@ def load(spec: HandlerSpec, context: HandlerContext) -> Handler:
     Raises:
         BadConfig: there is no such kind. BadModel: see `Kind.load`.
     """
-    handler: Handler = plugins.load(handlers, spec.kind).load(spec, context)
+    handler: Handler = plugins.load(importlib.import_module(spec.package), spec.kind).load(spec, context)
     return handler
 
 

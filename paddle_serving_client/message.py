@@ -62,6 +62,8 @@ class Request:
     """Size of the message it came in, where it was large enough to matter; 0: unknown."""
     deadline: float = math.inf
     """On the clock of `time.monotonic`, in seconds."""
+    askers: Sequence[object] = ()
+    """Inside a server: who stands still until this is answered, and so cannot answer it."""
 
 
 class Parts(Protocol):

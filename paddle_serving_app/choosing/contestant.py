@@ -47,12 +47,13 @@ class Contestant:
             undo.callback(os.close, self.fd)
             try:
                 self._process = subprocess.Popen(
-                    [*command, str(theirs)],
+                    [*command, str(theirs), str(os.getpid())],
                     stdin=subprocess.PIPE,
                     stdout=self._log,
                     stderr=self._log,
                     pass_fds=[theirs],
-                    start_new_session=True,
+                    # A group in this session: when this process ends, the kernel lets those go on that are stopped.
+                    process_group=0,
                 )
             finally:
                 os.close(theirs)

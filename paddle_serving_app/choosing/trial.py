@@ -1,6 +1,6 @@
 """One candidate, tried in a process of its own, so that a crash, a hang or a leak of its library hurts nobody.
 
-    python -m paddle_serving_app.choosing.trial REPLY_FD    (started by `contestant`)
+    python -m paddle_serving_app.choosing.trial REPLY_FD PARENT    (started by `contestant`, whose process PARENT is)
 
 Commands come as lines of JSON on stdin; each is answered by one line on the descriptor, where nothing that a library
 prints can get between. Tensors lie in .npz files whose names the commands carry.
@@ -123,18 +123,25 @@ def _shaken(array: Array, random: np.random.Generator) -> Array:
     return np.asarray(array * (1 + random.choice((-step, step), array.shape)), array.dtype)
 
 
-def _be_expendable() -> None:
+def _be_expendable(parent: int) -> None:
     """End with the process that started this one, leave no core file, and be the first to go when memory ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError, AttributeError):  # not on Linux
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _end_with_parent()
+    os.register_at_fork(after_in_child=_end_with_parent)  # it is stopped with this one, and so would stay for ever
+    if os.getppid() != parent:  # it has ended before it was said to whom this one belongs
+        sys.exit(0)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
 
 
+def _end_with_parent() -> None:
+    with contextlib.suppress(OSError, AttributeError):  # not on Linux
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(argv: list[str]) -> int:
     """Follow commands until there are no more."""
-    _be_expendable()
+    _be_expendable(int(argv[1]))
     trial = Trial()
     with os.fdopen(int(argv[0]), "w") as replies:
         for line in sys.stdin:

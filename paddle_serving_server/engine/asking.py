@@ -4,6 +4,7 @@ import itertools
 import os
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -33,7 +34,8 @@ class Asker:
 
     def __call__(self, service: str, version: str = "", **call: Any) -> Any:
         """See `handler.Ask`."""
-        future = self.begin(service, version, **call)
+        stands_still = threading.current_thread() is threading.main_thread()  # which answers requests
+        future = self._begin(service, version, call, stands_still)
         try:
             return future.result(call.get("timeout_s") or self._time_left())
         except TimeoutError as exc:
@@ -45,6 +47,9 @@ class Asker:
         Raises:
             Unreachable: no front is there to ask.
         """
+        return self._begin(service, version, call, stands_still=False)
+
+    def _begin(self, service: str, version: str, call: Mapping[str, Any], stands_still: bool) -> "Future[Any]":
         lines = self._lines
         current = [] if lines is None else list(lines.current)
         front = current[0].front if current else next(iter(lines.fronts if lines else ()), None)
@@ -53,7 +58,8 @@ class Asker:
         number, future = next(self._numbers), Future[Any]()
         with self._lock:
             self._open[number] = front, future
-        question = {"for": current[0].run.id if current else 0, "service": service, "version": version, **call}
+        of = current[0].run.id if current else 0
+        question = {**call, "for": of, "stands_still": stands_still, "service": service, "version": version}
         packet, fd = carrier(messages.ASK, number, values.to_arrays(question))
         lines.post(front, packet, fd)
         return future

@@ -22,12 +22,12 @@ from paddle_serving_client.errors import (
 )
 from paddle_serving_server.counting import recording
 from paddle_serving_server.engine import messages, segments
-from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.context import Ask, Context
 from paddle_serving_server.engine.engine_line import EngineLine
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.pace import Pace
 from paddle_serving_server.engine.pending import Pending
-from paddle_serving_server.engine.questions import Ask, Questions
+from paddle_serving_server.engine.questions import Questions
 from paddle_serving_server.engine.tensor_layout import NO_STRINGS
 from paddle_serving_server.process.alarm import Alarm
 
@@ -77,7 +77,7 @@ class Channel:
         self._line = EngineLine(path, self._title, pool, self._take_answer, self._lost)
         self._alarm = Alarm(self._end_late)
         self._pace = Pace()
-        self._questions = Questions(ask, self._line.out, self._loop)
+        self._questions = Questions(ask, self._line.out, self._loop, self)
         self._reply_bytes = 0
         self._takes_strings = False
         self._runs_user_code = False

@@ -1,12 +1,16 @@
 """What the runs of one request have in common, handed from the service to its engines."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from paddle_serving_client.message import Request
+
+Ask: TypeAlias = Callable[[Mapping[str, Any], "Context"], Awaitable[Any]]
+"""Answers a question of user code: a service's name, and what it is given, for the request of which this is the
+context."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,12 +30,16 @@ class Context:
     """Whether further runs go to the instance that ran the first: it knows what was begun."""
     instance: Any = None
     """That instance."""
+    ask: Ask | None = None
+    """Answers what user code asks while it works on this; None: whoever answers all other questions."""
+    askers: tuple[Any, ...] = ()
+    """Engine processes that do nothing until this is answered, so that none of them can answer it."""
     _held: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod
     def of(cls, request: Request) -> "Context":
         """Of a request that begins."""
-        return cls(request.deadline, request.variant, request.variant_key, request.log_id)
+        return cls(request.deadline, request.variant, request.variant_key, request.log_id, askers=tuple(request.askers))
 
     def on_end(self, release: Callable[[], None]) -> None:
         """Call this when the request is over."""

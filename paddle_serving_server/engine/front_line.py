@@ -36,15 +36,22 @@ class FrontLine:
         """Send with what else is due, at the next `flush`; takes over `fd`."""
         self.outbox.append((message, fd))
 
+    def send_now(self, message: bytes, fd: int | None = None) -> bool:
+        """Send at once, if nothing waits and the front takes it; then `fd` is closed."""
+        if self.outbox or not self.is_open:
+            return False
+        try:
+            self._send(messages.bundle([message]), fd)
+        except OSError:
+            return False
+        return True
+
     def flush(self) -> None:
         """Send what waits, as far as the front takes it now."""
         while self.outbox and self.is_open:
             packet, fd, count = messages.next_packet(self.outbox)
             try:
-                if fd is None:
-                    self.socket.send(packet)
-                else:
-                    socket.send_fds(self.socket, [packet], [fd])
+                self._send(packet, fd)
             except BlockingIOError:
                 self.is_open = len(self.outbox) < _OUTPUT_MESSAGES
                 return
@@ -53,8 +60,13 @@ class FrontLine:
                 return
             for _ in range(count):
                 self.outbox.popleft()
-            if fd is not None:
-                os.close(fd)
+
+    def _send(self, packet: bytes, fd: int | None) -> None:
+        if fd is None:
+            self.socket.send(packet)
+            return
+        socket.send_fds(self.socket, [packet], [fd])
+        os.close(fd)
 
     def close(self) -> None:
         """Let go of the socket and the segments."""

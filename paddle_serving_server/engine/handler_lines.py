@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 EXIT_STUCK: Final = 75
 _LOOK_S: Final = 0.5
 """How often it is looked whether a batch takes too long."""
+_FINISH_S: Final = 2.0
+_FINISH_LOOK_S: Final = 0.005
 
 
 class HandlerLines(FrontLines):
@@ -32,6 +34,8 @@ class HandlerLines(FrontLines):
         self._changed = threading.Condition()
         """Around what both threads write: the queue, what is due, when the batch must be done."""
         self._due: deque[tuple[FrontLine, bytes, int | None]] = deque()
+        self._is_busy = False
+        """Whether a batch was taken, and is not over."""
         self._batch_ends = float("inf")
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
@@ -49,7 +53,9 @@ class HandlerLines(FrontLines):
     def serve(self) -> None:
         """Listen until the supervisor says stop or is gone."""
         while not self.is_stopping:
-            self.listen(_LOOK_S if self._batch_ends < float("inf") else None)
+            with self._changed:
+                looks = self._is_busy or self.waiting or self._due
+            self.listen(_LOOK_S if looks else None)
             if time.monotonic() > self._batch_ends:
                 logger.error("the handler takes longer than anybody waits for it; another process takes its place")
                 os._exit(EXIT_STUCK)
@@ -59,8 +65,16 @@ class HandlerLines(FrontLines):
 
     def listen(self, timeout: float | None) -> None:
         """See `FrontLines.listen`."""
+        events = self.selector.select(timeout)
         with self._changed:
-            due, self._due = self._due, deque()
+            count = len(self.waiting)
+            self.take(events)
+            self._send_due()
+            if len(self.waiting) != count:
+                self._changed.notify_all()
+
+    def _send_due(self) -> None:
+        due, self._due = self._due, deque()
         for front, message, fd in due:
             if front in self.fronts:
                 front.send(message, fd)
@@ -68,12 +82,6 @@ class HandlerLines(FrontLines):
                 os.close(fd)
         for front in {front for front, _, _ in due}:
             self.mind(front)
-        events = self.selector.select(timeout)
-        with self._changed:
-            count = len(self.waiting)
-            self.take(events)
-            if len(self.waiting) != count:
-                self._changed.notify_all()
 
     def ready(self, key: selectors.SelectorKey) -> None:
         """See `FrontLines.ready`: the main thread has something to send."""
@@ -98,8 +106,10 @@ class HandlerLines(FrontLines):
     # -- any thread
 
     def post(self, front: FrontLine, message: bytes, fd: int | None) -> None:
-        """Send a message to a front; `fd` is closed when it has left."""
+        """Send a message to a front, at once where nothing stands before it; `fd` is closed when it has left."""
         with self._changed:
+            if not self._due and front.send_now(message, fd):
+                return
             self._due.append((front, message, fd))
         self.wake()
 
@@ -115,11 +125,13 @@ class HandlerLines(FrontLines):
     def next_batch(self, most: int, wait_s: float) -> list[Job] | None:
         """Wait for requests, and for company for them; None: it is over."""
         with self._changed:
+            self._is_busy = False
             while True:
                 if self.is_stopping:
                     return None
                 self._refuse_late()
                 if jobs := self._due_now(most, wait_s):
+                    self._is_busy = True
                     return jobs
                 self._changed.wait(self._patience(wait_s))
 
@@ -127,17 +139,24 @@ class HandlerLines(FrontLines):
         """The handler begins with these, and must be done at that moment on the clock of `time.monotonic`."""
         self.current = jobs
         self._batch_ends = ends
-        for job in jobs:  # past what waits in line: a handler may end the process at its first step
-            try:
-                job.front.socket.send(messages.bundle([messages.begun(job.run.id)]))
-            except OSError:
-                self.post(job.front, messages.begun(job.run.id), None)
-        self.wake()
+        with self._changed:  # past what waits in line: a handler may end the process at its first step
+            blocked = [job for job in jobs if not job.front.send_now(messages.begun(job.run.id))]
+        for job in blocked:
+            self.post(job.front, messages.begun(job.run.id), None)
 
     def end_batch(self) -> None:
         """It is done with them."""
         self.current = ()
         self._batch_ends = float("inf")
+
+    def finish(self) -> None:
+        """Wait until everything that was posted has left, or nobody takes it."""
+        until = time.monotonic() + _FINISH_S
+        while time.monotonic() < until:
+            with self._changed:
+                if not (self._due or any(front.outbox for front in self.fronts)):
+                    return
+            time.sleep(_FINISH_LOOK_S)
 
     def _patience(self, wait_s: float) -> float | None:
         """Until somebody has waited long enough for company, or too long altogether."""

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from paddle_serving_app.handler import Failure, Handler, HandlerRequest, HandlerSpec, parts_of
+from paddle_serving_app.handler import Failure, Handler, HandlerRequest, HandlerSpec, Spent, parts_of
 from paddle_serving_client.errors import BackendFailed, BadInput, ServingError
 from paddle_serving_server.engine import handler_packets, messages, segments, values
 from paddle_serving_server.engine.channel import DECOUPLED, USER_CODE
 from paddle_serving_server.engine.front_lines import Job
-from paddle_serving_server.engine.handler_lines import HandlerLines, is_part
+from paddle_serving_server.engine.handler_lines import EXIT_STUCK, HandlerLines, is_part
 from paddle_serving_server.engine.handler_streams import Streams
 from paddle_serving_server.engine.settings import DeploymentSpec
 
@@ -40,13 +40,17 @@ class HandlerWorker:
         self._lines = lines
         self._streams = Streams(lines.wake)
         lines.streams = self._streams
+        self._why_spent = ""
 
-    def serve(self) -> None:
-        """Answer until the supervisor says stop or is gone; the lines' thread ends the process then."""
-        while True:
+    def serve(self) -> int:
+        """Answer until the supervisor says stop or is gone, or the handler has enough; returns the exit status."""
+        while not self._why_spent:
             if (jobs := self._lines.next_batch(self._max_requests, self._max_wait_s)) is None:
-                return
+                return 0
             self._run(jobs)
+        logger.error("%s; another process takes this place", self._why_spent)
+        self._lines.finish()
+        return EXIT_STUCK
 
     def _run(self, jobs: Sequence[Job]) -> None:
         started = time.monotonic()
@@ -77,7 +81,10 @@ class HandlerWorker:
             self._answer(job, partial(self._as_packet, job, result), started, len(asked))
 
     def _results(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
-        results = self._handler.handle(requests)
+        try:
+            results = self._handler.handle(requests)
+        except Spent as exc:
+            results, self._why_spent = exc.results, str(exc) or "the handler has answered its last requests"
         if not isinstance(results, list | tuple):
             raise BackendFailed(f"handle returned {type(results).__name__}, expected a list of {len(requests)} results")
         if len(results) != len(requests):

@@ -2,21 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from paddle_serving_client import errors
 from paddle_serving_client.errors import Busy, NoMethod, ServingError
 from paddle_serving_client.message import Array
 from paddle_serving_server.engine import messages, segments, values
-from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.context import Ask, Context
 from paddle_serving_server.engine.outbox import Outbox
 from paddle_serving_server.engine.pending import Pending
 
 logger = logging.getLogger(__name__)
 
-Ask = Callable[[Mapping[str, Any], Context], Awaitable[Any]]
-"""Answers a question: a service's name, and what it is given, for the request of which this is the context."""
 MOST_AT_ONCE: Final = 256
 """Of one engine and one front."""
 
@@ -24,8 +22,10 @@ MOST_AT_ONCE: Final = 256
 class Questions:
     """Of one line."""
 
-    def __init__(self, ask: Ask | None, out: Outbox, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, ask: Ask | None, out: Outbox, loop: asyncio.AbstractEventLoop, asker: object) -> None:
+        """`ask` answers; `asker` is what runs of the engine that asks are given to."""
         self._ask = ask
+        self._asker = asker
         self._out = out
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
@@ -39,9 +39,11 @@ class Questions:
             pending: the requests that the engine works on, by their numbers.
         """
         question = values.of_arrays(received(packet, fds))
-        asking = pending.get(question["for"])
-        context = Context() if asking is None else asking.context
-        task = self._loop.create_task(self._answer(number, question, context))
+        asking = pending.get(question.pop("for"))
+        of = Context() if asking is None else asking.context
+        askers = (*of.askers, self._asker) if question.pop("stands_still") else of.askers
+        context = Context(of.deadline, log_id=of.log_id, askers=askers)
+        task = self._loop.create_task(self._answer(number, question, context, of.ask or self._ask))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -50,13 +52,13 @@ class Questions:
         for task in self._tasks:
             task.cancel()
 
-    async def _answer(self, number: int, question: Mapping[str, Any], context: Context) -> None:
+    async def _answer(self, number: int, question: Mapping[str, Any], context: Context, ask: Ask | None) -> None:
         try:
-            if self._ask is None:
+            if ask is None:
                 raise NoMethod("user code cannot ask other services here")
             if len(self._tasks) > MOST_AT_ONCE:
                 raise Busy(f"user code asks {MOST_AT_ONCE} things at once already")
-            answer: dict[str, Any] = {"value": await self._ask(question, context)}
+            answer: dict[str, Any] = {"value": await ask(question, context)}
             arrays = values.to_arrays(answer)
         except ServingError as exc:
             arrays = values.to_arrays({"error": [type(exc).__name__, str(exc)]})

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_client.errors import BackendFailed
 from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
@@ -47,7 +48,7 @@ class Replicas:
 
     async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
-        channel: Channel = context.instance or self._idlest()
+        channel: Channel = context.instance or self._idlest(context.askers)
         if context.stays:
             context.instance = channel
         return await channel.run(arranged, outputs, context)
@@ -61,9 +62,20 @@ class Replicas:
         for channel in self._channels:
             await channel.close()
 
-    def _idlest(self) -> Channel:
-        """Fewest waiting, of those that are up; where all are down, one of them will be up again."""
+    def _idlest(self, askers: Sequence[object] = ()) -> Channel:
+        """Fewest waiting, of those that are up; where all are down, one of them will be up again.
+
+        Raises:
+            BackendFailed: each of them waits for this answer itself.
+        """
         channels = self._channels
+        if askers:
+            channels = tuple(channel for channel in channels if channel not in askers)
+            if not channels:
+                raise BackendFailed(
+                    "user code that asks itself waits for an answer which none of its "
+                    f"{self.count} process(es) can give meanwhile; give it more instances"
+                )
         if len(channels) == 1:
             return channels[0]
         up = [channel for channel in channels if channel.is_connected]

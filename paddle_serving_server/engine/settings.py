@@ -102,6 +102,8 @@ class EngineConfig:
     """The private copy of the version that is live: the same files once more are not loaded."""
     skip: tuple[int, ...] = ()
     """Numbers of versions that could not be loaded."""
+    instance: int = 0
+    """The number of the process among those of its version."""
     plan: Mapping[str, Any] | None = None
     """How the version before is run (`choosing.plan.Plan` as JSON): the next one is run likewise."""
 

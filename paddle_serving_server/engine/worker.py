@@ -174,7 +174,7 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     if spec.handler is not None:
         from paddle_serving_server.engine import handler_process
 
-        return handler_process.run(spec, listener, line)
+        return handler_process.run(config, listener, line)
     started = time.monotonic()
     progress.tell(lambda doing: control.send(line, control.Loading(doing)))
     try:

@@ -13,11 +13,11 @@ from paddle_serving_server.engine.context import Context
 
 PROTOCOL: Final = "inside"
 """Calls are counted by it."""
-_KNOWN: Final = {"for", "service", "version", "tensors", "instances", "fetch", "parameters", "id", "timeout_s"}
+_KNOWN: Final = {"service", "version", "tensors", "instances", "fetch", "parameters", "id", "timeout_s"}
 
 
 class Asking:
-    """See `engine.questions.Ask`."""
+    """See `engine.context.Ask`."""
 
     def __init__(self, plane: DataPlane) -> None:
         self._plane = plane
@@ -41,7 +41,7 @@ class Asking:
 
 def _request(question: Mapping[str, Any], context: Context) -> Request:
     if unknown := question.keys() - _KNOWN:
-        raise BadInput(f"a service is asked with {', '.join(sorted(_KNOWN - {'for'}))}; not with {', '.join(unknown)}")
+        raise BadInput(f"a service is asked with {', '.join(sorted(_KNOWN))}; not with {', '.join(unknown)}")
     timeout_s = question.get("timeout_s")
     return Request(
         model=question["service"],
@@ -52,6 +52,7 @@ def _request(question: Mapping[str, Any], context: Context) -> Request:
         parameters=question.get("parameters") or {},
         id=question.get("id") or "",
         log_id=context.log_id,
+        askers=context.askers,
         deadline=min(context.deadline, math.inf if timeout_s is None else time.monotonic() + timeout_s),
     )
 

@@ -84,7 +84,7 @@ class Assembly:
 
     async def _model(self, service: Service, plan: ModelSettings, part: int, nice: int = 0) -> Engine:
         options = self._options(plan.options)
-        if service.in_process:
+        if service.in_process and plan.handler is None:
             folder = repository.newest(plan.folder).folder
             key = key_from_text(self._config.key, "the key") if self._config.key else None
             return LocalEngine.load(folder, options, self._config.tune_s, key)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from paddle_serving_server.config.values import Limits
 from paddle_serving_server.engine.channel import HUNG_S, Channel
+from paddle_serving_server.engine.context import Ask
 from paddle_serving_server.engine.live import Live as LiveEngine
-from paddle_serving_server.engine.questions import Ask
 from paddle_serving_server.engine.replicas import Replicas
 from paddle_serving_server.engine.segments import SegmentPool
 from paddle_serving_server.engine.settings import DeploymentSpec

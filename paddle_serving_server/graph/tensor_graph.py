@@ -143,6 +143,7 @@ class TensorGraph:
             log_id=context.log_id,
             variant_key=context.variant_key,
             deadline=context.deadline,
+            askers=context.askers,
         )
         began = time.monotonic()
         try:

@@ -10,16 +10,16 @@ from typing import Any, Final
 import numpy as np
 
 from paddle_serving_app.handler import HandlerResult, HandlerSpec
-from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_app.signature import Signature
 from paddle_serving_client import byte_strings
 from paddle_serving_client.errors import BackendFailed, NoMethod, ServingError
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config.values import ServedModel
-from paddle_serving_server.engine import handler_packets, values
+from paddle_serving_server.engine import handler_call, handler_packets
 from paddle_serving_server.engine.channel import DECOUPLED
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, tensors_of
-from paddle_serving_server.engine.interface import Engine, stages_of
+from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.services.parts import END, ServiceParts
 from paddle_serving_server.services.service import Service
@@ -74,7 +74,9 @@ class HandlerService(Service):
             context.stays = True
             engine = self._engine().held(context)
             asked = _checked(request, engine.signature)
-            packet, stages = await _run(engine, handler_packets.request(asked), handler_packets.CALL, context)
+            packet, stages = await handler_call.call(
+                engine, handler_packets.request(asked), handler_packets.CALL, context
+            )
             if "stream" in packet:
                 parts = self._parts(engine, packet["stream"], request, context, held.pop_all())
                 return Response(parts=parts, stages=stages)
@@ -96,7 +98,9 @@ class HandlerService(Service):
 
         async def next_part() -> object:
             context.deadline = time.monotonic() + self.limits.request_s
-            packet, _ = await _run(engine, handler_packets.part_asked(stream), handler_packets.PART, context)
+            packet, _ = await handler_call.call(
+                engine, handler_packets.part_asked(stream), handler_packets.PART, context
+            )
             if "end" in packet:
                 return END
             return _response(handler_packets.read_result(packet), request, signature)
@@ -106,7 +110,7 @@ class HandlerService(Service):
             asked = handler_packets.part_asked(stream, closes=True)
             try:
                 with contextlib.suppress(ServingError):
-                    await _run(engine, asked, handler_packets.PART, context)
+                    await handler_call.call(engine, asked, handler_packets.PART, context)
             finally:
                 held.close()
 
@@ -118,17 +122,6 @@ class HandlerService(Service):
 
     def _engine(self) -> Engine:
         return next(iter(self._engines.values()))
-
-
-async def _run(engine: Engine, value: object, kind: tuple[int, ...], context: Context) -> tuple[dict[str, Any], Any]:
-    arrays = values.to_arrays(value)
-    asked = time.monotonic()
-    reply = await engine.run(Arranged(arrays, {}), kind, context)
-    came = time.monotonic()
-    packet = values.of_arrays(reply.arrays)
-    if not isinstance(packet, dict):
-        raise BackendFailed("an engine answered what is no result")
-    return packet, stages_of(reply, asked, came)
 
 
 def _checked(request: Request, signature: Signature) -> Request:

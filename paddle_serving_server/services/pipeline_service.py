@@ -1,19 +1,25 @@
 """A Paddle pipeline as a service."""
 
 from collections.abc import Mapping
+from functools import cached_property
+from typing import Final
 
 from paddle_serving_app.signature import Signature
-from paddle_serving_client.errors import NoMethod
+from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.settings import ModelSettings
+from paddle_serving_server.graph.pipeline import op_packets
 from paddle_serving_server.graph.pipeline.ends import usage
+from paddle_serving_server.graph.pipeline.op_packets import Origin
 from paddle_serving_server.graph.pipeline.pipeline import Pipeline
-from paddle_serving_server.graph.pipeline.process import Origin
 from paddle_serving_server.services.service import Service
-from paddle_serving_server.user_code import hosting
+from paddle_serving_server.user_code import hosting, source_files
 from paddle_serving_server.user_code.admission import Admission, Room
 from paddle_serving_server.user_code.threads import Threads
+
+_OP: Final = "op."
+"""Stands before the name of an op, where its code is meant and not its model."""
 
 
 class PipelineService(Service):
@@ -30,13 +36,34 @@ class PipelineService(Service):
 
     @property
     def plans(self) -> dict[str, ModelSettings]:
-        """See `Service.plans`: those that ops have, by the name of the op."""
-        return dict(self.pipeline.models)
+        """See `Service.plans`: those that ops have, by the name of the op; and the ops that run in processes."""
+        models: dict[str, ModelSettings] = dict(self.pipeline.models)
+        if not self.pipeline.process_ops or self.origin is None:
+            return models
+        ops = {f"{_OP}{name}": self._process_plan(name, n) for name, n in self.pipeline.process_ops.items()}
+        if twice := models.keys() & ops.keys():
+            raise BadConfig(f"pipeline {self.name!r}: an op cannot be named {twice.pop()!r}: so is the code of another")
+        return models | ops
+
+    def _process_plan(self, op: str, count: int) -> ModelSettings:
+        """An op as user code in so many processes, which gets one batch at a time."""
+        assert self.origin is not None
+        file, argv = self.origin
+        handler = op_packets.spec_of(Origin(file, argv, self._code), self.name, op)
+        return ModelSettings(folder=file, max_rows=1, instances=count, max_wait_ms=0.0, handler=handler)
+
+    @cached_property
+    def _code(self) -> str:
+        assert self.origin is not None
+        return source_files.digest(self.origin[0])
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """See `Service.bind`; starts the workers of the ops."""
+        if self.pipeline.process_ops and self.origin is None:
+            raise BadConfig("is_thread_op: False needs the service to be in a file")
         self._engines = engines
-        self.pipeline.bind(engines, threads, Origin(*self.origin) if self.origin else None)
+        processes = {name: engines[f"{_OP}{name}"] for name in self.pipeline.process_ops}
+        self.pipeline.bind(engines, processes, threads)
         workers = max(threads.count, self.pipeline.worker_count)
         room = Room.beside(workers, self.limits.max_inside, self.limits.max_body_bytes)
         self._admission = Admission(self.name, room, self.pipeline.expected_s)

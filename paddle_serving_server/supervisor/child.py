@@ -1,7 +1,10 @@
 """A place for one child process: started, told things, watched, started again."""
 
+import contextlib
 import logging
+import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +35,8 @@ class Slot:
     selector: selectors.BaseSelector
     shared: tuple[int, ...] = ()
     """File descriptors that it has under the same numbers."""
+    has_group: bool = False
+    """Whether what its code forks ends with it, unless that makes itself a group of its own."""
     process: "subprocess.Popen[bytes] | None" = None
     control: socket.socket | None = None
     is_ready: bool = False
@@ -59,7 +64,8 @@ class Slot:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * control.MAX_BYTES)
         fds = (*(sock.fileno() for sock in self.listening), theirs.fileno())
         command = [sys.executable, "-m", self.module, *map(str, fds)]
-        self.process = subprocess.Popen(command, pass_fds=(*fds, *self.shared))
+        group = 0 if self.has_group else None
+        self.process = subprocess.Popen(command, pass_fds=(*fds, *self.shared), process_group=group)
         theirs.close()
         self.control = ours
         self.is_ready = False
@@ -110,8 +116,26 @@ class Slot:
 
     def kill(self) -> None:
         """End the process now."""
-        if self.process is not None:
-            self.process.kill()
+        if self.process is None or self.process.returncode is not None:
+            return
+        if self.has_group:
+            self._kill_group(self.process.pid)
+        self.process.kill()
+
+    def ended(self) -> int | None:
+        """Its exit status, once it has ended; None: it runs, or none was started."""
+        if self.process is None:
+            return None
+        if self.has_group:  # looked at before it is let go of: until then no other process gets its number
+            with contextlib.suppress(ChildProcessError):
+                if os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    return None
+            self._kill_group(self.process.pid)
+        return self.process.poll()
+
+    def _kill_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(number, signal.SIGKILL)
 
     def rest(self, status: int) -> str:
         """It died: let it rest before it is started again, the longer the more often; the reason, for the log."""

@@ -15,6 +15,7 @@ from paddle_serving_server.process.message import Message
 from paddle_serving_server.process.registry_messages import Asked, Unservable
 from paddle_serving_server.supervisor.child import Slot
 from paddle_serving_server.supervisor.code_watcher import CodeWatcher
+from paddle_serving_server.supervisor.deployment import Deployment
 from paddle_serving_server.supervisor.deployments import Deployments
 from paddle_serving_server.supervisor.fronts import Fronts
 from paddle_serving_server.supervisor.lifecycle import Lifecycle
@@ -119,7 +120,7 @@ class Children:
         if os.getpid() == _INIT:
             machine.reap_orphans({slot.process.pid for slot in self.all if slot.process is not None})
         for slot in self.all:
-            if slot.process is None or (status := slot.process.poll()) is None:
+            if (status := slot.ended()) is None:
                 continue
             while slot.has_more:
                 self.hear(slot)  # last words
@@ -146,8 +147,15 @@ class Children:
         slot.false_starts += not slot.was_ready
         if not slot.was_ready and (status == EXIT_CANNOT_START or slot.false_starts >= _FALSE_STARTS):
             reason = slot.failure or f"{slot.title} cannot start: it ended with {shown(status)}"
-            if not isinstance(slot, Engine) or not self._lifecycle.refused(self._deployments.of(slot), reason):
+            if not isinstance(slot, Engine) or not self._can_do_without(self._deployments.of(slot), reason):
                 self._give_up(reason)
             return
         self._counters.count(RESTARTS, kind=slot.title.partition(" ")[0]).add()
         logger.error("%s ended (%s); it is started again", slot.title, slot.rest(status))
+
+    def _can_do_without(self, deployment: Deployment, reason: str) -> bool:
+        """What cannot be loaded is refused, if the server answers without it."""
+        if self._fronts.refuse_coming(deployment.fronts, reason):
+            deployment.refuse(reason)
+            return True
+        return self._lifecycle.refused(deployment, reason)

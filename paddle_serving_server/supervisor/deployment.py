@@ -42,12 +42,13 @@ class Deployment:
         self._name = f"model-{index}"
         self._spec = spec
         self._around = around
-        self._fronts: set[Slot] = set()
+        self.fronts: set[Slot] = set()
+        """Who needs it."""
         self._live: Version | None = None
         self._coming: Version | None = None
         self._going: list[Version] = []
         self._count = 0
-        self._reports = Reports(self._identity, spec.folder, self._fronts)
+        self._reports = Reports(self._identity, spec.folder, self.fronts)
         self._queue: list[Asker] = []
         self._is_asked = False
         self._allows_change = False
@@ -66,7 +67,7 @@ class Deployment:
     @property
     def is_needed(self) -> bool:
         """Whether a front needs it."""
-        return bool(self._fronts)
+        return bool(self.fronts)
 
     @property
     def folder_number(self) -> int | None:
@@ -97,9 +98,9 @@ class Deployment:
         """A front needs this model."""
         if self._live is None and self._coming is None:  # it was refused, and is tried again
             self._begin(())
-        if front in self._fronts:
+        if front in self.fronts:
             return
-        self._fronts.add(front)
+        self.fronts.add(front)
         self._reports.greet(front)
         if self._live is not None:
             self._live.announce_to(front, self._identity)
@@ -107,7 +108,7 @@ class Deployment:
 
     def front_is_gone(self, front: Slot) -> None:
         """A front's process has ended, or it needs this model no more: what it used, it uses no more."""
-        self._fronts.discard(front)
+        self.fronts.discard(front)
         for version in self._versions():
             version.fronts.discard(front)
             version.unconfirmed.discard(front)
@@ -261,7 +262,7 @@ class Deployment:
                 self._going.append(before)
                 before.deadline = time.monotonic() + self._around.request_s + _EXTRA_DRAIN_S
             coming.is_announced = before is None
-            for front in self._fronts:
+            for front in self.fronts:
                 coming.announce_to(front, self._identity)
             self._around.on_change()
         live = self._live

@@ -12,7 +12,7 @@ import logging
 import selectors
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -123,6 +123,14 @@ class Fronts:
             self._old.clear()
             self._tell_report("refused", reason)
         self._begin_next()
+        return True
+
+    def refuse_coming(self, fronts: Set[Slot], reason: str) -> bool:
+        """What these need cannot be loaded: if that is the one that comes alone, it is refused, and the others stay."""
+        if self._coming is None or fronts != {self._coming}:
+            return False
+        self._coming.failure = reason
+        self._coming.kill()
         return True
 
     def on_time(self, now: float) -> None:

@@ -7,7 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -92,10 +92,15 @@ class Version:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listening.bind(socket_path)
         listening.listen(128)
+        handler = self.config.spec.handler
         title = f"engine {len(self.engines)} of {folder}"
+        if handler is not None and handler.title:
+            title = f"engine {len(self.engines)} of {handler.title} of {folder}"
         if self.number > 1:
             title += f", version {self.number}"
-        engine = Engine(title, _WORKER, (listening,), self.config.to_json(), selector, path=socket_path)
+        config = replace(self.config, instance=len(self.engines)).to_json()
+        engine = Engine(title, _WORKER, (listening,), config, selector, path=socket_path)
+        engine.has_group = handler is not None
         self.engines.append(engine)
         engine.start()
 

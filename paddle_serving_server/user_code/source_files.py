@@ -1,5 +1,6 @@
 """Which files the code of services came from."""
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,3 +20,14 @@ def loaded_from(service_files: Sequence[str]) -> list[str]:
         if origin and origin.endswith(".py") and any(folder in Path(origin).parents for folder in folders):
             found.setdefault(origin)
     return list(found)[:MOST_FILES]
+
+
+def digest(service_file: str) -> str:
+    """Differs whenever the code that a service file has run by now is another."""
+    found = hashlib.sha256()
+    for file in sorted(loaded_from([service_file])):
+        try:
+            found.update(f"{file}\n".encode() + hashlib.sha256(Path(file).read_bytes()).digest())
+        except OSError:  # it was there a moment ago
+            found.update(b"gone")
+    return found.hexdigest()

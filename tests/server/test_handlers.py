@@ -9,14 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import urllib3
 
 from tests.serving import HTTP, Server, serve
 
 _CODE = '''
-import os, sys, threading, time
+import os, subprocess, sys, threading, time
 import numpy as np
-from paddle_serving_app.handler import Failure, HandlerResult
+from paddle_serving_app.handler import Failure, HandlerResult, Spent
 
 
 class Pushed:
@@ -100,7 +102,9 @@ class Handler:
                 return {k: v.tolist() for k, v in self.context.ask(
                     "uci", tensors={"x": np.zeros((1, 13), np.float32)}).items()}
             case "ask_itself":
-                return self.context.ask(said["name"], instances=[{"do": "print"}], timeout_s=2)
+                return self.context.ask(said["name"], instances=[{"do": "print"}])
+            case "ask_back":
+                return self.context.ask("other", instances=[{"do": "ask_itself", "name": "code"}])
             case "ask_from_a_thread":
                 found = []
                 thread = threading.Thread(target=lambda: found.append(
@@ -116,10 +120,13 @@ class Handler:
             case "pid":
                 return {"pid": os.getpid(), "files": len(os.listdir("/proc/self/fd"))}
             case "fork":
-                if os.fork() == 0:
+                if (child := os.fork()) == 0:
                     time.sleep(60)
                     os._exit(0)
-                return {}
+                other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+                return {"children": [child, other.pid]}
+            case "spend":
+                raise Spent([{"words": "my last"}], "this handler has had enough")
             case "bad":
                 return {"what": object()}
         return {"sum": sum(instance["x"] for instance in request.instances)}
@@ -144,7 +151,8 @@ class Handler:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("handlers")
     (folder / "code.py").write_text(_CODE)
-    things = (f"code={folder / 'code.py'}", "uci=serving_model/uci_housing")
+    (folder / "other.py").write_text(_CODE)
+    things = (f"code={folder / 'code.py'}", f"other={folder / 'other.py'}", "uci=serving_model/uci_housing")
     with serve(folder, *things, "--request_timeout_ms", "4000") as server:
         yield server
 
@@ -164,6 +172,14 @@ def refusal(server: Server, **instance: Any) -> str:
     status, body = post(server, **instance)
     assert status != 200, body
     return f"{status} {body['err_no']} {body['err_msg']}"
+
+
+def registry(server: Server, name: str, verb: str, **values: Any) -> None:
+    assert HTTP.request("POST", f"{server.url}/registry/{name}/{verb}", json=values).status == 200
+
+
+def are_gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
 def until(is_so: Any, server: Server) -> None:
@@ -271,11 +287,20 @@ def test_other_services_can_be_asked(server: Server) -> None:
     assert result(server, do="ask_from_a_thread") == {"shape": [2, 1]}
 
 
-def test_one_that_asks_itself_is_told_that_there_is_no_answer(server: Server) -> None:
+@pytest.mark.parametrize("how", [{"do": "ask_itself", "name": "code"}, {"do": "ask_back"}])
+def test_one_that_waits_for_itself_is_told_at_once_that_there_is_no_answer(server: Server, how: Any) -> None:
     began = time.monotonic()
-    assert "service 'code' did not answer in time" in refusal(server, do="ask_itself", name="code")
-    assert time.monotonic() - began < 4
-    assert "no service 'other'" in refusal(server, do="ask_itself", name="other")
+    assert "waits for an answer which none of its 1 process(es) can give meanwhile" in refusal(server, **how)
+    assert time.monotonic() - began < 2
+    assert "no service 'another'" in refusal(server, do="ask_itself", name="another")
+
+
+def test_one_with_two_processes_can_ask_itself(server: Server) -> None:
+    registry(server, "other", "scale", instances=2)
+    asking = {"feed": [{"do": "ask_itself", "name": "other"}]}
+    for _ in range(4):
+        assert HTTP.request("POST", f"{server.url}/other/prediction", json=asking).json() == {"result": {}}
+    registry(server, "other", "scale", instances=1)
 
 
 def test_tensors_need_a_handler_that_says_which_it_takes(server: Server) -> None:
@@ -295,11 +320,33 @@ def test_nothing_is_left_of_many_calls(server: Server) -> None:
     assert after["files"] <= before["files"] + 2
 
 
-def test_children_of_user_code_do_not_keep_the_engine(server: Server) -> None:
-    result(server, do="fork")
-    pid = result(server, do="pid")["pid"]
-    os.kill(pid, signal.SIGKILL)
+def test_children_of_user_code_end_with_the_engine(server: Server) -> None:
+    children = [psutil.Process(pid) for pid in result(server, do="fork")["children"]]
+    os.kill(result(server, do="pid")["pid"], signal.SIGKILL)
     until(lambda: post(server, do="pid")[0] == 200, server)
+    until(lambda: are_gone(children), server)
+
+
+def test_one_that_has_enough_is_replaced_and_its_last_results_arrive(server: Server) -> None:
+    before = result(server, do="pid")["pid"]
+    assert result(server, do="spend") == {"words": "my last"}
+    until(lambda: post(server, do="pid")[1]["result"]["pid"] != before, server)
+    assert "this handler has had enough; another process takes this place" in server.log
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_of_user_code_outlives_the_server(tmp_path: Path, how: signal.Signals) -> None:
+    (tmp_path / "code.py").write_text(_CODE)
+    with serve(tmp_path, f"code={tmp_path / 'code.py'}") as server, ThreadPoolExecutor(1) as pool:
+        children = [psutil.Process(pid) for pid in result(server, do="fork")["children"]]
+        children.append(psutil.Process(result(server, do="pid")["pid"]))
+        if how == signal.SIGKILL:  # and user code hangs
+            hung = pool.submit(HTTP.request, "POST", f"{server.url}/code/prediction", json={"feed": [{"do": "hang"}]})
+            time.sleep(0.5)
+        server.process.send_signal(how)
+        until(lambda: are_gone(children), server)
+        if how == signal.SIGKILL:
+            assert isinstance(hung.exception(30), urllib3.exceptions.HTTPError)
 
 
 def test_calls_that_were_not_begun_are_answered_by_the_next_process(tmp_path: Path) -> None:
@@ -316,18 +363,15 @@ def test_calls_that_were_not_begun_are_answered_by_the_next_process(tmp_path: Pa
 
 
 def test_the_registry_scales_and_unloads_it(server: Server) -> None:
-    def registry(verb: str, **values: Any) -> Any:
-        return HTTP.request("POST", f"{server.url}/registry/code/{verb}", json=values).json()
-
-    registry("scale", instances=2)
+    registry(server, "code", "scale", instances=2)
     pids = set()
     with ThreadPoolExecutor(4) as pool:
         for future in [pool.submit(result, server, do="sleep", s=0.05) for _ in range(8)]:
             future.result()
         for future in [pool.submit(result, server, do="pid") for _ in range(30)]:
             pids.add(future.result()["pid"])
-    assert len(server.children("engine.worker")) == 3
-    registry("unload")
+    assert len(server.children("engine.worker")) == 4
+    registry(server, "code", "unload")
     assert refusal(server, do="pid").startswith("404 3002 service 'code' is not loaded")
-    registry("load")
+    registry(server, "code", "load")
     assert result(server, x=1) == {"sum": 1}

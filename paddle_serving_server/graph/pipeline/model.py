@@ -34,7 +34,7 @@ class BlockingModel(Protocol):
 
 
 class EngineModel:
-    """An engine, asked from a thread."""
+    """An engine, asked from a thread, or on its event loop."""
 
     def __init__(self, engine: Engine, fetch: Sequence[str], timeout_s: float, loop: asyncio.AbstractEventLoop) -> None:
         self.deadline = math.inf
@@ -44,10 +44,11 @@ class EngineModel:
         self._loop = loop
 
     def __call__(self, feed: Mapping[str, Any], log_id: int) -> Mapping[str, Any]:
-        deadline = min(self.deadline, time.monotonic() + self._timeout_s)
-        return asyncio.run_coroutine_threadsafe(self._answer(feed, log_id, deadline), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self.answer(feed, log_id, self.deadline), self._loop).result()
 
-    async def _answer(self, feed: Mapping[str, Any], log_id: int, deadline: float) -> Mapping[str, Any]:
+    async def answer(self, feed: Mapping[str, Any], log_id: int, deadline: float) -> Mapping[str, Any]:
+        """As a call, for requests that must be answered by a moment on the clock of `time.monotonic`."""
+        deadline = min(deadline, time.monotonic() + self._timeout_s)
         tensors, lods = as_tensors(self._engine.signature, feed, True)
         request = Request(tensors=tensors, lods=lods, fetch=self._fetch, log_id=log_id, deadline=deadline)
         with Context.of(request) as context:
@@ -115,6 +116,13 @@ class PipelineModel:
         if response.err_no:
             raise OpFailed(response.err_no, response.err_msg)
         return dict(zip(response.key, response.value, strict=True))
+
+
+def remote_model(remote: RemoteModel, timeout_s: float, as_tensors: bool) -> BlockingModel:
+    """A model of other servers, or another pipeline, which gets arrays as their texts or `as_tensors`."""
+    if remote.client_type == "pipeline_grpc":
+        return PipelineModel(remote, timeout_s, as_tensors)
+    return (GrpcModel if remote.client_type == "grpc" else ClientModel)(remote, timeout_s)
 
 
 def left_ms(deadline: float, timeout_s: float) -> int:

@@ -1,6 +1,7 @@
 """A pipeline: its ops as nodes of a graph, their workers, and the way of one request through them."""
 
 import asyncio
+import copy
 import itertools
 import logging
 import sys
@@ -10,25 +11,26 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from paddle_serving_client.errors import BadConfig, ServingError
+from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_client.wire.pipeline import PROFILE, PipelineResponse, encode_response
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.graph.graph import INPUT, WHOLE, Graph, Jump, Node, Source
 from paddle_serving_server.graph.pipeline import log_files
 from paddle_serving_server.graph.pipeline.channel import ChannelData
-from paddle_serving_server.graph.pipeline.config import LocalModel, OpConfig, PipelineConfig, op_config
+from paddle_serving_server.graph.pipeline.config import LocalModel, OpConfig, PipelineConfig, RemoteModel, op_config
 from paddle_serving_server.graph.pipeline.ends import Ends
 from paddle_serving_server.graph.pipeline.error_catch import ChannelDataErrcode
+from paddle_serving_server.graph.pipeline.model import BlockingModel, EngineModel, remote_model
 from paddle_serving_server.graph.pipeline.op import REQUEST_NAME, Op, RequestOp, ResponseOp
+from paddle_serving_server.graph.pipeline.op_channel import OpChannel
 from paddle_serving_server.graph.pipeline.op_order import ordered
 from paddle_serving_server.graph.pipeline.passage import Data, OpEnded, Passage, now_us
-from paddle_serving_server.graph.pipeline.process import Origin
-from paddle_serving_server.graph.pipeline.runners import Runners
+from paddle_serving_server.graph.pipeline.process_workers import ProcessWorkers
 from paddle_serving_server.graph.pipeline.stages import stages_of
 from paddle_serving_server.graph.pipeline.step import Job, Outcome
+from paddle_serving_server.graph.pipeline.thread_workers import ThreadWorkers
 from paddle_serving_server.graph.pipeline.tracer import Tracer
-from paddle_serving_server.graph.pipeline.workers import Workers
 from paddle_serving_server.user_code.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class Pipeline:
             {_ANSWER: Source(self.ops.last.name)},
             f"pipeline {name!r}",
         )
-        self._workers: dict[str, Workers] = {}
+        self._workers: dict[str, OpChannel] = {}
         self._numbers = itertools.count()
         self._ends: Ends | None = None
         self._tracer: Tracer | None = None
@@ -89,26 +91,31 @@ class Pipeline:
         """The op of a name."""
         return next(op for op in self.ops.steps if op.name == name)
 
-    def bind(self, engines: Mapping[str, Engine], threads: Threads, origin: Origin | None) -> None:
+    @property
+    def process_ops(self) -> dict[str, int]:
+        """How many processes each op runs in, by its name; empty: ops run in threads."""
+        if self.config.is_thread_op:
+            return {}
+        lines = self.config.worker_num if self.config.build_dag_each_worker else 1
+        return {name: lines * settings.concurrency for name, settings in self._settings.items()}
+
+    def bind(self, engines: Mapping[str, Engine], processes: Mapping[str, Engine], threads: Threads) -> None:
         """Start the workers. Call on the event loop.
 
         Args:
             engines: by op, for `models`.
+            processes: by op, for `process_ops`.
             threads: for a RequestOp and a ResponseOp of one's own.
-            origin: where processes find the service; None: nowhere.
 
         Raises:
-            BadConfig: ops should be processes, and the service is in no file.
             BadModel: an `init_op` failed.
         """
-        if not self.config.is_thread_op and origin is None:
-            raise BadConfig("is_thread_op: False needs the service to be in a file")
-        loop = asyncio.get_running_loop()
-        runners = Runners(self._name, engines, None if self.config.is_thread_op else origin)
         for op in self.ops.steps:
-            settings = self._settings[op.name]
-            make_runner = partial(runners.make, op, settings)
-            self._workers[op.name] = Workers(op, settings, make_runner, self.config.channel_size, threads, loop)
+            model = self._engine_model(op, engines)
+            if op.name in processes:
+                self._workers[op.name] = self._in_processes(op, processes[op.name], model)
+            else:
+                self._workers[op.name] = self._in_threads(op, model, threads)
         self._ends = Ends(self._name, self.ops.request, self.ops.response, threads)
         for workers in self._workers.values():
             workers.start()
@@ -190,6 +197,30 @@ class Pipeline:
                 break
             passage.begin_again()
         return result
+
+    # -- where the ops run
+
+    def _engine_model(self, op: Op, engines: Mapping[str, Engine]) -> EngineModel | None:
+        settings = self._settings[op.name]
+        if not isinstance(settings.model, LocalModel):
+            return None
+        loop = asyncio.get_running_loop()
+        return EngineModel(engines[op.name], settings.model.fetch, settings.timeout_s, loop)
+
+    def _in_processes(self, op: Op, engine: Engine, model: EngineModel | None) -> OpChannel:
+        size, loop = self.config.channel_size, asyncio.get_running_loop()
+        return ProcessWorkers(op.name, self._settings[op.name], size, loop, engine, model)
+
+    def _in_threads(self, op: Op, model: EngineModel | None, threads: Threads) -> OpChannel:
+        settings = self._settings[op.name]
+        size, loop = self.config.channel_size, asyncio.get_running_loop()
+
+        def make_model() -> BlockingModel | None:
+            if isinstance(settings.model, RemoteModel):
+                return remote_model(settings.model, settings.timeout_s, op.pack_tensor_format)
+            return copy.copy(model)
+
+        return ThreadWorkers(op, settings, size, loop, make_model, threads)
 
     # -- the ops as nodes
 

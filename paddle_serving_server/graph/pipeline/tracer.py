@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paddle_serving_server.graph.pipeline import log_files
+from paddle_serving_server.graph.pipeline.op_channel import OpChannel
 from paddle_serving_server.graph.pipeline.op_order import OrderedOps
 from paddle_serving_server.graph.pipeline.step import Outcome
-from paddle_serving_server.graph.pipeline.workers import Workers
 
 logger = logging.getLogger(log_files.TRACER)
 
@@ -62,7 +62,7 @@ class _Block:
 class Tracer:
     """Collects, and writes a block every `interval_s` to its logger."""
 
-    def __init__(self, ops: OrderedOps, workers: Mapping[str, Workers], interval_s: int, fronts: int) -> None:
+    def __init__(self, ops: OrderedOps, workers: Mapping[str, OpChannel], interval_s: int, fronts: int) -> None:
         self._ops = ops
         self._workers = workers
         self._interval_s = interval_s

@@ -46,7 +46,8 @@ def server(uci_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for name in ("graphs", "batches", "processes", "ends")
         for flag in ("--service", str(SERVICES / f"{name}.py"))
     ]
-    flags = (*files, "--request_timeout_ms", "4000", "--tune", "off", "--", str(uci_folder))
+    flags = (*files, "--request_timeout_ms", "4000", "--tune", "off", "--enable_prometheus")
+    flags = (*flags, "--prometheus_port", str(free_port()), "--", str(uci_folder))
     with serve(tmp_path_factory.mktemp("pipelines"), *flags) as running:
         yield running
 
@@ -226,7 +227,7 @@ def test_a_feed_that_is_no_array_is_named(server: Server) -> None:
     assert (said["err_no"], "'y'" in said["err_msg"]) == (5000, True), said
 
 
-# -- processes
+# -- processes; more of them in test_process_ops.py
 
 
 def price_from_process(server: Server, **texts: str) -> dict[str, Any]:
@@ -237,11 +238,22 @@ def test_ops_in_processes_ask_the_front_for_the_model(server: Server) -> None:
     with ThreadPoolExecutor(8) as threads:
         said = list(threads.map(lambda _: price_from_process(server)["values"], range(40)))
     assert {round(float(values["price"]), 3) for values in said} == {round(UCI_PRICE, 3)}
-    children = {child.pid for front in server.children("front.process") for child in psutil.Process(front).children()}
-    assert {int(values["pid"]) for values in said} <= children
+    pids = {int(values["pid"]) for values in said}
+    assert len(pids) == 2
+    assert pids <= set(server.children("engine.worker"))
 
 
-@pytest.mark.parametrize(("mode", "words"), [("crash", "SIGSEGV"), ("hang", "")])
+def test_processes_of_ops_are_listed_and_counted(server: Server) -> None:
+    services = {one["name"]: one for one in HTTP.request("GET", f"{server.url}/services").json()["services"]}
+    models = {model["name"]: model["plan"] for model in services["processes"]["models"]}
+    assert models["op.odd"]["instances"] == 2
+    assert "odd" in models
+    price_from_process(server)
+    metrics = HTTP.request("GET", f"{server.url}/metrics").data.decode()
+    assert re.search(r'model="op\.odd"', metrics), metrics
+
+
+@pytest.mark.parametrize(("mode", "words"), [("crash", "died while it worked on this request"), ("hang", "")])
 def test_a_process_that_dies_or_hangs_is_replaced(server: Server, mode: str, words: str) -> None:
     said = price_from_process(server, mode=mode)
     assert (said["err_no"], words in said["err_msg"]) == (6000 if mode == "hang" else 9000, True), said
@@ -249,14 +261,14 @@ def test_a_process_that_dies_or_hangs_is_replaced(server: Server, mode: str, wor
         assert price_from_process(server)["err_no"] == 0
 
 
-def test_a_front_that_dies_takes_its_processes_with_it(server: Server) -> None:
+def test_a_front_that_dies_leaves_the_processes_to_the_next(server: Server) -> None:
     (front,) = server.children("front.process")
-    children = psutil.Process(front).children()
-    assert len(children) == 2
+    before = server.children("engine.worker")
     os.kill(front, signal.SIGKILL)
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    psutil.wait_procs([psutil.Process(front)], timeout=10)
     server.wait_ready()
     assert price_from_process(server)["err_no"] == 0
+    assert server.children("engine.worker") == before
 
 
 def test_what_cannot_travel_is_named(server: Server) -> None:

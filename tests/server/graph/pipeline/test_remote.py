@@ -22,7 +22,7 @@ def servers(uci_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield far, near
 
 
-@pytest.mark.parametrize("kind", ["brpc", "grpc"])
+@pytest.mark.parametrize("kind", ["brpc", "grpc", "brpc_asked_by_a_process"])
 def test_a_model_of_another_server(servers: tuple[Server, Server], kind: str) -> None:
     _, near = servers
     said = call(near, kind, tensors=[floats("x", UCI_INPUT[None])])
@@ -41,6 +41,6 @@ def test_another_pipeline(servers: tuple[Server, Server]) -> None:
 def test_a_server_that_is_gone(servers: tuple[Server, Server]) -> None:
     far, near = servers
     far.stop()
-    for kind in ("brpc", "grpc", "pipeline_grpc"):
+    for kind in ("brpc", "grpc", "pipeline_grpc", "brpc_asked_by_a_process"):
         said = call(near, kind, tensors=[floats("x", UCI_INPUT[None])])
         assert said["err_no"] in (3001, 6000), said

@@ -22,9 +22,11 @@ class Service(WebService):
 
 
 config, endpoint = sys.argv[1:]
-for kind in ("brpc", "grpc", "pipeline_grpc"):
+for name in ("brpc", "grpc", "pipeline_grpc", "brpc_asked_by_a_process"):
+    kind = name.removesuffix("_asked_by_a_process")
     settings = {"server_endpoints": [endpoint], "client_type": kind, "timeout": 5000}
     settings |= {} if kind == "pipeline_grpc" else {"client_config": config, "fetch_list": ["price"]}
-    service = Service(name=kind)
-    service.prepare_pipeline_config(yml_dict={"http_port": 18000, "op": {kind: settings}})
+    service = Service(name=name)
+    dag = {"is_thread_op": name == kind}
+    service.prepare_pipeline_config(yml_dict={"http_port": 18000, "dag": dag, "op": {name: settings}})
     service.run_service()
