@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_serving_app import weights
+from paddle_serving_app import plain_feed, weights
 from paddle_serving_app.backend import Outputs
 from paddle_serving_app.choosing import agreement, samples
 from paddle_serving_app.choosing.samples import Style
@@ -20,7 +20,7 @@ from paddle_serving_app.made_up_feeds import MadeUpFeeds
 from paddle_serving_app.program import reader
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client import dtype
-from paddle_serving_client.errors import BackendFailed, BadModel
+from paddle_serving_client.errors import BackendFailed, BadInput, BadModel
 from paddle_serving_client.message import describe
 
 logger = logging.getLogger(__name__)
@@ -48,15 +48,15 @@ class FirstRuns:
     def warm_up(self) -> None:
         """Run once, so that the first caller does not wait; a model that answers no numbers is refused."""
         outputs = None
-        for guess in self.feeds.guesses:
+        for guess, samples_ in self.feeds.even:
             try:
-                outputs = self.run(self.feeds.make(guess, 1, 0))
+                outputs = self.run(plain_feed.arranged(self.signature.inputs, samples_))
             except WrongType as exc:
                 raise BadModel(f"{self.folder}: {exc}") from exc
-            except BackendFailed as exc:
-                logger.debug("%s: %s does not fit: %s", self.folder, guess, exc)
+            except (BackendFailed, BadInput) as exc:
+                logger.debug("%s: %s does not fit: %s", self.folder, samples_, exc)
                 continue
-            self.feeds.fitting = guess
+            self.feeds.fitting, self.feeds.fitting_samples = guess, samples_
             break
         if self.feeds.fitting is None or outputs is None:
             logger.warning("%s goes live untried: no made-up input fits %s", self.folder, self.signature.inputs)

@@ -43,6 +43,20 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What people are told of a service, so that they can try it."""
+
+    kind: str = "json"
+    """What a visitor is asked for: "numbers" (a form), "image" (a picture) or "json"."""
+    title: str = ""
+    """One line."""
+    example: Mapping[str, object] | None = None
+    """An instance that works."""
+    file_input: str = "image"
+    """The name under which a file arrives in an instance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerRequest:
     """One request of a batch."""
 
@@ -148,14 +162,15 @@ class Stream(Protocol):
 
 
 class Handler(Protocol):
-    """User code, loaded."""
+    """User code, loaded; what a kind does not say of it is as here."""
 
-    signature: Signature
+    signature: Signature = NO_SIGNATURE
     """What it takes and gives as tensors; `NO_SIGNATURE` where it does not say."""
-    max_requests: int
+    max_requests: int = 0
     """Largest batch; 0: what the deployment says, else 16."""
-    is_decoupled: bool
+    is_decoupled: bool = False
     """Whether each result is a `Stream`, of any number of answers."""
+    about: About = About()
 
     def handle(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         """Answer a batch: a value, a `HandlerResult`, a `Failure`, an iterator of parts or a `Stream` for each.

@@ -1,15 +1,16 @@
 """Made-up feeds of a model: arrays of the shapes and types that its inputs have, with values of any style."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from paddle_serving_app import plain_feed
 from paddle_serving_app.choosing import samples
 from paddle_serving_app.choosing.samples import Limits, Style
 from paddle_serving_app.program import reader
-from paddle_serving_app.signature import Arranged, Input
+from paddle_serving_app.signature import Arranged, Input, Sample
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.message import Array, Lod
@@ -43,6 +44,8 @@ class MadeUpFeeds:
 
     fitting: Guess | None = None
     """Sizes that the model took, once one is known."""
+    fitting_samples: tuple[Sample, ...] = ()
+    """What it took of those sizes: a tensor for each input."""
 
     def __init__(self, folder: Path, spec: ModelSpec, inputs: Sequence[Input]) -> None:
         """`inputs` are in the order of `spec`; the model in `folder` says which integers they take."""
@@ -78,6 +81,19 @@ class MadeUpFeeds:
         )
         lods: dict[int, Lod] = {k: ((0, shapes[k][0]),) for k, i in enumerate(self._inputs) if i.is_lod}
         return Arranged(arrays, lods)
+
+    @property
+    def even(self) -> Iterator[tuple[Guess, tuple[Sample, ...]]]:
+        """Feeds of one row, or one sequence, whose tensors are one value each, and of what sizes they are."""
+        has_whole = any((kind := dtype.numpy_of(i.elem_type)) is not None and kind.kind in "iu" for i in self._inputs)
+        for guess in self.guesses:
+            shapes = [_filled(self._hinted(k), guess, self._rows(k)) for k in range(len(self._inputs))]
+            for whole in plain_feed.WHOLE[: 2 if has_whole else 1]:
+                pairs = zip(self._inputs, shapes, strict=True)
+                yield guess, tuple(Sample(shape, plain_feed.value_of(i.elem_type, whole)) for i, shape in pairs)
+
+    def _rows(self, k: int) -> int:
+        return plain_feed.SEQUENCE if self._inputs[k].is_lod else 1
 
     def _hinted(self, k: int) -> tuple[int, ...]:
         """The shape of an input, with open dimensions from the config where that names them all."""

@@ -17,7 +17,7 @@ from paddle_serving_app.first_runs import FirstRuns, WrongType
 from paddle_serving_app.layout import ModelPackage
 from paddle_serving_app.made_up_feeds import MadeUpFeeds
 from paddle_serving_app.program import reader
-from paddle_serving_app.signature import Arranged, Signature
+from paddle_serving_app.signature import Arranged, Sample, Signature
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadInput, BadModel, MissingLibrary
 from paddle_serving_client.model_config import ModelSpec
@@ -131,7 +131,7 @@ class Model:
                 model = cls(folder, spec, name, backend)
                 first = FirstRuns(folder, model.signature, model._feeds, model.run)
                 first.warm_up()
-                model.signature = first.try_empty()
+                model.signature = _with_samples(first.try_empty(), model._feeds.fitting_samples)
                 if options.golden:
                     golden.check(golden.read(Path(options.golden)), model.signature, model.run, options.precision)
                 first.try_batches(0 if plan is None else plan.max_rows)
@@ -205,6 +205,14 @@ class Model:
                 self._backend.close()
                 self._backend = None
             self._files.close()
+
+
+def _with_samples(signature: Signature, samples: Sequence[Sample]) -> Signature:
+    """What the model has answered, beside each input; nothing, where nothing is known."""
+    if not samples:
+        return signature
+    pairs = zip(signature.inputs, samples, strict=True)
+    return replace(signature, inputs=tuple(replace(spec, sample=sample) for spec, sample in pairs))
 
 
 def _as_it_runs(plan: Plan, backend: Backend) -> Plan:

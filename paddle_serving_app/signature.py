@@ -17,6 +17,15 @@ _TAKE_STRINGS = (dtype.STRING, dtype.code_of(np.uint8))
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A tensor whose elements are all one value: with those of its other inputs, something that the model answered."""
+
+    shape: tuple[int, ...]
+    """With the batch axis."""
+    value: bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """One input of a loaded model."""
 
@@ -30,6 +39,8 @@ class Input:
     """Whether an open axis behind the first may have length 0, as that of a past that is not there yet."""
     is_optional: bool = False
     """Whether it may be left out; then the feed is arranged by what is `given`."""
+    sample: Sample | None = field(default=None, compare=False)
+    """None where none was found; two inputs with other samples are one and the same."""
 
     def __str__(self) -> str:
         return f"{dtype.name_of(self.elem_type)}{list(self.shape)}"

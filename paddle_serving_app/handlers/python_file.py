@@ -10,18 +10,22 @@ modules beside the file can be imported.
 import ast
 import importlib.util
 import inspect
+import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from paddle_serving_app import fault_place
-from paddle_serving_app.handler import NO_SIGNATURE, HandlerContext, HandlerRequest, HandlerSpec
+from paddle_serving_app.handler import About, Handler, HandlerContext, HandlerRequest, HandlerSpec
 from paddle_serving_client.errors import BadModel
 
 _KIND: Final = "python_file"
 _FUNCTION, _CLASS = "handle", "Handler"
+_KINDS: Final = ("json", "image")
+_NOTHING_SAID: Final = About()
 _MAX_BYTES: Final = 1 << 20
 
 
@@ -49,36 +53,54 @@ def load(spec: HandlerSpec, context: HandlerContext) -> "PythonFile":
         module = _imported(path)
         made = getattr(module, _CLASS, None)
         if made is None:
-            return PythonFile(module.handle)
+            return PythonFile(module.handle, about=_about(module))
         takes_context = len(inspect.signature(made).parameters) > 0
         instance = made(context) if takes_context else made()
-        return PythonFile(instance.handle, getattr(instance, "close", None), getattr(instance, "max_requests", 0))
+        most = getattr(instance, "max_requests", 0)
+        return PythonFile(instance.handle, getattr(instance, "close", None), most, _about(instance))
     except Exception as exc:
         raise BadModel(f"{spec.path}: {fault_place.told(exc, [path.parent])}") from exc
     except SystemExit as exc:
         raise BadModel(f"{spec.path}: it ended by sys.exit({exc.code!r})") from exc
 
 
-class PythonFile:
+class PythonFile(Handler):
     """See `handler.Handler`."""
-
-    signature = NO_SIGNATURE
-    is_decoupled = False
 
     def __init__(
         self,
         handle: Callable[[Sequence[HandlerRequest]], Sequence[Any]],
         close: Callable[[], object] | None = None,
         max_requests: int = 0,
+        about: About = _NOTHING_SAID,
     ) -> None:
-        self.handle = handle
+        self._handle = handle
         self._close = close
         self.max_requests = max_requests
+        self.about = about
+
+    def handle(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
+        """See `handler.Handler.handle`."""
+        return self._handle(requests)
 
     def close(self) -> None:
         """See `handler.Handler.close`."""
         if self._close is not None:
             self._close()
+
+
+def _about(owner: object) -> About:
+    """What a class, or a file, says of itself, by the names that `WebService` has for it."""
+    given = {field.name: getattr(owner, field.name) for field in fields(About) if hasattr(owner, field.name)}
+    about = About(**given)
+    if about.kind not in _KINDS or not isinstance(about.title, str) or not isinstance(about.file_input, str):
+        raise TypeError(f"kind is one of {', '.join(_KINDS)}, title and file_input are texts; got {given!r:.200}")
+    if about.example is not None:
+        try:
+            json.dumps(dict(about.example), allow_nan=False)
+        except (TypeError, ValueError) as exc:
+            raise TypeError(f"example is an instance as JSON has it, got {about.example!r:.200}") from exc
+    return about
 
 
 def _imported(path: Path) -> ModuleType:

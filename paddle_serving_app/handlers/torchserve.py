@@ -11,13 +11,15 @@ import importlib.util
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from paddle_serving_app import fault_place, torchserve
+from paddle_serving_app import handler as handlers
 from paddle_serving_app.handler import (
-    NO_SIGNATURE,
+    About,
     Failure,
     HandlerContext,
     HandlerRequest,
@@ -38,6 +40,9 @@ _KIND: Final = "torchserve"
 _NAMES: Final = Path(torchserve.__file__).parent / "names"
 """Behind everything else that can be imported, so that a TorchServe that is installed comes first."""
 _FAILED, _OUT_OF_MEMORY = 503, 507
+_OF_PICTURES: Final = ("image_classifier", "image_segmenter", "object_detector")
+_OF_TEXTS: Final = "text_classifier"
+_OF_BODIES: Final = About(file_input="body")
 
 
 def claims(path: Path) -> HandlerSpec | None:
@@ -85,7 +90,14 @@ def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
     is_single = reads_first_only(source, handler.function)
     if is_single:
         logger.warning("%s: its handler reads the first request of a batch only; it gets one at a time", spec.path)
-    return TorchServeHandler(entry, context, 1 if is_single else 0)
+    return TorchServeHandler(entry, context, 1 if is_single else 0, _about(handler.name))
+
+
+def _about(name: str) -> About:
+    """What callers of a handler of that name send: a body, as TorchServe calls it."""
+    if name in _OF_PICTURES:
+        return replace(_OF_BODIES, kind="image")
+    return replace(_OF_BODIES, example={"body": "text"}) if name == _OF_TEXTS else _OF_BODIES
 
 
 def _make_importable(folder: Path) -> None:
@@ -133,19 +145,19 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-class TorchServeHandler:
+class TorchServeHandler(handlers.Handler):
     """See `handler.Handler`."""
 
-    signature = NO_SIGNATURE
-    is_decoupled = False
-
-    def __init__(self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int) -> None:
+    def __init__(
+        self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int, about: About = _OF_BODIES
+    ) -> None:
         self._entry = entry
         self._context = context
         self.held = contextlib.ExitStack()
         """What is given back at the end: the folder of the archive."""
         self._is_single = max_requests == 1
         self.max_requests = max_requests
+        self.about = about
 
     def handle(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         """See `handler.Handler.handle`; what fails together is tried one by one, so that each gets his own answer."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from paddle_serving_app.handler import Failure, HandlerContext, HandlerRequest, HandlerSpec
+from paddle_serving_app.handler import Failure, Handler, HandlerContext, HandlerRequest, HandlerSpec
 from paddle_serving_app.triton import folder, platforms
 from paddle_serving_app.triton.backend_utils import host
 from paddle_serving_app.triton.backend_utils.errors import TritonModelException
@@ -66,7 +66,7 @@ def load(spec: HandlerSpec, context: HandlerContext) -> "TritonPython":
     return TritonPython(model, context.instance)
 
 
-class TritonPython:
+class TritonPython(Handler):
     """See `handler.Handler`."""
 
     def __init__(self, model: PythonModel, instance: int) -> None:

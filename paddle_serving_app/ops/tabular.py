@@ -38,6 +38,8 @@ class Field:
     title: str = ""
     """What people call it."""
     about: str = ""
+    unit: str = ""
+    """Of a number, for people: years, m²."""
     choices: tuple[Value, ...] = ()
     encoding: Encoding = "one_hot"
     """Of a choice: a column for each, the number of its place, or the value itself."""
@@ -204,6 +206,7 @@ class Table:
                 "kind": field.kind,
                 "title": field.title or field.name,
                 **({"about": field.about} if field.about else {}),
+                **({"unit": field.unit} if field.unit else {}),
                 **({"choices": list(field.choices)} if field.choices else {}),
                 **{name: limit for name in ("minimum", "maximum") if (limit := getattr(field, name)) is not None},
                 **({} if field.default is None else {"default": field.default}),
@@ -270,6 +273,8 @@ def _schema(field: Field) -> dict[str, Any]:
     made: dict[str, Any] = {"title": field.title or field.name}
     if field.about:
         made["description"] = field.about
+    if field.unit:
+        made["x-unit"] = field.unit
     if field.kind == "choice":
         made["enum"] = list(field.choices)
     else:

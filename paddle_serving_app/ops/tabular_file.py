@@ -22,7 +22,20 @@ from paddle_serving_client.errors import BadConfig, BadInput
 
 _KEYS: Final = frozenset(("title", "input", "fields", "columns"))
 _FIELD_KEYS: Final = frozenset(
-    ("kind", "title", "about", "choices", "encoding", "minimum", "maximum", "mean", "scale", "default", "example")
+    (
+        "kind",
+        "title",
+        "about",
+        "unit",
+        "choices",
+        "encoding",
+        "minimum",
+        "maximum",
+        "mean",
+        "scale",
+        "default",
+        "example",
+    )
 )
 _OPERATIONS: Final = get_args(Operation)
 _COLUMN_KEYS: Final = frozenset(("field", "mean", "scale", *_OPERATIONS))
@@ -140,7 +153,7 @@ def _field(name: str, described: object, where: str) -> Field:
         raise BadConfig(f"{at}: encoding must be one of {', '.join(get_args(Encoding))}, got {str(encoding)[:64]!r}")
     if (kind == "choice") != bool(choices):
         raise BadConfig(f"{at}: a choice has choices, and nothing else has")
-    meaningless = {"number": ("encoding",), "choice": ("minimum", "maximum", "mean", "scale")}
+    meaningless = {"number": ("encoding",), "choice": ("unit", "minimum", "maximum", "mean", "scale")}
     meaningless["flag"] = (*meaningless["number"], *meaningless["choice"])
     if wrong := [key for key in meaningless[kind] if key in said]:
         raise BadConfig(f"{at}: a {kind} has no {wrong[0]}")
@@ -152,6 +165,7 @@ def _field(name: str, described: object, where: str) -> Field:
         kind=kind,
         title=_text(said, "title", at),
         about=_text(said, "about", at),
+        unit=_text(said, "unit", at),
         choices=choices,
         encoding=encoding,
         minimum=_number(said, "minimum", at),

@@ -59,11 +59,11 @@ def answer(model: Any, feed: Sequence[Instance], fetch: Sequence[str]) -> str:
     Raises:
         ServingError: there is no answer.
     """
-    from paddle_serving_server.engine.feed import as_json, tensors_of
+    from paddle_serving_server.engine.feed import as_json, tensors_and_lods
     from paddle_serving_server.services import json_result
 
     signature = model.signature
-    arranged = signature.arrange(tensors_of(signature, feed))
+    arranged = signature.arrange(*tensors_and_lods(signature, feed))
     arrays = model.run(arranged).arrays
     outputs = {signature.outputs[k].alias: arrays[k] for k in signature.select(fetch)}
     return json_result.dumps(as_json(outputs)).decode()

@@ -36,9 +36,11 @@ logger = logging.getLogger(__name__)
 TRIES = 2
 """How often a request is given to an engine before its death is the answer; several that were joined: once."""
 USER_CODE: Final = "user_code"
-"""In the plan of an engine that runs some: its kind."""
+"""In the plan of an engine that runs some: its kind ..."""
 DECOUPLED: Final = "decoupled"
-"""In that plan: whether a request has any number of answers."""
+"""... whether a request has any number of answers ..."""
+ABOUT: Final = "about"
+"""... and what people are told of it."""
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 

@@ -1,5 +1,6 @@
 """Between what people write and tensors: instances of a JSON feed, and what `preprocess` returns."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,11 +8,21 @@ import numpy as np
 from paddle_serving_app import model_fields
 from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client import byte_strings, dtype, instances
-from paddle_serving_client.errors import BackendFailed
+from paddle_serving_client.errors import BackendFailed, BadInput
 from paddle_serving_client.instances import cast, stacked
 from paddle_serving_client.message import Array, Instance, Lod, Response
 
-__all__ = ["OneRow", "as_json", "as_tensors", "named_inputs", "outputs_of", "stacked", "unpacked"]
+__all__ = [
+    "OneRow",
+    "as_json",
+    "as_tensors",
+    "named_inputs",
+    "outputs_of",
+    "stacked",
+    "tensors_and_lods",
+    "tensors_of",
+    "unpacked",
+]
 
 _FEW = 256
 """Up to so many numbers a list is written as fast as an array."""
@@ -49,15 +60,58 @@ def outputs_of(response: Response) -> dict[str, Array]:
 
 
 def tensors_of(signature: Signature, feed: Sequence[Instance]) -> dict[str, Array]:
+    """As `tensors_and_lods`, for who has checked that no input is a sequence."""
+    return tensors_and_lods(signature, feed)[0]
+
+
+def tensors_and_lods(signature: Signature, feed: Sequence[Instance]) -> tuple[dict[str, Array], dict[str, Lod]]:
     """Instances of a JSON feed as the inputs of a model: by its fields where it has some, else by its inputs.
+
+    An input with LoD takes a sequence of each instance: they come one behind the other, with their offsets.
 
     Raises:
         BadInput: a name is unknown or missing, or a value does not fit; the text names the instance.
     """
     table = model_fields.table_of(signature)
     if table is not None and not (table.input and isinstance(feed, list) and _are_inputs(table.input, feed)):
-        return table.tensors(feed)
-    return {i.alias: stacked(i, feed) for i in named_inputs(signature, feed)}
+        return table.tensors(feed), {}
+    tensors: dict[str, Array] = {}
+    lods: dict[str, Lod] = {}
+    for spec in named_inputs(signature, feed):
+        if spec.is_lod:
+            tensors[spec.alias], lods[spec.alias] = _sequences(spec, feed)
+        else:
+            tensors[spec.alias] = stacked(spec, feed)
+    return tensors, lods
+
+
+def _sequences(spec: Input, feed: Sequence[Instance]) -> tuple[Array, Lod]:
+    """A sequence of each instance: rows of the input, or where one is one value, a list of these."""
+    sequences, offsets = [], [0]
+    for k, instance in enumerate(feed):
+        try:
+            found = _sequence(spec, cast(spec, instances.numbers(spec, instance[spec.alias])))
+        except BadInput as exc:
+            raise BadInput(f"feed[{k}]: {exc}") from exc
+        sequences.append(found)
+        offsets.append(offsets[-1] + len(found))
+    if len({found.shape[1:] for found in sequences}) > 1:
+        shapes = ", ".join(str(list(found.shape[1:])) for found in sequences)
+        raise BadInput(f"input {spec.alias!r}: the rows of its sequences have different shapes: {shapes}")
+    return np.concatenate(sequences), (tuple(offsets),)
+
+
+def _sequence(spec: Input, values: Array) -> Array:
+    row = spec.shape[1:]
+    if math.prod(row) == 1 and values.ndim <= 1:
+        return values.reshape(-1, *row)
+    if values.shape == row:
+        return values[None]
+    if values.ndim != len(spec.shape) or any(
+        want not in (-1, got) for want, got in zip(row, values.shape[1:], strict=True)
+    ):
+        raise BadInput(f"input {spec.alias!r} is a sequence of rows of {list(row)}, got {list(values.shape)}")
+    return values
 
 
 def _are_inputs(name: str, feed: Sequence[Instance]) -> bool:

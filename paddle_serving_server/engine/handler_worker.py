@@ -9,13 +9,14 @@ who wait for it do, so that another process takes its place.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
 from paddle_serving_app.handler import Failure, Handler, HandlerRequest, HandlerSpec, Spent, parts_of
 from paddle_serving_client.errors import BackendFailed, BadInput, ServingError
 from paddle_serving_server.engine import handler_packets, messages, segments, values
-from paddle_serving_server.engine.channel import DECOUPLED, USER_CODE
+from paddle_serving_server.engine.channel import ABOUT, DECOUPLED, USER_CODE
 from paddle_serving_server.engine.front_lines import Job
 from paddle_serving_server.engine.handler_lines import EXIT_STUCK, HandlerLines, is_part
 from paddle_serving_server.engine.handler_streams import Streams
@@ -128,7 +129,8 @@ class HandlerWorker:
 
 def hello(handler: Handler, kind: str) -> bytes:
     """What fronts are told first."""
-    return messages.hello(handler.signature, kind, {USER_CODE: kind, DECOUPLED: handler.is_decoupled})
+    plan = {USER_CODE: kind, DECOUPLED: handler.is_decoupled, ABOUT: asdict(handler.about)}
+    return messages.hello(handler.signature, kind, plan)
 
 
 def _done(job: Job, arrays: Sequence[Any], timing: messages.Timing) -> tuple[bytes, int | None]:

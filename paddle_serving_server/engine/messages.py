@@ -22,9 +22,9 @@ import struct
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from paddle_serving_app.signature import Input, Output, Signature
+from paddle_serving_app.signature import Input, Output, Sample, Signature
 from paddle_serving_client import byte_strings, errors
 from paddle_serving_client.errors import ServingError
 from paddle_serving_client.message import Array, Lod
@@ -261,6 +261,12 @@ def read_hello(packet: bytes) -> tuple[Signature, str, Mapping[str, object]]:
     """The signature, the backend's name and the plan in a HELLO packet."""
     said = json.loads(packet[_HEAD.size :])
     parts = said["signature"]
-    inputs = tuple(Input(**{**i, "shape": tuple(i["shape"])}) for i in parts["inputs"])
+    inputs = tuple(_input(i) for i in parts["inputs"])
     outputs = tuple(Output(**{**o, "shape": tuple(o["shape"])}) for o in parts["outputs"])
     return Signature(inputs, outputs, parts["fields"]), said["backend"], said["plan"]
+
+
+def _input(said: Mapping[str, Any]) -> Input:
+    sample = said["sample"]
+    made = None if sample is None else Sample(tuple(sample["shape"]), sample["value"])
+    return Input(**{**said, "shape": tuple(said["shape"]), "sample": made})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from paddle_serving_app.signature import Input
 from paddle_serving_client import dtype
 from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.process.states import State
@@ -45,8 +46,10 @@ def _state(catalogue: Catalogue, name: str) -> dict[str, object]:
     if status.model is None:
         ready = {"state": str(State.READY), "reason": ""}
         versions = [{"version": version, **ready} for version in catalogue.versions(name)]
+    answering = catalogue.versions(name) if name in catalogue else {}
+    default = next((version for version, service in answering.items() if service is catalogue[name]), "")
     state = State.READY if name in catalogue else status.state
-    return {"state": str(state), "reason": status.reason, "versions": versions}
+    return {"state": str(state), "reason": status.reason, "versions": versions, "default": default}
 
 
 def _variants_of(catalogue: Catalogue, service: str) -> list[dict[str, object]]:
@@ -67,26 +70,35 @@ def _variants_of(catalogue: Catalogue, service: str) -> list[dict[str, object]]:
 
 def _description(service: Service, is_ready: bool) -> dict[str, object]:
     signature = service.signature
-    inputs = [_variable(i.alias, i.elem_type, i.shape) for i in signature.inputs]
+    inputs = [_input(i) for i in signature.inputs]
     outputs = [_variable(o.alias, o.elem_type, o.shape) for o in signature.outputs]
-    if service.kind == "image":
-        inputs = [{"name": service.file_input, "dtype": "image"}]
+    about = service.about
+    if about.kind == "image":
+        inputs = [{"name": about.file_input, "dtype": "image"}]
     table = table_of(service)
     if service.outputs:
         outputs = [{"name": name} for name in service.outputs]
     return {
         "name": service.name,
-        "kind": "pipeline" if service.is_pipeline else "fields" if table else service.kind,
+        "kind": "pipeline" if service.is_pipeline else "fields" if table else about.kind,
         "takes_tensors": not service.is_pipeline and service.takes_tensors,
-        "title": service.title or (table.title if table else ""),
+        "title": about.title or (table.title if table else ""),
         "inputs": inputs,
         "outputs": outputs,
         **({"fields": table.describe()} if table else {}),
-        "example": service.example or (table.example if table else None),
+        "example": about.example or (table.example if table else None),
         "backend": ", ".join(sorted(set(service.backends.values()))),
         "models": [{"name": name, "plan": plan} for name, plan in service.model_plans.items()],
         "ready": is_ready,
     }
+
+
+def _input(spec: Input) -> dict[str, object]:
+    """An input; with the shape and the one value of a tensor that its model has answered, where there is one."""
+    said = _variable(spec.alias, spec.elem_type, spec.shape)
+    lod = {"is_lod": True} if spec.is_lod else {}
+    sample = {} if spec.sample is None else {"sample": {"shape": list(spec.sample.shape), "value": spec.sample.value}}
+    return {**said, **lod, **sample}
 
 
 def _variable(name: str, elem_type: int, shape: tuple[int, ...]) -> dict[str, object]:

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from paddle_serving_app.handler import HandlerResult, HandlerSpec
+from paddle_serving_app.handler import About, HandlerResult, HandlerSpec
 from paddle_serving_app.signature import Signature
 from paddle_serving_client import byte_strings
 from paddle_serving_client.errors import BackendFailed, NoMethod, ServingError
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config.values import ServedModel
 from paddle_serving_server.engine import handler_call, handler_packets
-from paddle_serving_server.engine.channel import DECOUPLED
+from paddle_serving_server.engine.channel import ABOUT, DECOUPLED
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, tensors_of
 from paddle_serving_server.engine.interface import Engine
@@ -52,6 +52,17 @@ class HandlerService(Service):
     def signature(self) -> Signature:
         """See `Service.signature`."""
         return self._engine().signature if self._engines else super().signature
+
+    @property
+    def about(self) -> About:
+        """See `Service.about`: what the handler says."""
+        said = self._engine().plan.get(ABOUT) if self._engines else None
+        return About(**said) if isinstance(said, dict) else super().about
+
+    @property
+    def takes_files(self) -> bool:
+        """See `Service.takes_files`."""
+        return not self.takes_tensors
 
     @property
     def takes_tensors(self) -> bool:

@@ -13,7 +13,7 @@ from paddle_serving_client.message import Request, Response, Stage
 from paddle_serving_server.config.values import ServedModel
 from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.context import Context
-from paddle_serving_server.engine.feed import as_json, outputs_of, tensors_of
+from paddle_serving_server.engine.feed import as_json, outputs_of, tensors_and_lods
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.engine.settings import ModelSettings
@@ -122,9 +122,9 @@ class ModelService(Service):
         engine = self._engine()
         began = time.monotonic()
         instances = list(request.instances)
-        tensors = tensors_of(engine.signature, instances)
+        tensors, lods = tensors_and_lods(engine.signature, instances)
         stacked_at = time.monotonic()
-        response = await answer(engine, Request(tensors=tensors, fetch=request.fetch), context)
+        response = await answer(engine, Request(tensors=tensors, lods=lods, fetch=request.fetch), context)
         came = time.monotonic()
         result = as_json(outputs_of(response))
         ended = time.monotonic()

@@ -28,9 +28,29 @@ class PipelineService(Service):
     kind = "pipeline"
     is_pipeline = True
 
-    def __init__(self, name: str, pipeline: Pipeline, title: str = "") -> None:
+    file_input = ""
+
+    def __init__(
+        self,
+        name: str,
+        pipeline: Pipeline,
+        title: str = "",
+        example: Mapping[str, object] | None = None,
+        file_input: str = "",
+    ) -> None:
+        """Be called `name`.
+
+        Args:
+            name: of the service.
+            pipeline: its ops.
+            title: one line for people.
+            example: texts, and lists of numbers, that it takes, by key.
+            file_input: the key whose text is a picture, in base64; empty: none, or none that is known.
+        """
         super().__init__(name)
         self.title = title
+        self.example = example
+        self.file_input = file_input
         self.pipeline = pipeline
         self.takes_raw = pipeline.unpacks_itself
 
@@ -56,6 +76,12 @@ class PipelineService(Service):
     def _code(self) -> str:
         assert self.origin is not None
         return source_files.digest(self.origin[0])
+
+    @property
+    def entries(self) -> list[tuple[Signature, bool]]:
+        """The models behind what callers send, and whether the op of each has a `preprocess` that reads it."""
+        known = [(name, reads) for name, reads in self.pipeline.entries if name in self._engines]
+        return [(self._engines[name].signature, reads) for name, reads in known]
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
         """See `Service.bind`; starts the workers of the ops."""

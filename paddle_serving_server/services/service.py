@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from paddle_serving_app import model_fields
+from paddle_serving_app.handler import About
 from paddle_serving_app.ops.tabular import Table
 from paddle_serving_app.signature import Signature
 from paddle_serving_app.triton.config import TritonModelConfig
@@ -145,6 +146,16 @@ class Service(ABC):
     async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
         """Answer a request that carries tensors: each model whose outputs are the answer, by the name of its op."""
         raise NoMethod(f"service {self.name!r} has no model that takes tensors; POST /{self.name}/prediction")
+
+    @property
+    def about(self) -> About:
+        """What people are told of it now."""
+        return About(kind=self.kind, title=self.title, example=self.example, file_input=self.file_input)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether code of a user gets files as they come, whatever is in them."""
+        return False
 
     @property
     def takes_tensors(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final, Never, TypeVar
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server.engine.context import Context
-from paddle_serving_server.engine.feed import as_tensors, outputs_of, tensors_of, unpacked
+from paddle_serving_server.engine.feed import as_tensors, outputs_of, tensors_and_lods, unpacked
 from paddle_serving_server.engine.interface import Engine, answer
 from paddle_serving_server.engine.lane import Lane
 from paddle_serving_server.services import passage as passages
@@ -61,7 +61,8 @@ class SteppedService(ModelService):
         """
         if not self._engines:
             return {}, fetch, True
-        return tensors_of(self._engine().signature, feed), fetch, True
+        tensors, lods = tensors_and_lods(self._engine().signature, feed)
+        return tensors | {f"{name}.lod": lod[0] for name, lod in lods.items()}, fetch, True
 
     def postprocess(
         self,

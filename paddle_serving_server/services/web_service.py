@@ -140,7 +140,8 @@ class WebService(SteppedService):
                 got = type(last).__name__
                 raise BadConfig(f"get_pipeline_response of {self.name!r} must return its last op, got {got}")
             pipeline = Pipeline(self.name, ResponseOp(input_ops=[last]), config.read(yml_file, yml_dict))
-            self._pipeline = PipelineService(self.name, pipeline, self.title)
+            picture = self.file_input if self.kind == "image" else ""
+            self._pipeline = PipelineService(self.name, pipeline, self.title, self.example, picture)
 
     def run_service(self) -> None:
         """Serve a pipeline until stopped, on the ports of its config; hosted: hand it to that server and return."""

@@ -18,22 +18,22 @@ const MAX_STRING = 160;
 const MAX_ITEMS = 200;
 const LINE = 88;
 
-/**
- * @param {{title: string, text: string}[]} blocks code to copy
- * @param {{name: string, text: () => string}} [body] a request that the code reads from a file
- */
-export function showCode(blocks, body) {
-  const save = body && h("button", { type: "button", class: "plain", onclick: () => download(body) }, t("code.save", { name: body.name }));
+/** @param {import("./snippets.js").Code} code to copy, and the files that it reads */
+export function showCode({ blocks, files }) {
+  const save = files.map((file) =>
+    h("button", { type: "button", class: "plain", onclick: () => download(file) }, t("code.save", { name: file.name })),
+  );
+  const names = files.map(({ name }) => name).join(", ");
   $("code").replaceChildren(
     h("h2", {}, t("code")),
-    body ? h("p", { class: "save" }, t("code.file", { name: body.name }), " ", save) : "",
+    files.length ? h("p", { class: "save" }, h("span", {}, t("code.file", { name: names, n: files.length })), " ", ...save) : "",
     ...blocks.map(({ title, text }) => codeBlock(title, text)),
   );
 }
 
-/** @param {{name: string, text: () => string}} body */
-function download({ name, text }) {
-  const href = URL.createObjectURL(new Blob([text()], { type: "application/json" }));
+/** @param {import("./snippets.js").Saved} file */
+function download({ name, content }) {
+  const href = URL.createObjectURL(content());
   h("a", { href, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
@@ -67,8 +67,8 @@ function unbroken(text) {
 /** @param {Answer | null} answer */
 export function showJson(answer) {
   const section = $("json");
-  section.hidden = !answer;
-  if (!answer) return;
+  section.hidden = !answer || Boolean(answer.file);
+  if (!answer || answer.file) return;
   const open = section.querySelector("details")?.open ?? false;
   const pre = h("pre", { class: "code json", tabindex: 0 });
   const size = t("json.size", { size: bytes(answer.bytes) });
@@ -113,6 +113,19 @@ export function failure(error, again, { values = {}, other } = {}) {
     (!known || fromServer) && refused.message && h("p", { class: "said-by-server" }, refused.message),
     refused.passes ? h("button", { type: "button", class: "plain", onclick: again }, t("retry")) : other,
   );
+}
+
+let address = "";
+
+/** An answer that is no JSON: a text, a picture, or a file to save. @param {Blob} file @param {string | null} text */
+export function fileResult(file, text) {
+  URL.revokeObjectURL(address);
+  if (text !== null) return h("pre", { class: "code whole", tabindex: 0 }, text);
+  address = URL.createObjectURL(file);
+  const save = h("a", { class: "plain", href: address, download: "answer" }, t("download"));
+  const about = h("p", { class: "quiet-text" }, `${file.type.split(";")[0] || "?"}, ${bytes(file.size)}`);
+  if (!/^image\/(png|jpeg|webp|gif|bmp)/.test(file.type)) return h("div", { class: "output" }, about, save);
+  return h("figure", { class: "output" }, h("img", { class: "map", src: address, alt: t("results") }), about, save);
 }
 
 /**

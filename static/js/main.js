@@ -2,10 +2,12 @@
 
 import { codeBlock, showJson } from "./answer.js";
 import { $, h } from "./dom.js";
+import { fingerprint, takesTensors } from "./form.js";
 import * as history from "./history.js";
 import * as numbers from "./numbers.js";
 import * as picture from "./picture.js";
-import { address as server, state as ask, examples } from "./server.js";
+import { address as server, state as ask, operations } from "./server.js";
+import { answers, showState, stateSentence, stateWord } from "./servicestate.js";
 import { layoutOf } from "./tensor.js";
 import { showTiming } from "./timing.js";
 import { showWhy } from "./why.js";
@@ -25,16 +27,18 @@ let wanted = null;
 let timer = 0;
 /** Whether the page was loaded a moment ago: then the last answer is shown again. */
 let isFirst = true;
-/** @type {Record<string, Record<string, unknown>>} */
+/** How services are asked. @type {Record<string, import("./server.js").Operation>} */
 let known = {};
+/** What they were asked about last. */
+let asked = "";
 
 $("address").textContent = new URL(server).host;
 picture.start(Number(maxBytes));
 numbers.start();
 history.start((kept) => {
-  if (location.hash !== `#${kept.service}`) {
+  if (openName() !== kept.service) {
     wanted = kept;
-    location.hash = kept.service;
+    location.hash = encodeURIComponent(kept.service);
   } else void show(kept);
 });
 for (const button of document.querySelectorAll("button[data-language]")) {
@@ -53,22 +57,38 @@ await refresh();
 async function refresh() {
   clearTimeout(timer);
   const next = await ask();
-  if (next.services.length && fingerprints(next) !== fingerprints(state)) known = await examples();
-  next.services.forEach((service) => (service.example ??= known[service.name]));
+  if (next.services.length && fingerprints(next) !== asked) known = await operations();
+  if (next.services.length) asked = fingerprints(next);
+  next.services.forEach((service) => (service.operation = known[service.name]));
   const isBack = state !== null && state.state !== "ready" && next.state === "ready";
   const changed = JSON.stringify(next) !== JSON.stringify(state);
   const previous = state;
   const wasAway = state !== null && !state.services.length;
   // A server that went away keeps its services on the page, so that nothing a visitor did is lost.
   state = next.state === "ready" || !state ? next : { ...next, services: state.services };
-  if (changed) render(wasAway || fingerprints(previous) !== fingerprints(state));
+  if (changed) render(wasAway || fingerprintOf(previous) !== fingerprintOf(state));
   if (isBack) [picture, numbers].forEach((view) => view.goOn());
   timer = document.hidden ? 0 : setTimeout(() => void refresh(), ASK_AGAIN_MS[state.state]);
 }
 
-/** What the forms of a server are made of. @param {State | null} of */
+/** What the server's OpenAPI document is made of. @param {State} of */
 function fingerprints(of) {
-  return (of?.services ?? []).map(numbers.fingerprint).join("\n");
+  return JSON.stringify(of.services.map((service) => [service.name, service.kind, service.inputs, service.fields, answers(service), service.default]));
+}
+
+/** What the open form is made of. @param {State | null} of */
+function fingerprintOf(of) {
+  const service = of?.services.find(({ name }) => name === shown);
+  return service ? `${answers(service)} ${fingerprint(service)}` : "";
+}
+
+/** The name behind the # of the address; empty where nobody wrote one. */
+function openName() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
 }
 
 /** @param {import("./history.js").Kept} kept */
@@ -76,7 +96,7 @@ async function show(kept) {
   const service = state?.services.find(({ name }) => name === kept.service);
   if (!service) return;
   if (service.kind === "image") await picture.restore(kept);
-  else if (kept.inputs === numbers.fingerprint(service)) await numbers.restore(kept);
+  else if (kept.inputs === fingerprint(service)) await numbers.restore(kept);
 }
 
 /** @param {string} name */
@@ -93,21 +113,24 @@ function render(again) {
   $("status-word").dataset.t = `status.${state.state}`;
   $("status-word").textContent = t(`status.${state.state}`);
   notice(state);
-  const service =
-    state.services.find(({ name }) => `#${name}` === decodeURIComponent(location.hash)) ?? state.services[0];
-  $("intro").hidden = $("more").hidden = !service;
+  const service = state.services.find(({ name }) => name === openName()) ?? state.services[0];
+  const isAsked = Boolean(service) && answers(service);
+  $("intro").hidden = !service;
+  $("more").hidden = !isAsked;
+  showState(service ?? null);
   void history.render();
   if (!service) {
-    for (const id of ["picture", "numbers", "json", "why"]) $(id).hidden = true;
+    for (const id of ["picture", "numbers", "json", "why", "state"]) $(id).hidden = true;
     shown = "";
     return;
   }
   $("services").replaceChildren(
-    ...state.services.map(({ name, ready }) =>
+    ...state.services.map((of) =>
       h(
         "a",
-        { href: `#${name}`, "aria-current": name === service.name && "page", class: ready === false && "loading" },
-        name,
+        { href: `#${encodeURIComponent(of.name)}`, "aria-current": of.name === service.name && "page", class: !answers(of) && `away ${(of.state ?? "").toLowerCase()}` },
+        of.name,
+        !answers(of) && h("small", {}, ` ${stateWord(of)}`),
       ),
     ),
   );
@@ -117,15 +140,11 @@ function render(again) {
     : inThisLanguage(service.title ?? "") || service.name;
   $("title").textContent = title;
   document.title = `${title} · ${t("page.title")}`;
-  const kind = service.kind === "image" || service.kind === "numbers" ? service.kind : "json";
-  $("lead").textContent =
-    service.ready === false
-      ? t("service.loading")
-      : has(`note.${service.name}`)
-        ? t(`note.${service.name}`)
-        : t(`lead.${leadOf(kind, service)}`);
-  $("picture").hidden = kind !== "image";
-  $("numbers").hidden = kind === "image";
+  const note = `note.${service.name}`;
+  $("lead").textContent = !isAsked ? stateSentence(service) : has(note) ? t(note) : t(`lead.${leadOf(service)}`);
+  const isPicture = service.kind === "image";
+  $("picture").hidden = !isAsked || !isPicture;
+  $("numbers").hidden = !isAsked || isPicture;
   showWhy(service);
   if (shown === service.name && !again) return;
   if (shown !== service.name) {
@@ -135,24 +154,29 @@ function render(again) {
   }
   const isOther = shown !== service.name;
   shown = service.name;
-  (kind === "image" ? picture : numbers).open(service);
+  if (!isAsked) return;
+  (isPicture ? picture : numbers).open(service);
   if (isOther) void reopen(service);
 }
 
 /** Show again what a service answered last, or what was chosen among the last answers. @param {Service} service */
 async function reopen(service) {
-  const kind = service.kind === "image" ? undefined : numbers.fingerprint(service);
+  const kind = service.kind === "image" ? undefined : fingerprint(service);
   const kept = wanted?.service === service.name ? wanted : (isFirst && (await history.latest(service.name, kind))) || null;
   wanted = null;
   isFirst = false;
   if (kept && shown === service.name) await show(kept);
 }
 
-/** What a visitor is asked to do. @param {string} kind @param {Service} of */
-function leadOf(kind, { inputs }) {
-  if (kind !== "numbers") return kind;
+/** What a visitor is asked to do. @param {Service} service */
+function leadOf(service) {
+  const { kind, inputs, fields, operation } = service;
+  if (kind === "image") return "image";
+  if (fields?.length) return "fields";
+  if (kind === "pipeline") return operation?.example ? "pipeline" : "unknown";
+  if (!takesTensors(service)) return service.example || operation?.example ? "json" : "unknown";
   if (inputs.some(layoutOf)) return "image";
-  return inputs.every(({ dtype }) => dtype === "string") ? "text" : kind;
+  return inputs.every(({ dtype }) => dtype === "string") ? "text" : "numbers";
 }
 
 /** Which notice there is, if any. @param {State} of */

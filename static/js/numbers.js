@@ -1,13 +1,14 @@
 /** Services that take values: a form, and an answer that follows every change of it. */
 
-import { backend, failure, showCode, showJson, valueTable } from "./answer.js";
+import { backend, failure, fileResult, showCode, showJson, valueTable } from "./answer.js";
 import { $, h } from "./dom.js";
+import { BadField } from "./fields.js";
 import { findings } from "./findings.js";
-import { BadField, Typed } from "./form.js";
+import { fingerprint, formOf, takesTensors } from "./form.js";
 import { keep } from "./history.js";
 import { output, shown } from "./results.js";
-import { Refused, values as ask } from "./server.js";
-import { forValues, isLong } from "./snippets.js";
+import { Refused, send } from "./server.js";
+import { codeOf } from "./snippets.js";
 import { showTiming } from "./timing.js";
 import { duration, number, t } from "./words.js";
 
@@ -18,8 +19,8 @@ import { duration, number, t } from "./words.js";
 
 /** @type {Service | null} */
 let service = null;
-/** @type {Typed | null} */
-let typed = null;
+/** @type {import("./form.js").Form | null} */
+let form = null;
 /** @type {Answer | null} */
 let answer = null;
 /** @type {unknown} */
@@ -35,7 +36,7 @@ export function start() {
     void run(true);
   });
   $("form").addEventListener("input", (event) => {
-    typed?.keep(/** @type {HTMLInputElement} */ (event.target));
+    form?.keep(/** @type {HTMLInputElement} */ (event.target));
     changed();
   });
 }
@@ -46,11 +47,6 @@ export function open(next) {
   service = next;
   if (other) reset();
   else render();
-}
-
-/** What the form of a service is made of: an answer fits into no other. @param {Service | null} of */
-export function fingerprint(of) {
-  return of ? JSON.stringify([of.name, of.kind, of.inputs]) : "";
 }
 
 /** The server is back: ask it again what it could not answer. */
@@ -65,7 +61,7 @@ export async function restore(kept) {
   answer = kept.answer;
   isFresh = true;
   renderAnswer();
-  await typed?.restore(kept.typed);
+  await form?.restore(kept.typed);
   clearTimeout(timer);
   render();
 }
@@ -82,7 +78,7 @@ function reset() {
   clearTimeout(timer);
   answer = error = null;
   isFresh = true;
-  const own = (typed = service && new Typed(service, () => own === typed && pictured()));
+  const own = (form = service && formOf(service, () => own === form && pictured()));
   render();
 }
 
@@ -99,27 +95,27 @@ function changed() {
 }
 
 function renderForm() {
-  const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.closest("#form select") ? document.activeElement : null;
-  const nth = focused ? [...$("form").querySelectorAll("select")].indexOf(/** @type {HTMLSelectElement} */ (focused)) : -1;
+  const controls = "select, button, input";
+  const nth = [...$("form").querySelectorAll(controls)].indexOf(/** @type {Element} */ (document.activeElement));
   const again = h("button", { type: "button", class: "quiet", onclick: reset }, t("reset"));
   const cancel = h("button", { type: "button", class: "quiet", id: "cancel", hidden: true, onclick: stop }, t("cancel"));
   $("form").replaceChildren(
-    ...(typed?.fields() ?? []),
+    ...(form?.fields() ?? []),
     h("p", { class: "field-error", id: "field-error", role: "alert" }),
     h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("predict")), again, cancel),
   );
-  if (nth >= 0) $("form").querySelectorAll("select")[nth]?.focus();
+  if (nth >= 0) /** @type {NodeListOf<HTMLElement>} */ ($("form").querySelectorAll(controls))[nth]?.focus();
 }
 
 /**
  * What was typed, or null after marking the field that cannot be sent.
  * @param {boolean} go put the cursor there
  */
-function instance(go) {
+function request(go) {
   $("field-error").textContent = "";
   for (const element of $("form").querySelectorAll("[aria-invalid]")) element.removeAttribute("aria-invalid");
   try {
-    return typed?.instance() ?? null;
+    return form?.request() ?? null;
   } catch (problem) {
     if (!(problem instanceof BadField)) throw problem;
     const element = /** @type {HTMLElement | null} */ ($("form").querySelector(problem.field));
@@ -135,15 +131,15 @@ function instance(go) {
 async function run(asked) {
   working.abort();
   const { signal } = (working = new AbortController());
-  await typed?.ready();
-  const sent = instance(asked);
+  await form?.ready();
+  const sent = request(asked);
   if (!sent || !service || signal.aborted) return;
   isFresh ||= asked;
   $("numbers-result").classList.add("waiting");
   $("cancel").hidden = false;
-  const kept = { service: service.name, inputs: fingerprint(service), typed: typed?.snapshot() };
+  const kept = { service: service.name, inputs: fingerprint(service), typed: form?.snapshot() };
   try {
-    answer = await ask(service.name, sent, outputs(service), signal, sending);
+    answer = await send(service, sent, signal, sending);
     error = null;
     void keep({ ...kept, at: Date.now(), answer }, !isFresh);
     isFresh = false;
@@ -167,11 +163,6 @@ function sending(share) {
   $("cancel").textContent = share < 1 ? `${t("cancel")} (${t("sending", { percent: number(share, 0, "percent") })})` : t("cancel");
 }
 
-/** @param {Service} of */
-function outputs(of) {
-  return of.kind === "numbers" ? of.outputs.map((output) => output.name) : [];
-}
-
 function renderAnswer() {
   const panel = $("numbers-result");
   panel.classList.remove("waiting");
@@ -180,12 +171,12 @@ function renderAnswer() {
   showJson(error ? null : answer);
   showTiming(error ? null : answer, service);
   if (error) panel.replaceChildren(failure(error, () => void run(true)));
-  else if (answer) panel.replaceChildren(...shownResult(answer.result), took(answer));
+  else if (answer) panel.replaceChildren(...shownResult(answer), took(answer));
   else panel.replaceChildren(h("p", { class: "quiet-text" }, t("numbers.idle")));
 }
 
 function announce() {
-  if (!answer || error) return;
+  if (!answer || error || answer.file) return;
   const some = named(answer.result).map(
     ([name, values]) => `${name} ${[values].flat(16).slice(0, 3).map(shown).join(", ")}`,
   );
@@ -201,10 +192,11 @@ function named(result) {
   return isRecord ? Object.entries(result) : [[t("results"), result]];
 }
 
-/** @param {any} result */
-function shownResult(result) {
+/** @param {Answer} from */
+function shownResult({ file, result }) {
+  if (file) return [fileResult(file, result)];
   const found = findings(result);
-  const isTable = service?.kind !== "numbers" && found.kind === "table" && found.rows.length > 1;
+  const isTable = service && !takesTensors(service) && found.kind === "table" && found.rows.length > 1 && found.columns.length > 1;
   return isTable
     ? [valueTable(found.columns, found.rows)]
     : named(result).map(([name, values]) => output(name, values));
@@ -219,15 +211,12 @@ function took(of) {
 }
 
 function renderCode() {
-  if (!service || !typed) return;
-  const { name } = service;
-  let feed;
+  if (!service || !form) return;
   try {
-    feed = typed.instance();
-  } catch {
-    return; // a value half typed: the last lines that were right stay
+    showCode(codeOf(service, form.request()));
+  } catch (problem) {
+    if (!(problem instanceof BadField)) throw problem; // a value half typed: the last lines that were right stay
+    if (!$("code").dataset.of || $("code").dataset.of !== service.name) $("code").replaceChildren();
   }
-  const names = outputs(service);
-  const body = names.length ? { feed: [feed], fetch: names } : { feed: [feed] };
-  showCode(forValues(name, body), isLong(body) ? { name: `${name}.json`, text: () => JSON.stringify(body) } : undefined);
+  $("code").dataset.of = service.name;
 }

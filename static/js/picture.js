@@ -1,13 +1,13 @@
 /** Image services: a picture goes to the server, and what it found is shown in it and beside it. */
 
-import { failure, showCode, showJson, valueTable } from "./answer.js";
+import { failure, fileResult, showCode, showJson, valueTable } from "./answer.js";
 import { $, copyButton, h } from "./dom.js";
 import { findings } from "./findings.js";
 import { keep } from "./history.js";
 import { listen, markSample, nameSamples } from "./intake.js";
 import { linked } from "./overlay.js";
 import { Refused, picture as ask } from "./server.js";
-import { forFile } from "./snippets.js";
+import { codeOf } from "./snippets.js";
 import { showTiming } from "./timing.js";
 import { bytes, milliseconds, number, t } from "./words.js";
 
@@ -83,7 +83,8 @@ export function render() {
   image.alt = file ? t("picture.of", { name: file.name }) : "";
   showTiming(answer, service);
   showJson(answer);
-  showCode(forFile(service.name, path, file?.type.startsWith("image/") ? file.type : "image/jpeg"));
+  const type = file?.type.startsWith("image/") ? file.type : "image/jpeg";
+  showCode(codeOf(service, { kind: "file", file: file ?? new Blob(), type, path }));
   nameSamples();
   $("canvas").replaceChildren(preview());
   $("toolbar").replaceChildren(...toolbar());
@@ -134,7 +135,7 @@ async function run() {
   render();
   try {
     refuseEarly(file);
-    const reply = await ask(service.name, file, wanted(service), signal, sending);
+    const reply = await ask(service, file, wanted(service), signal, sending);
     await image.decode().catch(() => undefined); // boxes need the picture's size
     if (signal.aborted) return;
     answer = reply;
@@ -203,6 +204,7 @@ function renderResult(phase) {
 
 /** @param {Answer} from */
 function results(from) {
+  if (from.file) return [h("h2", {}, t("results")), fileResult(from.file, from.result)];
   const found = findings(from.result);
   if (found.kind === "boxes") {
     if (!found.items.length)
@@ -278,7 +280,7 @@ async function look(next) {
   if (next === "server" && !drawn && service && file) {
     $("shown").classList.add("waiting");
     try {
-      drawn = (await ask(service.name, file, [DRAWN], signal)).result[DRAWN][0];
+      drawn = (await ask(service, file, [DRAWN], signal)).result[DRAWN][0];
     } catch (problem) {
       if (!signal.aborted) fail(problem);
       return;

@@ -1,11 +1,12 @@
 /** An input of a model that is a picture: chosen, dropped or a sample; scaled here, and how, said beside it. */
 
 import { h } from "./dom.js";
-import { firstPicture, layoutOf, pixelsOf, SCALES, usualScale, values } from "./tensor.js";
+import { isKnown, npy } from "./npy.js";
+import { firstPicture, layoutOf, pixelsOf, SCALES, tensorOf, triedSize, usualScale } from "./tensor.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./server.js").Port} Port */
-/** @typedef {{file: File, scale: import("./tensor.js").Scale, isBgr: boolean}} Kept */
+/** @typedef {{file: File, scale: import("./tensor.js").Scale, isBgr: boolean, isOwnSize: boolean}} Kept */
 
 export class PictureInput {
   /**
@@ -17,6 +18,9 @@ export class PictureInput {
     this.layout = /** @type {import("./tensor.js").Layout} */ (layoutOf(input));
     this.scale = usualScale(input);
     this.isBgr = false;
+    this.tried = triedSize(input);
+    /** Whether it keeps its own size, where the model takes any. */
+    this.isOwnSize = !this.tried;
     /** @type {File | null} */
     this.file = null;
     /** @type {ImageData | null} */
@@ -30,7 +34,7 @@ export class PictureInput {
   async take(file) {
     this.file = file;
     try {
-      this.pixels = await pixelsOf(file, this.layout);
+      this.pixels = await pixelsOf(file, this.layout, this.isOwnSize ? null : this.tried);
     } catch {
       this.pixels = null;
     }
@@ -39,19 +43,32 @@ export class PictureInput {
 
   /** @returns {Kept | null} */
   keep() {
-    return this.file && { file: this.file, scale: this.scale, isBgr: this.isBgr };
+    const { file, scale, isBgr, isOwnSize } = this;
+    return file && { file, scale, isBgr, isOwnSize };
   }
 
   /** @param {Kept} kept */
-  restore({ file, scale, isBgr }) {
-    this.scale = scale;
-    this.isBgr = isBgr;
+  restore({ file, ...settings }) {
+    Object.assign(this, settings);
     this.loaded = this.take(file);
     return this.loaded;
   }
 
-  values() {
-    return this.pixels && values(this.pixels, this.layout, this.scale, this.isBgr);
+  /**
+   * The tensor as a file, and whether it is of the input's own type; others the server casts, or refuses.
+   * @returns {{file: Blob, isExact: boolean} | null}
+   */
+  tensor() {
+    if (!this.pixels) return null;
+    const { shape, values } = tensorOf(this.pixels, this.layout, this.scale, this.isBgr);
+    const { dtype = "float32" } = this.input;
+    const isExact = isKnown(dtype) && (/float/.test(dtype) || this.scale === "bytes") && dtype !== "int8";
+    return { file: npy(isExact ? dtype : "float32", shape, values), isExact };
+  }
+
+  sizes() {
+    const { width, height } = /** @type {{width: number, height: number}} */ (this.tried);
+    return [["tried", t("size.tried", { size: `${width} × ${height}` })], ["own", t("size.own")]];
   }
 
   /** @param {string} legend @returns {HTMLElement} */
@@ -82,6 +99,10 @@ export class PictureInput {
         choice(t("input.scale"), scales.map((name) => [name, t(`scale.${name}`)]), this.scale, (name) => {
           this.scale = /** @type {import("./tensor.js").Scale} */ (name);
           this.changed();
+        }),
+        this.tried && choice(t("input.size"), this.sizes(), this.isOwnSize ? "own" : "tried", (name) => {
+          this.isOwnSize = name === "own";
+          if (this.file) void this.take(this.file);
         }),
         this.layout.channels === 3 &&
           choice(t("input.channels"), [["rgb", "RGB"], ["bgr", "BGR"]], this.isBgr ? "bgr" : "rgb", (name) => {

@@ -41,51 +41,60 @@ export function usualScale(input) {
 }
 
 /**
- * The size a picture is scaled to.
+ * The size a picture is scaled to: where the model takes any, the one that it answered, or nearly the picture's own.
  * @param {Layout} layout
  * @param {{width: number, height: number}} picture
+ * @param {{width: number, height: number} | null} tried
  */
-export function sizeFor(layout, picture) {
+export function sizeFor(layout, picture, tried) {
   const shrink = Math.min(1, OPEN_SIDE / Math.max(picture.width, picture.height));
   const open = (/** @type {number} */ side) => Math.max(STEP, Math.round((side * shrink) / STEP) * STEP);
   return {
-    width: layout.width < 0 ? open(picture.width) : layout.width,
-    height: layout.height < 0 ? open(picture.height) : layout.height,
+    width: layout.width < 0 ? (tried?.width ?? open(picture.width)) : layout.width,
+    height: layout.height < 0 ? (tried?.height ?? open(picture.height)) : layout.height,
   };
 }
 
+/** The size that the model has answered; null where it takes one only, or none is known. @param {Port} input */
+export function triedSize(input) {
+  const layout = layoutOf(input);
+  if (!layout || !input.sample || (layout.width > 0 && layout.height > 0)) return null;
+  const [, a, b, c] = input.sample.shape;
+  return layout.order === "NCHW" ? { height: b, width: c } : { height: a, width: b };
+}
+
 /**
- * One picture, without the batch axis, as nested lists.
+ * One picture as a tensor, with a batch axis of 1.
  * @param {ImageData} pixels
  * @param {Layout} layout
  * @param {Scale} scale
  * @param {boolean} isBgr
- * @returns {number[][][]}
+ * @returns {{shape: number[], values: Float32Array}}
  */
-export function values({ data, width, height }, { order, channels }, scale, isBgr) {
+export function tensorOf({ data, width, height }, { order, channels }, scale, isBgr) {
   const of = SCALES[scale];
-  const at = (/** @type {number} */ y, /** @type {number} */ x, /** @type {number} */ c) => {
-    const i = 4 * (y * width + x);
-    const byte =
-      channels === 1
-        ? Math.round(0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2])
-        : data[i + (isBgr ? 2 - c : c)];
-    return Math.round(of(byte, c) * 1e5) / 1e5;
-  };
-  const list = (/** @type {number} */ n, /** @type {(i: number) => any} */ make) => Array.from({ length: n }, (_, i) => make(i));
-  return order === "NCHW"
-    ? list(channels, (c) => list(height, (y) => list(width, (x) => at(y, x, c))))
-    : list(height, (y) => list(width, (x) => list(channels, (c) => at(y, x, c))));
+  const size = width * height;
+  const values = new Float32Array(channels * size);
+  const isFirst = order === "NCHW";
+  for (let k = 0; k < size; k++) {
+    const [red, green, blue] = [data[4 * k], data[4 * k + 1], data[4 * k + 2]];
+    for (let c = 0; c < channels; c++) {
+      const byte = channels === 1 ? Math.round(0.299 * red + 0.587 * green + 0.114 * blue) : data[4 * k + (isBgr ? 2 - c : c)];
+      values[isFirst ? c * size + k : k * channels + c] = of(byte, c);
+    }
+  }
+  return { shape: isFirst ? [1, channels, height, width] : [1, height, width, channels], values };
 }
 
 /**
  * A picture file as pixels of the size that an input takes, upright as the camera was held.
  * @param {Blob} file
  * @param {Layout} layout
+ * @param {{width: number, height: number} | null} tried the size where the model takes any; null: the picture's own
  */
-export async function pixelsOf(file, layout) {
+export async function pixelsOf(file, layout, tried) {
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-  const { width, height } = sizeFor(layout, bitmap);
+  const { width, height } = sizeFor(layout, bitmap, tried);
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
   context.imageSmoothingQuality = "high";

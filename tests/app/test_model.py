@@ -16,7 +16,7 @@ from paddle_serving_app.backend import ModelOptions, Outputs, TensorSpec
 from paddle_serving_app.choosing import kept_plans
 from paddle_serving_app.choosing.plan import Candidate, Plan
 from paddle_serving_app.model import Model
-from paddle_serving_app.signature import Arranged
+from paddle_serving_app.signature import Arranged, Sample
 from paddle_serving_client import manifest, model_config, plugins
 from paddle_serving_client.errors import BackendFailed, BadConfig, BadInput, BadModel, MissingLibrary
 from paddle_serving_client.message import Array, Lod
@@ -262,8 +262,15 @@ class TestWarmUp:
     def test_lod_input(self, fake_load: FakeLoad) -> None:
         fake = Fake([tensor("w", (-1, 1), 0)], [tensor("p", elem_type=0)])
         fake_load(spec_of([var("w", 0, (-1,), is_lod=True)], [var("p")]), fake)
-        assert fake.runs == [((1, 1),)]
-        assert fake.lods == {0: ((0, 1),)}
+        assert fake.runs == [((3, 1),)]
+        assert fake.lods == {0: ((0, 3),)}
+
+    def test_whole_numbers_that_are_beyond_a_table(self, tmp_path: Path) -> None:
+        pytest.importorskip("onnx")
+        nodes: Nodes = [("Gather", ["table", "ids"], ["y"], {"axis": 0})]
+        shapes = {"ids": ((None, 2), INT64)}, {"y": ((None, 2, 3), FLOAT)}
+        model = Model.load(onnx_model(tmp_path / "m", *shapes, nodes, {"table": np.ones((1, 3), np.float32)}))
+        assert model.signature.inputs[0].sample == Sample((1, 2), 0)
 
     def test_samples_differ(self, fake_load: FakeLoad) -> None:
         kinds = range(10)

@@ -34,6 +34,16 @@ def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service of every kind that there is; see `kinds`."""
+    pytest.importorskip("onnx")  # not for every Python yet
+    from tests.web_service import kinds
+
+    with kinds.server_of_all(tmp_path_factory.mktemp("kinds")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def url(page_server: Server) -> Iterator[str]:
     """The page of that server."""
     with page_of(page_server.url) as address:

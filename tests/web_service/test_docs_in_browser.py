@@ -1,6 +1,7 @@
 """`/docs` in a real browser: what a visitor reads there, and what is answered to the first click."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,3 +54,14 @@ def test_what_a_browser_may_not_ask_has_no_button(page_server: Server, visit: Vi
     part = entry(visit(f"{page_server.url}/docs"), "/services/uci/reload")
     expect(part.locator("pre")).to_contain_text("curl -X POST")
     expect(part.get_by_role("button", name="Send")).to_have_count(0)
+
+
+def test_an_example_that_is_too_long_to_read_is_sent(all_kinds: Server, visit: Visit, tmp_path: Path) -> None:
+    page = visit(f"{all_kinds.url}/docs")
+    for path in ("/map/prediction", "/detector/prediction", "/split/{method}"):
+        part = entry(page, path)
+        part.get_by_role("button", name="Send").click()
+        expect(part.get_by_role("status")).to_have_text(re.compile("^200 OK in"))
+    command = entry(page, "/map/prediction").locator("pre").last.inner_text()
+    done = subprocess.run(["bash", "-c", f"{command} -s"], capture_output=True, cwd=tmp_path, timeout=30)
+    assert b'"mask"' in done.stdout, done.stderr

@@ -71,6 +71,12 @@ class Pipeline:
         return {name: model for name, model in found.items() if isinstance(model, LocalModel)}
 
     @property
+    def entries(self) -> list[tuple[str, bool]]:
+        """The ops that find what callers send: the name of each, and whether a `preprocess` of its own reads it."""
+        first = [op for op in self.ops.steps if self.ops.request in op.input_ops]
+        return [(op.name, type(op).preprocess is not Op.preprocess) for op in first]
+
+    @property
     def unpacks_itself(self) -> bool:
         """Whether its RequestOp wants the message as it came."""
         return type(self.ops.request).unpack_request_package is not RequestOp.unpack_request_package

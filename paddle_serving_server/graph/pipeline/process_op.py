@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from paddle_serving_app import fault_place
-from paddle_serving_app.handler import NO_SIGNATURE, Ask, HandlerContext, HandlerRequest, HandlerSpec, Spent
+from paddle_serving_app.handler import Ask, Handler, HandlerContext, HandlerRequest, HandlerSpec, Spent
 from paddle_serving_client.errors import BadConfig, BadModel, ServingError
 from paddle_serving_server.engine import values
 from paddle_serving_server.graph.pipeline import op_packets
@@ -49,11 +49,9 @@ def load(spec: HandlerSpec, context: HandlerContext) -> "ProcessOp":
     return ProcessOp(op, config, model)
 
 
-class ProcessOp:
+class ProcessOp(Handler):
     """See `handler.Handler`."""
 
-    signature = NO_SIGNATURE
-    is_decoupled = False
     max_requests = 1
     """Each has all requests of a batch in it."""
 

@@ -1,8 +1,10 @@
 """The table of routes as an OpenAPI 3.1 document, with the inputs and outputs of every live model."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
+from urllib.parse import quote
 
 from paddle_serving_app.signature import Input, Output
 from paddle_serving_client import __version__, dtype
@@ -12,12 +14,8 @@ from paddle_serving_server.protocols.http.table import Table
 from paddle_serving_server.services.catalogue import Catalogue
 
 VERSION: Final = "3.1.0"
-_MOST_EXAMPLE_VALUES: Final = 256
-"""An example that is larger than this is nothing to read."""
 _KINDS: Final = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
 """By numpy's kind of an element type."""
-_VALUES: Final = {"boolean": True, "integer": 1, "number": 0.5, "string": "text"}
-"""What models take that take anything: neither 0, whose logarithm is infinite, nor a mask that hides everything."""
 _MANAGEMENT: Final = "Answered to the addresses of --manage_from only, and no change that a browser asks for."
 ERROR: Final = {"$ref": "#/components/schemas/Error"}
 _ERROR_SCHEMA: Final = {
@@ -42,8 +40,9 @@ def document(table: Table, catalogue: Catalogue) -> Json:
                 **route.describe(catalogue, names),
             }
             operation["responses"] = {"default": _error(), **operation["responses"]}
-            if parameters := _parameters(path):
-                operation["parameters"] = [*parameters, *operation.get("parameters", ())]
+            own = operation.get("parameters", ())
+            if parameters := _parameters(path, {parameter["name"] for parameter in own}):
+                operation["parameters"] = [*parameters, *own]
             if route.role is Role.MANAGEMENT:
                 operation["description"] = _MANAGEMENT
             paths.setdefault(path, {})[route.method.lower()] = operation
@@ -59,12 +58,13 @@ def _places(route: Route, catalogue: Catalogue) -> list[tuple[str, Mapping[str, 
     """The paths of a route: one for each service where a service is named in it."""
     if "{name}" not in route.template:
         return [(route.template, {})] if route.exists(catalogue, {}) else []
-    named = [(route.template.replace("{name}", name), {"name": name}) for name in catalogue.names]
+    named = [(route.template.replace("{name}", quote(name, safe="")), {"name": name}) for name in catalogue.names]
     return [(path, names) for path, names in named if route.exists(catalogue, names)]
 
 
-def _parameters(path: str) -> list[Json]:
-    names = _NAME.findall(path)
+def _parameters(path: str, described: Set[str]) -> list[Json]:
+    """Those in a path that its route has not described."""
+    names = [name for name in _NAME.findall(path) if name not in described]
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
@@ -81,7 +81,7 @@ def _error() -> Json:
 
 def instance_schema(inputs: Sequence[Input]) -> Json:
     """One item of a `feed`: a value for each input, without the batch axis."""
-    properties = {i.alias: {} if i.is_lod else _array(i.elem_type, i.shape[1:]) for i in inputs}
+    properties = {i.alias: _array(i.elem_type, _item(i)) for i in inputs}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
@@ -90,12 +90,10 @@ def outputs_schema(outputs: Sequence[Output]) -> Json:
     return {"type": "object", "properties": {o.alias: {"type": "array"} for o in outputs}}
 
 
-def example_instance(inputs: Sequence[Input]) -> Mapping[str, object] | None:
-    """An item of a `feed` that has the right types and shapes; None where it would be too large to read."""
-    sizes = [_size(i.shape[1:]) for i in inputs]
-    if not inputs or any(i.is_lod for i in inputs) or sum(sizes) > _MOST_EXAMPLE_VALUES:
-        return None
-    return {i.alias: _filled(_VALUES[_kind(i.elem_type)], i.shape[1:]) for i in inputs}
+def _item(spec: Input) -> Sequence[int]:
+    """The shape of a value; a sequence of rows of one value is a list of these."""
+    row = spec.shape[1:]
+    return row if not spec.is_lod else (-1,) if math.prod(row) == 1 else (-1, *row)
 
 
 def _kind(elem_type: int) -> str:
@@ -108,14 +106,3 @@ def _array(elem_type: int, shape: Sequence[int]) -> Json:
         return {"type": _kind(elem_type)}
     length = {} if shape[0] < 0 else {"minItems": shape[0], "maxItems": shape[0]}
     return {"type": "array", "items": _array(elem_type, shape[1:]), **length}
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= max(1, length)
-    return size
-
-
-def _filled(value: object, shape: Sequence[int]) -> object:
-    return value if not shape else [_filled(value, shape[1:])] * max(1, shape[0])

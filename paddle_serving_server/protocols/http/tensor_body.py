@@ -55,7 +55,7 @@ def wants_npy(request: HttpRequest) -> bool:
 
 
 def to_npy(outputs: Mapping[str, Array]) -> bytes:
-    """The one output as a .npy file; bfloat16, which the format cannot say, as float32, which holds every value of it.
+    """The one output as a .npy file.
 
     Raises:
         BadInput: there are several, or it is strings.
@@ -66,6 +66,11 @@ def to_npy(outputs: Mapping[str, Array]) -> bytes:
     ((name, array),) = outputs.items()
     if array.dtype.hasobject:
         raise BadInput(f"output {name!r} is strings, for which .npy files have no place that keeps them; ask for JSON")
+    return as_npy(array)
+
+
+def as_npy(array: Array) -> bytes:
+    """A .npy file of anything but strings; bfloat16, which the format cannot say, as float32."""
     if array.dtype == dtype.BFLOAT16:
         array = array.astype(np.float32)
     file = io.BytesIO()

@@ -144,7 +144,8 @@ def test_the_pages(uci_server: Server) -> None:
     assert (health.status, health.data) == (200, b"OK")
     (service,) = json.loads(HTTP.request("GET", uci_server.url + "/services").data)["services"]
     assert service["name"] == "uci"
-    assert service["inputs"] == [{"name": "x", "dtype": "float32", "shape": [-1, 13]}]
+    answered = {"shape": [1, 13], "value": 0.5}
+    assert service["inputs"] == [{"name": "x", "dtype": "float32", "shape": [-1, 13], "sample": answered}]
     assert "numpy" in json.loads(HTTP.request("GET", uci_server.url + "/version").data)
 
 

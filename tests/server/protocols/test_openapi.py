@@ -9,7 +9,7 @@ import pytest
 
 from paddle_serving_app.signature import Input
 from paddle_serving_client import dtype
-from paddle_serving_server.protocols.http import openapi
+from paddle_serving_server.protocols.http import examples, openapi
 from paddle_serving_server.services.web_service import WebService
 from tests.server.protocols.transport import Ask, serving
 
@@ -107,25 +107,29 @@ def test_a_service_of_pictures_says_how_they_are_sent(ask: Ask, document: Mappin
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "expected"),
+    ("name", "shape", "is_lod", "expected"),
     [
-        ("int64", (-1, 3), [1, 1, 1]),
-        ("float32", (-1,), 0.5),
-        ("bool", (-1, 2), [True, True]),
-        ("float64", (-1, -1, 2), [[0.5, 0.5]]),
-        ("string", (-1, 1), ["text"]),
+        ("int64", (-1, 3), False, [{"x": [1, 1, 1]}]),
+        ("float32", (-1,), False, [{"x": 0.5}]),
+        ("bool", (-1, 2), False, [{"x": [True, True]}]),
+        ("float64", (-1, -1, 2), False, [{"x": [[0.5, 0.5]]}]),
+        ("string", (-1, 1), False, [{"x": ["text"]}]),
+        ("float32", (2, 1), False, [{"x": [0.5]}] * 2),
+        ("int64", (-1, 1), True, [{"x": [1, 1, 1]}]),
+        ("float32", (-1, 2), True, [{"x": [[0.5, 0.5]] * 3}]),
+        ("float32", (), False, None),
+        ("complex64", (-1, 2), False, None),
+        ("float32", (-1, 3, 224, 224), False, None),
     ],
 )
-def test_examples_have_the_type_and_shape_of_their_input(name: str, shape: tuple[int, ...], expected: object) -> None:
+def test_examples_have_the_type_and_shape_of_their_input(
+    name: str, shape: tuple[int, ...], is_lod: bool, expected: object
+) -> None:
     code = next(row.code for row in dtype.ELEM_TYPES.values() if row.name == name)
-    given = Input("x", "x", code, shape)
-    example = openapi.example_instance([given])
-    assert example == {"x": expected}
-    assert fits(openapi.instance_schema([given]), example)
-
-
-def test_what_would_be_too_large_to_read_is_no_example() -> None:
-    assert openapi.example_instance([Input("x", "x", 1, (-1, 3, 224, 224))]) is None
+    given = Input("x", "x", code, shape, is_lod)
+    found = examples.instances([given])
+    assert found == expected
+    assert all(fits(openapi.instance_schema([given]), instance) for instance in found or ())
 
 
 def test_the_page_needs_nothing_else_and_runs_only_its_own_script(ask: Ask) -> None:

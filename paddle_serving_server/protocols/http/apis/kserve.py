@@ -17,7 +17,7 @@ from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
 from paddle_serving_server.engine import handler_packets
-from paddle_serving_server.protocols.http import body, encoding, openapi, variant_headers
+from paddle_serving_server.protocols.http import body, encoding, examples, variant_headers
 from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
@@ -213,15 +213,15 @@ def _has_number(catalogue: Catalogue, names: Names) -> bool:
 def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     """The body of an inference in JSON, with an example that works."""
     inputs = catalogue[names["name"]].signature.inputs
-    instance = openapi.example_instance(inputs)
+    arrays = examples.small_tensors(inputs)
     content: dict[str, Any] = {"schema": _REQUEST}
-    if instance is not None:
+    if arrays is not None:
         tensors = [
             {
                 "name": i.alias,
-                "shape": [1, *(max(1, length) for length in i.shape[1:])],
+                "shape": arrays[i.alias].shape,
                 "datatype": kserve.datatype_of(i.elem_type),
-                "data": [instance[i.alias]],
+                "data": examples.byte_lists(arrays[i.alias]),
             }
             for i in inputs
         ]

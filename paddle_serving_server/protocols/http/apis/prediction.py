@@ -2,17 +2,27 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from paddle_serving_client import errors
-from paddle_serving_client.message import Parts, Request, Response, Stage
+from paddle_serving_client.message import Array, Parts, Request, Response, Stage
 from paddle_serving_server.counting import timing
 from paddle_serving_server.engine.feed import as_json, outputs_of
-from paddle_serving_server.protocols.http import body, encoding, event_stream, openapi, tensor_body, variant_headers
+from paddle_serving_server.protocols.http import (
+    body,
+    encoding,
+    event_stream,
+    examples,
+    openapi,
+    tensor_body,
+    tensor_form,
+    variant_headers,
+)
 from paddle_serving_server.protocols.http.answer_head import sendable
-from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
+from paddle_serving_server.protocols.http.form import read_form
+from paddle_serving_server.protocols.http.message import Body, HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services import json_result
@@ -70,16 +80,17 @@ async def _collected(response: Response, parts: Parts) -> Response:
 def _read(request: HttpRequest, service: Service, deadline: float, max_bytes: int) -> Request:
     raw = body.plain(request, max_bytes)
     tag, key = variant_headers.wanted(request)
-    if service.takes_tensors and tensor_body.is_tensor(request):
+    if service.takes_tensors and (found := _tensors(request, raw, service)) is not None:
+        tensors, wanted = found
         return Request(
             model=service.name,
-            tensors=tensor_body.read(request, raw, service.signature),
-            fetch=tuple(body.fetched(request)),
+            tensors=tensors,
+            fetch=tuple(wanted),
             deadline=deadline,
             variant=tag,
             variant_key=key,
         )
-    feed, fetch = body.instances(request, raw, service.file_input, service.takes_tensors)
+    feed, fetch = body.instances(request, raw, service.about.file_input, service.takes_tensors)
     return Request(
         model=service.name,
         instances=feed,
@@ -89,6 +100,19 @@ def _read(request: HttpRequest, service: Service, deadline: float, max_bytes: in
         variant_key=key,
         body_bytes=len(request.body),
     )
+
+
+def _tensors(request: HttpRequest, raw: Body, service: Service) -> tuple[dict[str, Array], list[str]] | None:
+    """Tensors as they are sent in binary, and the outputs wanted; None where instances came."""
+    if tensor_body.is_tensor(request):
+        return tensor_body.read(request, raw, service.signature), body.fetched(request)
+    if request.content_type != tensor_form.MEDIA_TYPE:
+        return None
+    form = read_form(request.headers["content-type"], bytes(raw))
+    if not tensor_form.is_tensors(form, service.signature):
+        return None
+    wanted = [name for name in form.fields.get(tensor_form.FETCH, "").split(",") if name.strip()]
+    return tensor_form.read(form, service.signature), wanted or body.fetched(request)
 
 
 def _result(name: str, response: Response) -> bytes:
@@ -111,30 +135,38 @@ def _counted_for(catalogue: Catalogue, names: Names) -> str:
 def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     """The body, in each of its forms, and the answer."""
     service = catalogue[names["name"]]
-    inputs, outputs = service.signature.inputs, service.signature.outputs
     table = table_of(service)
-    instance: Mapping[str, Any] = {"type": "object"}
-    example = service.example
-    if table is not None:
-        instance, example = table.schema(), example or table.example
-    elif service.takes_tensors:
-        instance, example = openapi.instance_schema(inputs), example or openapi.example_instance(inputs)
-    as_json: dict[str, Any] = {"schema": _feed_schema(instance)}
-    if example is not None:
-        as_json["example"] = {"feed": [example], "fetch": []}
-    content: dict[str, Any] = {"application/json": as_json}
-    if service.kind == "image":
-        file = {"type": "object", "properties": {service.file_input: _BINARY}, "required": [service.file_input]}
-        content = {"multipart/form-data": {"schema": file}, "image/*": {"schema": _BINARY}, **content}
-    elif service.takes_tensors and len(inputs) == 1:
-        content[tensor_body.NPY] = {"schema": _BINARY}
-    result = openapi.outputs_schema(outputs) if service.takes_tensors else {}
+    result = openapi.outputs_schema(service.signature.outputs) if service.takes_tensors else {}
     answer = {"type": "object", "properties": {"result": result}, "required": ["result"]}
     return {
-        "summary": service.title or (table.title if table else "") or f"a prediction of {service.name}",
-        "requestBody": {"required": True, "content": content},
+        "summary": service.about.title or (table.title if table else "") or f"a prediction of {service.name}",
+        "requestBody": {"required": True, "content": _content(service)},
         "responses": {"200": {"description": "the answer", "content": {"application/json": {"schema": answer}}}},
     }
+
+
+def _content(service: Service) -> dict[str, Any]:
+    """What may be sent, by media type, what suits best first; with an example, or where there is one."""
+    inputs, table, about = service.signature.inputs, table_of(service), service.about
+    instance: Mapping[str, Any] = {"type": "object"}
+    if table is not None:
+        instance = table.schema()
+    elif service.takes_tensors:
+        instance = openapi.instance_schema(inputs)
+    as_json = {"application/json": {"schema": _feed_schema(instance)}}
+    if about.kind == "image":
+        content = {"multipart/form-data": {"schema": _form_schema([about.file_input])}, "image/*": {"schema": _BINARY}}
+        content |= as_json
+    elif service.takes_tensors and inputs:
+        content = {**as_json, "multipart/form-data": {"schema": _form_schema([i.alias for i in inputs])}}
+        content |= {tensor_body.NPY: {"schema": _BINARY}} if len(inputs) == 1 else {}
+    else:
+        content = {**as_json, tensor_body.RAW: {"schema": _BINARY}} if service.takes_files else {**as_json}
+    return examples.beside(content, service)
+
+
+def _form_schema(names: Sequence[str]) -> Mapping[str, Any]:
+    return {"type": "object", "properties": {name: _BINARY for name in names}, "required": list(names)}
 
 
 def _feed_schema(instance: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from paddle_serving_client.wire.tfserving_json import Prediction
 from paddle_serving_server.counting import timing
 from paddle_serving_server.dataplane import tfserving_calls
 from paddle_serving_server.dataplane.call import Call
-from paddle_serving_server.protocols.http import body, encoding, openapi
+from paddle_serving_server.protocols.http import body, encoding, examples, openapi
 from paddle_serving_server.protocols.http import refusal as errors_in_http
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
@@ -146,8 +146,8 @@ def _predict_described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     instance = openapi.instance_schema(inputs)
     instances = {"type": "array", "items": instance, "minItems": 1}
     said: dict[str, Any] = {"schema": {"type": "object", "properties": {"instances": instances}}}
-    if (example := openapi.example_instance(inputs)) is not None:
-        said["example"] = {"instances": [example]}
+    if not any(i.is_lod for i in inputs) and (example := examples.instances(inputs)) is not None:
+        said["example"] = {"instances": example}
     return {"requestBody": {"required": True, "content": {"application/json": said}}, **_described(catalogue, names)}
 
 

@@ -1,0 +1,20 @@
+"""A handler in a file that says what it takes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from paddle_serving_app.handler import Failure, HandlerRequest
+
+
+class Handler:
+    title = "Count words / 数词"
+    example = {"text": "three short words"}
+
+    def handle(self, requests: Sequence[HandlerRequest]) -> list[Any]:
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request: HandlerRequest) -> Any:
+        instances = request.instances or [{}]
+        if "text" not in instances[0]:
+            return Failure("there is no text", is_callers=True)
+        return {"words": [len(str(instance["text"]).split()) for instance in instances]}

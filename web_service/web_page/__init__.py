@@ -1,0 +1,1 @@
+"""The page as a web application of its own; `../ui.py` runs it."""
