@@ -1,9 +1,10 @@
 """Models of Triton's repositories as services: a file that a library runs, user code, or an ensemble of others."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from paddle_serving_app.signature import Input, Output, Signature
-from paddle_serving_app.triton import completion, reading
+from paddle_serving_app.triton import completion, labels, reading
 from paddle_serving_app.triton.completion import ModelTensor, ModelTensors
 from paddle_serving_app.triton.config import ANY_VERSION, TritonModelConfig, shape_of
 from paddle_serving_client.errors import BadModel
@@ -37,7 +38,7 @@ def of(model: ServedModel, about: TritonModel) -> Service:
         service = HandlerService(model, model.handler)
     else:
         service = RepositoryService(model, config)
-    service.triton = config
+    service.triton, service.labels = config, labels.of(Path(about.folder), config)
     return service
 
 

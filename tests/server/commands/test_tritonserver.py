@@ -44,7 +44,9 @@ input [ { name: "X" data_type: TYPE_FP32 dims: [ 4 ] } ] output [ { name: "Y" da
 PICTURE = """
 name: "picture" platform: "onnxruntime_onnx"
 input [ { name: "X" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 2, 2 ] reshape { shape: [ 1, 3, 2, 2 ] } } ]
-output [ { name: "Y" data_type: TYPE_FP32 dims: [ 12 ] reshape { shape: [ 1, 3, 2, 2 ] } } ]
+output [
+  { name: "Y" data_type: TYPE_FP32 dims: [ 12 ] reshape { shape: [ 1, 3, 2, 2 ] } label_filename: "labels.txt" }
+]
 """
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
 ROW = list(range(16))
@@ -65,7 +67,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(root / "lonely", LONELY)
     triton_models.identity(put(root / "two_versions", TWO_VERSIONS) / "1" / "model.onnx")
     doubled(root / "two_versions" / "3" / "model.onnx")
-    triton_models.identity(put(root / "folder", PICTURE) / "1" / "model.onnx", shape=(1, 3, 2, 2))
+    labels = "".join(f"class {n}\n" for n in range(11))
+    triton_models.identity(
+        put(root / "folder", PICTURE, {"labels.txt": labels}) / "1" / "model.onnx", shape=(1, 3, 2, 2)
+    )
     triton_models.identity(root / "bare" / "1" / "model.onnx")
     put(root / "pointer", None, {"1/model.onnx": POINTER})
     return root
@@ -166,9 +171,14 @@ def test_a_model_takes_and_gives_the_shapes_of_its_config(running: Triton) -> No
     assert (metadata["inputs"][0]["shape"], metadata["outputs"][0]["shape"]) == ([3, 2, 2], [12])
     values = [float(n) for n in range(12)]
     assert running.infer("picture", [3, 2, 2], "FP32", X=values) == {"Y": values}
+    body: dict[str, list[dict[str, Any]]]
     body = {"inputs": [{"name": "X", "shape": [1, 3, 2, 2], "datatype": "FP32", "data": values}]}
     status, text = running.ask("POST", "/models/picture/infer", body)
     assert (status, b"Expected [3,2,2], got [1,3,2,2]" in text) == (400, True)
+    body["inputs"][0]["shape"] = [3, 2, 2]
+    body["outputs"] = [{"name": "Y", "parameters": {"classification": 2}}]
+    (output,) = running.post("/models/picture/infer", body)["outputs"]
+    assert (output["shape"], output["data"]) == ([2], ["11.000000:11", "10.000000:10:class 10"])
 
 
 def test_a_config_is_filled_in_and_its_largest_batch_is_kept_to(running: Triton) -> None:
@@ -212,9 +222,11 @@ def test_an_ensemble_of_ensembles_and_the_stages_of_its_steps(running: Triton) -
     tensors = [{"name": n, "shape": [1, 16], "datatype": "INT32", "data": ROW} for n in "AB"]
     reply = HTTP.request(
         "POST", f"{running.server.url}/v2/models/outer/infer", body=json.dumps({"inputs": tensors}).encode(),
-        headers={"X-Server-Timing": "1"},
+        headers={"X-Profile": "1"},
     )  # fmt: skip
     assert json.loads(reply.data)["outputs"][0]["data"] == [4 * n for n in ROW]
+    for stage in ("ens_twice.simple.1.infer", "ens_twice.simple.2.queue", "simple.infer"):
+        assert f"{stage};dur=" in reply.headers["Server-Timing"]
     assert set(running.infer("outer", [1, 16], "INT32", A=ROW, B=ROW)) == {"SUM"}
 
 
