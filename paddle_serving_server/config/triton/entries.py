@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from paddle_serving_app import backends, handlers
+from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_app.triton import ensemble, platforms, repository, serving
@@ -223,17 +223,15 @@ def _served(model: RepositoryModel, stamp: str, rules: RepositoryRules) -> Serve
     if config.is_ensemble:
         return made
     if config.backend == platforms.PYTHON:
-        return _of_python(made, model)
+        return _of_python(made, model, rules)
     return _of_library(made, model, rules)
 
 
-def _of_python(made: ServedModel, model: RepositoryModel) -> ServedModel:
+def _of_python(made: ServedModel, model: RepositoryModel, rules: RepositoryRules) -> ServedModel:
     """User code: each version has a handler of its own, which gets several requests at once where batching is on."""
-    if HANDLER not in plugins.names(handlers):
-        raise BadModel(f"{model.files[model.versions[-1]]}: this server cannot run a model.py")
     batching = model.config.dynamic_batching
     assert made.triton is not None
-    about = {"config": made.triton.config}
+    about = {"config": made.triton.config, "complete": rules.completes}
     own = {
         str(version): VersionSettings(
             max_rows=max(1, model.config.max_batch_size) if batching is not None else 1,
