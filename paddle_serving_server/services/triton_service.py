@@ -72,8 +72,8 @@ def completed(config: TritonModelConfig, signature: Signature) -> TritonModelCon
         return config
     message = triton_config.parse_bytes(config.message)
     tensors = ModelTensors(
-        tuple(ModelTensor(i.name, i.elem_type, i.shape) for i in signature.inputs),
-        tuple(ModelTensor(o.name, o.elem_type, (-1, *o.shape)) for o in signature.outputs),
+        tuple(ModelTensor(i.alias, i.elem_type, i.shape) for i in signature.inputs),
+        tuple(ModelTensor(o.alias, o.elem_type, (-1, *o.shape)) for o in signature.outputs),
     )
     completion.fill_from_model(message, tensors)
     return reading.of_message(message)

@@ -22,6 +22,7 @@ from paddle_serving_server.config.values import ServedModel, VersionSettings
 
 HANDLER: Final = "triton_python"
 """The kind of handler that runs a model.py."""
+_IR: Final = ".xml"
 _MAX_FILES: Final = 4000
 """Of a model, whose times are looked at."""
 _MAX_VERSIONS_BYTES: Final = 96 << 10
@@ -254,6 +255,8 @@ def _of_library(made: ServedModel, model: RepositoryModel, rules: RepositoryRule
             f"{served.path}: backend {model.config.backend!r} needs the library {served.library!r}, which is not among "
             f"those of this server ({', '.join(plugins.names(backends))}); export the model to ONNX"
         )
+    if served.path.suffix == _IR:
+        raise BadModel(f"{served.path}: the IR of OpenVINO is not read here; give the ONNX model that it was made of")
     gpus = [group.gpus for group in model.config.instance_groups if group.kind == "KIND_GPU"]
     options = ModelOptions(
         backend=served.library if rules.backend_policy == "exact" else "", gpu_id=gpus[0][0] if gpus else None
