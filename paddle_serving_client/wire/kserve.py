@@ -221,13 +221,14 @@ def pack(array: Array) -> memoryview:
 # -- classification
 
 
-def classified(array: Array, classes: int, has_rows: bool) -> Array:
-    """The largest values of an output, as texts "VALUE:INDEX", those of each row from the largest on.
+def classified(array: Array, classes: int, has_rows: bool, labels: Sequence[str] = ()) -> Array:
+    """The largest values of an output, as texts "VALUE:INDEX[:LABEL]", those of each row from the largest on.
 
     Args:
         array: numbers.
         classes: how many; fewer where there are not so many.
         has_rows: whether axis 0 is the batch.
+        labels: names of the classes by index, for as many as have one.
 
     Returns:
         (rows, classes) of bytes; without a batch (classes,).
@@ -238,16 +239,17 @@ def classified(array: Array, classes: int, has_rows: bool) -> Array:
     if array.dtype.kind not in "biuf":
         raise BadInput("classification is only for outputs that are numbers")
     rows = array.reshape(len(array), -1) if has_rows and array.ndim > 1 else array.reshape(1, -1)
-    texts = [_largest(row, min(classes, rows.shape[1])) for row in rows]
+    texts = [_largest(row, min(classes, rows.shape[1]), labels) for row in rows]
     found = byte_strings.array_of([text for row in texts for text in row], (len(rows), min(classes, rows.shape[1])))
     return found if has_rows and array.ndim > 1 else found[0]
 
 
-def _largest(row: Array, classes: int) -> list[bytes]:
+def _largest(row: Array, classes: int, labels: Sequence[str]) -> list[bytes]:
     # Of equal values, the first comes first; NaN is the least.
     keys = row.astype(np.float64)
     order = np.argsort(-np.where(np.isnan(keys), -np.inf, keys), kind="stable")[:classes]
-    return [f"{_number(row[k])}:{k}".encode() for k in order]
+    names = [f":{labels[k]}" if k < len(labels) else "" for k in order]
+    return [f"{_number(row[k])}:{k}{name}".encode() for k, name in zip(order, names, strict=True)]
 
 
 def _number(value: object) -> str:

@@ -9,13 +9,12 @@ import sys
 import threading
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final, NoReturn
 
 from paddle_serving_app import handler as handlers
 from paddle_serving_app.handler import HandlerContext
 from paddle_serving_client.errors import ServingError
-from paddle_serving_server.engine import handler_worker
+from paddle_serving_server.engine import handler_worker, repository
 from paddle_serving_server.engine.asking import Asker
 from paddle_serving_server.engine.handler_lines import HandlerLines
 from paddle_serving_server.engine.handler_worker import HandlerWorker
@@ -33,7 +32,7 @@ def run(config: EngineConfig, listener: socket.socket, line: socket.socket) -> i
     """Load the handler of a deployment, and answer until the supervisor says stop; returns the exit status."""
     spec, supervisor = config.spec, os.getppid()
     assert spec.handler is not None
-    name = Path(spec.handler.path).name
+    name = repository.title_of(spec.handler.path)
     _print_into_log(spec.log_level, spec.handler.title or f"handler {name}")
     forks.take_from_children(())
     started = time.monotonic()

@@ -56,6 +56,12 @@ class Sight:
     stamps: tuple[object, ...]
 
 
+def title_of(path: str) -> str:
+    """What people call a model: as its path; where that is in a numbered folder, as what the versions are of."""
+    found = Path(path)
+    return found.parent.parent.name if _NUMBER.fullmatch(found.parent.name) else found.name
+
+
 def numbered(folder: Path) -> dict[int, Path]:
     """The numbered folders in a folder that hold a model, highest first; none where it is a Serving folder itself.
 

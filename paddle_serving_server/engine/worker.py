@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from paddle_serving_app import progress
 from paddle_serving_app.choosing import plan
@@ -26,7 +25,7 @@ from paddle_serving_client import dtype
 from paddle_serving_client.encryption import key_from_text
 from paddle_serving_client.errors import BackendFailed, BadInput, BadPacket, DeadlineExceeded, ServingError
 from paddle_serving_client.message import Array, Lod
-from paddle_serving_server.engine import batch, messages, segments
+from paddle_serving_server.engine import batch, messages, repository, segments
 from paddle_serving_server.engine.front_lines import FrontLines, Job
 from paddle_serving_server.engine.joining import joins_rows
 from paddle_serving_server.engine.origin import Unchanged, taken
@@ -169,7 +168,7 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
     listener, line = (socket.socket(fileno=int(fd)) for fd in argv)
     config = EngineConfig.from_json(line.recv(control.MAX_BYTES))
     spec = config.spec
-    log.configure(spec.log_level, f"engine {Path(spec.folder).name}")
+    log.configure(spec.log_level, f"engine {repository.title_of(spec.folder)}")
     os.nice(spec.nice)
     if spec.handler is not None:
         from paddle_serving_server.engine import handler_process

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from paddle_serving_server.config.values import Limits
+from paddle_serving_server.engine import repository
 from paddle_serving_server.engine.channel import HUNG_S, Channel
 from paddle_serving_server.engine.context import Ask
 from paddle_serving_server.engine.live import Live as LiveEngine
@@ -99,7 +100,7 @@ class Lives:
         # A run that takes longer than any request may cannot help anybody.
         hung_s = max(HUNG_S, self._limits.request_s)
         room = math.ceil(self._limits.max_waiting / len(version.paths))
-        model = f"{Path(used.spec.folder).name}, version {version.number}"
+        model = f"{repository.title_of(used.spec.folder)}, version {version.number}"
         pool, ask = self._pool, self._ask
         channels = [
             Channel(path, room, partial(self._line.tell, Hung(path)), pool, hung_s, f"{model}, instance {k}", ask)

@@ -1,9 +1,10 @@
 """Models of Triton's repositories as services: a file that a library runs, user code, or an ensemble of others."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from paddle_serving_app.signature import Input, Output, Signature
-from paddle_serving_app.triton import completion, reading
+from paddle_serving_app.triton import completion, labels, reading
 from paddle_serving_app.triton.completion import ModelTensor, ModelTensors
 from paddle_serving_app.triton.config import ANY_VERSION, TritonModelConfig, shape_of
 from paddle_serving_client.errors import BadModel
@@ -37,7 +38,7 @@ def of(model: ServedModel, about: TritonModel) -> Service:
         service = HandlerService(model, model.handler)
     else:
         service = RepositoryService(model, config)
-    service.triton = config
+    service.triton, service.labels = config, labels.of(Path(about.folder), config)
     return service
 
 
@@ -71,8 +72,8 @@ def completed(config: TritonModelConfig, signature: Signature) -> TritonModelCon
         return config
     message = triton_config.parse_bytes(config.message)
     tensors = ModelTensors(
-        tuple(ModelTensor(i.name, i.elem_type, i.shape) for i in signature.inputs),
-        tuple(ModelTensor(o.name, o.elem_type, (-1, *o.shape)) for o in signature.outputs),
+        tuple(ModelTensor(i.alias, i.elem_type, i.shape) for i in signature.inputs),
+        tuple(ModelTensor(o.alias, o.elem_type, (-1, *o.shape)) for o in signature.outputs),
     )
     completion.fill_from_model(message, tensors)
     return reading.of_message(message)

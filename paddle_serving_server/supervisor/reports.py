@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+from paddle_serving_server.engine import repository
 from paddle_serving_server.process.control import Loading, Reloaded
 from paddle_serving_server.supervisor.child import Slot
 from paddle_serving_server.supervisor.version import Report, Version
@@ -72,4 +73,4 @@ class Reports:
         front.tell(Reloaded(self._identity, self._last or {}))
 
     def _tell_doing(self, front: Slot) -> None:
-        front.tell(Loading(self._doing, Path(self._folder).name))
+        front.tell(Loading(self._doing, repository.title_of(self._folder)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from paddle_serving_app import backends, handlers
+from paddle_serving_app import backends
 from paddle_serving_app.backend import ModelOptions
 from paddle_serving_app.handler import HandlerSpec
 from paddle_serving_app.triton import ensemble, platforms, repository, serving
@@ -22,6 +22,7 @@ from paddle_serving_server.config.values import ServedModel, VersionSettings
 
 HANDLER: Final = "triton_python"
 """The kind of handler that runs a model.py."""
+_IR: Final = ".xml"
 _MAX_FILES: Final = 4000
 """Of a model, whose times are looked at."""
 _MAX_VERSIONS_BYTES: Final = 96 << 10
@@ -223,17 +224,15 @@ def _served(model: RepositoryModel, stamp: str, rules: RepositoryRules) -> Serve
     if config.is_ensemble:
         return made
     if config.backend == platforms.PYTHON:
-        return _of_python(made, model)
+        return _of_python(made, model, rules)
     return _of_library(made, model, rules)
 
 
-def _of_python(made: ServedModel, model: RepositoryModel) -> ServedModel:
+def _of_python(made: ServedModel, model: RepositoryModel, rules: RepositoryRules) -> ServedModel:
     """User code: each version has a handler of its own, which gets several requests at once where batching is on."""
-    if HANDLER not in plugins.names(handlers):
-        raise BadModel(f"{model.files[model.versions[-1]]}: this server cannot run a model.py")
     batching = model.config.dynamic_batching
     assert made.triton is not None
-    about = {"config": made.triton.config}
+    about = {"config": made.triton.config, "complete": rules.completes}
     own = {
         str(version): VersionSettings(
             max_rows=max(1, model.config.max_batch_size) if batching is not None else 1,
@@ -256,6 +255,8 @@ def _of_library(made: ServedModel, model: RepositoryModel, rules: RepositoryRule
             f"{served.path}: backend {model.config.backend!r} needs the library {served.library!r}, which is not among "
             f"those of this server ({', '.join(plugins.names(backends))}); export the model to ONNX"
         )
+    if served.path.suffix == _IR:
+        raise BadModel(f"{served.path}: the IR of OpenVINO is not read here; give the ONNX model that it was made of")
     gpus = [group.gpus for group in model.config.instance_groups if group.kind == "KIND_GPU"]
     options = ModelOptions(
         backend=served.library if rules.backend_policy == "exact" else "", gpu_id=gpus[0][0] if gpus else None

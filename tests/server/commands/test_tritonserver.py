@@ -44,8 +44,30 @@ input [ { name: "X" data_type: TYPE_FP32 dims: [ 4 ] } ] output [ { name: "Y" da
 PICTURE = """
 name: "picture" platform: "onnxruntime_onnx"
 input [ { name: "X" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 2, 2 ] reshape { shape: [ 1, 3, 2, 2 ] } } ]
-output [ { name: "Y" data_type: TYPE_FP32 dims: [ 12 ] reshape { shape: [ 1, 3, 2, 2 ] } } ]
+output [
+  { name: "Y" data_type: TYPE_FP32 dims: [ 12 ] reshape { shape: [ 1, 3, 2, 2 ] } label_filename: "labels.txt" }
+]
 """
+CODE = """
+backend: "python" max_batch_size: 8
+input [ { name: "IN" data_type: TYPE_INT32 dims: [ 16 ] } ]
+output [ { name: "OUT" data_type: TYPE_INT32 dims: [ 16 ] } ]
+"""
+MODEL_PY = """
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        arrays = [pb_utils.get_input_tensor_by_name(request, "IN").as_numpy() for request in requests]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("OUT", array * 10)]) for array in arrays]
+"""
+AROUND = ensemble(
+    "around", ["A"], ["B", "C"],
+    [
+        ("code", -1, {"IN": "A"}, {"OUT": "ten"}),
+        ("simple", -1, {"INPUT0": "ten", "INPUT1": "A"}, {"OUTPUT0": "B", "OUTPUT1": "C"}),
+    ],
+)  # fmt: skip
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
 ROW = list(range(16))
 
@@ -65,9 +87,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(root / "lonely", LONELY)
     triton_models.identity(put(root / "two_versions", TWO_VERSIONS) / "1" / "model.onnx")
     doubled(root / "two_versions" / "3" / "model.onnx")
-    triton_models.identity(put(root / "folder", PICTURE) / "1" / "model.onnx", shape=(1, 3, 2, 2))
+    labels = "".join(f"class {n}\n" for n in range(11))
+    triton_models.identity(
+        put(root / "folder", PICTURE, {"labels.txt": labels}) / "1" / "model.onnx", shape=(1, 3, 2, 2)
+    )
     triton_models.identity(root / "bare" / "1" / "model.onnx")
     put(root / "pointer", None, {"1/model.onnx": POINTER})
+    put(root / "code", CODE, {"1/model.py": MODEL_PY})
+    put(root / "around", AROUND)
     return root
 
 
@@ -130,8 +157,8 @@ def running(repository: Path) -> Iterator[Triton]:
 
 def test_what_is_there_and_why_something_is_not(running: Triton) -> None:
     index = running.index()
-    ready = [("bare", "1"), ("ens_twice", "1"), ("outer", "1"), ("picture", "1"), ("simple", "1"),
-             ("two_versions", "1"), ("two_versions", "3")]  # fmt: skip
+    names = ("around", "bare", "code", "ens_twice", "outer", "picture", "simple", "two_versions")
+    ready = [*((name, "1") for name in names), ("two_versions", "3")]
     assert [key for key, (state, _) in index.items() if state == "READY"] == ready
     assert list(running.index(ready=True)) == ready
     assert index["pointer", "1"][0] == index["lonely", "1"][0] == "UNAVAILABLE"
@@ -166,9 +193,14 @@ def test_a_model_takes_and_gives_the_shapes_of_its_config(running: Triton) -> No
     assert (metadata["inputs"][0]["shape"], metadata["outputs"][0]["shape"]) == ([3, 2, 2], [12])
     values = [float(n) for n in range(12)]
     assert running.infer("picture", [3, 2, 2], "FP32", X=values) == {"Y": values}
+    body: dict[str, list[dict[str, Any]]]
     body = {"inputs": [{"name": "X", "shape": [1, 3, 2, 2], "datatype": "FP32", "data": values}]}
     status, text = running.ask("POST", "/models/picture/infer", body)
     assert (status, b"Expected [3,2,2], got [1,3,2,2]" in text) == (400, True)
+    body["inputs"][0]["shape"] = [3, 2, 2]
+    body["outputs"] = [{"name": "Y", "parameters": {"classification": 2}}]
+    (output,) = running.post("/models/picture/infer", body)["outputs"]
+    assert (output["shape"], output["data"]) == ([2], ["11.000000:11", "10.000000:10:class 10"])
 
 
 def test_a_config_is_filled_in_and_its_largest_batch_is_kept_to(running: Triton) -> None:
@@ -177,6 +209,19 @@ def test_a_config_is_filled_in_and_its_largest_batch_is_kept_to(running: Triton)
     body = {"inputs": [{"name": "X", "shape": [5, 4], "datatype": "FP32", "data": [0.0] * 20}]}
     status, text = running.ask("POST", "/models/bare/infer", body)
     assert (status, b"inference request batch-size must be <= 4 for 'bare'" in text) == (400, True)
+
+
+@pytest.mark.parametrize("name", ["err_batch_too_big", "err_batch_mismatch", "model_meta_v1", "config"])
+def test_what_triton_answered_of_a_model_with_a_config(running: Triton, name: str) -> None:
+    case = triton.http()[name]
+    status, body = running.ask(case.method, case.path.removeprefix("/v2"), case.body, case.headers)
+    assert status == case.status
+    if name != "config":
+        assert body == case.answer
+        return
+    ours, theirs = json.loads(body), json.loads(case.answer)
+    assert {key for key in ours if ours[key] != theirs.get(key)} == {"runtime", "instance_group"}
+    assert theirs.keys() == ours.keys()
 
 
 OTHERS = {
@@ -212,10 +257,20 @@ def test_an_ensemble_of_ensembles_and_the_stages_of_its_steps(running: Triton) -
     tensors = [{"name": n, "shape": [1, 16], "datatype": "INT32", "data": ROW} for n in "AB"]
     reply = HTTP.request(
         "POST", f"{running.server.url}/v2/models/outer/infer", body=json.dumps({"inputs": tensors}).encode(),
-        headers={"X-Server-Timing": "1"},
+        headers={"X-Profile": "1"},
     )  # fmt: skip
     assert json.loads(reply.data)["outputs"][0]["data"] == [4 * n for n in ROW]
+    for stage in ("ens_twice.simple.1.infer", "ens_twice.simple.2.queue", "simple.infer"):
+        assert f"{stage};dur=" in reply.headers["Server-Timing"]
     assert set(running.infer("outer", [1, 16], "INT32", A=ROW, B=ROW)) == {"SUM"}
+
+
+def test_a_model_py_between_other_models_and_changed_while_it_answers(running: Triton, repository: Path) -> None:
+    assert running.infer("around", [1, 16], "INT32", A=ROW) == {"B": [11 * n for n in ROW], "C": [9 * n for n in ROW]}
+    (repository / "code" / "1" / "model.py").write_text(MODEL_PY.replace("array * 10", "array * 100"))
+    assert running.infer("code", [1, 16], "INT32", IN=ROW) == {"OUT": [10 * n for n in ROW]}
+    running.change("code", "load")
+    assert running.infer("around", [1, 16], "INT32", A=ROW)["B"] == [101 * n for n in ROW]
 
 
 def test_what_triton_answered_to_loading_and_unloading(running: Triton) -> None:
@@ -284,6 +339,8 @@ def test_what_cannot_be_loaded_leaves_what_answers(running: Triton, parameters: 
 
 def test_an_ensemble_takes_its_models_with_it(running: Triton) -> None:
     running.change("outer", "unload")
+    running.change("around", "unload", {"unload_dependents": True})
+    assert [running.index()[name, "1"][0] for name in ("code", "simple")] == ["UNAVAILABLE", "READY"]
     running.change("ens_twice", "unload", {"unload_dependents": True})
     assert {running.index()[name, "1"] for name in ("outer", "ens_twice", "simple")} == {("UNAVAILABLE", "unloaded")}
     running.change("outer", "load")

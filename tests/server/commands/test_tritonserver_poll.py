@@ -15,7 +15,7 @@ from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.dataplane import kserve_repository
 from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
 from paddle_serving_server.services.catalogue import Catalogue
-from tests import models
+from tests import models, saved_models
 from tests.server.versions import wait_for
 from tests.serving import HTTP, Server, free_port, serve
 from tests.triton_models import FLOAT, identity, onnx, put
@@ -96,12 +96,21 @@ def test_a_repository_beside_other_models_on_the_one_port(tmp_path: Path) -> Non
     root = tmp_path / "models"
     identity(root / "m" / "1" / "model.onnx")
     uci = models.uci(tmp_path / "uci", form="onnx")
+    sums = put(root / "sums", 'platform: "tensorflow_savedmodel" max_batch_size: 4')
+    saved_models.weighted(sums / "1" / "model.savedmodel")
+    paddle = models.uci(tmp_path / "paddle", form="json")
+    program = {f"1/model{kind}": (paddle / f"inference{kind}").read_bytes() for kind in (".json", ".pdiparams")}
+    put(root / "price", 'backend: "paddle" max_batch_size: 4 default_model_filename: "model.json"', program)
     with serve(tmp_path, f"uci={uci}", "--model_repository", str(root)) as server:
-        assert index(server) == {("m", "1"): "READY", ("uci", "1"): "READY"}
+        names = ("m", "price", "sums", "uci")
+        assert index(server) == {(name, "1"): "READY" for name in names}
+        kinds = [json.loads(HTTP.request("GET", f"{server.url}/v2/models/{name}").data) for name in names]
+        assert [kind["inputs"][0]["name"] for kind in kinds] == ["X", "x", "x", "x"]
+        assert [kind["outputs"][0]["shape"] for kind in kinds] == [[-1, 4], [-1, 1], [-1, 1], [-1, 1]]
         assert answer(server, "m") == [1, 2, 3, 4]
         url = f"{server.url}/v2/repository/models"
         assert HTTP.request("POST", f"{url}/uci/unload").status == 200
-        assert index(server) == {("m", "1"): "READY", ("uci", "1"): "UNAVAILABLE"}
+        assert index(server)["uci", "1"] == "UNAVAILABLE"
         doubled(root / "m" / "1" / "model.onnx")
         assert HTTP.request("POST", f"{url}/m/load").status == 200
         assert answer(server, "m") == [2, 4, 6, 8]
