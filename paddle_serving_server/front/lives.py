@@ -106,6 +106,7 @@ class Lives:
             Channel(path, room, partial(self._line.tell, Hung(path)), pool, hung_s, f"{model}, instance {k}", ask)
             for k, path in enumerate(version.paths, 1)
         ]
+        channels = [*channels[version.first :], *channels[: version.first]]
         before = await used.live.switch(version.number, Replicas(channels), Path(version.source).name)
         self._line.tell(Switched(version.deployment, version.number))
         if before is not None:

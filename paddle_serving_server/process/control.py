@@ -155,6 +155,8 @@ class Live(Message):
     source: str
     paths: Sequence[str]
     """The sockets of its instances."""
+    first: int
+    """Which of them this front asks when none of them has anything to do: each front knows of its own requests only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Slot:
     selector: selectors.BaseSelector
     shared: tuple[int, ...] = ()
     """File descriptors that it has under the same numbers."""
+    number: int = 0
+    """Among those that do the same."""
     has_group: bool = False
     """Whether what its code forks ends with it, unless that makes itself a group of its own."""
     process: "subprocess.Popen[bytes] | None" = None

@@ -103,7 +103,7 @@ class Deployment:
         self.fronts.add(front)
         self._reports.greet(front)
         if self._live is not None:
-            self._live.announce_to(front, self._identity)
+            self._live.announce_to(front, self._identity, self._around.fronts)
         self._reports.remind(front)
 
     def front_is_gone(self, front: Slot) -> None:
@@ -263,7 +263,7 @@ class Deployment:
                 before.deadline = time.monotonic() + self._around.request_s + _EXTRA_DRAIN_S
             coming.is_announced = before is None
             for front in self.fronts:
-                coming.announce_to(front, self._identity)
+                coming.announce_to(front, self._identity, self._around.fronts)
             self._around.on_change()
         live = self._live
         if live is not None and not live.is_announced and not live.unconfirmed:

@@ -73,7 +73,7 @@ class Fronts:
         """Start as many as the config says, each with a file descriptor that they share."""
         config = self._config.to_json()
         for k in range(self._config.fronts):
-            slot = Slot(f"front {k}", _MODULE, tuple(self._listening), config, selector, (shared,))
+            slot = Slot(f"front {k}", _MODULE, tuple(self._listening), config, selector, (shared,), number=k)
             self.slots.append(slot)
             slot.start()
 
@@ -147,7 +147,8 @@ class Fronts:
             return
         self._place = self._old.pop(0)
         old = self.slots[self._place]
-        self._coming = Slot(old.title, _MODULE, old.listening, self._later_config, old.selector, old.shared)
+        config = self._later_config
+        self._coming = Slot(old.title, _MODULE, old.listening, config, old.selector, old.shared, number=old.number)
         self._coming.kill_at = time.monotonic() + self._config.load_timeout_s
         self._coming.start()
 

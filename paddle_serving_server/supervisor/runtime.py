@@ -100,6 +100,7 @@ class Supervisor:
                 key=config.key,
                 load_s=config.load_timeout_s,
                 request_s=config.limits.request_s,
+                fronts=config.fronts,
                 on_change=lambda: self._lifecycle.versions_changed(),
             )
             self._deployments = Deployments(around, self._watcher)

@@ -37,6 +37,8 @@ class Surroundings:
     load_s: float
     """Longest time for a version to load, but for the first."""
     request_s: float
+    fronts: int
+    """How many there are to be."""
     on_change: Callable[[], None]
     """Is called when another version answers."""
 
@@ -131,11 +133,13 @@ class Version:
                 engine.kill_at = float("inf")
                 engine.kill()
 
-    def announce_to(self, front: Slot, identity: str) -> None:
-        """Tell a front that this version of a deployment takes over."""
+    def announce_to(self, front: Slot, identity: str, fronts: int) -> None:
+        """Tell a front, which is one of so many, that this version of a deployment takes over."""
         self.fronts.add(front)
         self.unconfirmed.add(front)
-        front.tell(Live(identity, self.number, self.source, [engine.path for engine in self.engines]))
+        paths = [engine.path for engine in self.engines]
+        first = front.number * len(paths) // fronts % len(paths)
+        front.tell(Live(identity, self.number, self.source, paths, first))
 
     def end(self) -> None:
         """Let its engines end, and remove what it left."""

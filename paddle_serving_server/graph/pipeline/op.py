@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -204,7 +205,13 @@ class ResponseOp(Op):
 
 def positional(method: Callable[..., Any]) -> int:
     """How many arguments a method takes by position; a large number for `*args`."""
-    kinds = [p.kind for p in inspect.signature(method).parameters.values()]
+    function = getattr(method, "__func__", None)
+    return _positional(method) if function is None else _positional(function) - 1
+
+
+@lru_cache
+def _positional(function: Callable[..., Any]) -> int:
+    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return sys.maxsize
     return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
