@@ -80,7 +80,7 @@ def _output(
     if said.classes:
         about = kserve_models.about(service)
         has_rows = bool(about.max_batch_size) if about.config else service.signature.can_join
-        array = kserve.classified(array, said.classes, has_rows, service.labels.get(alias, ()))
+        array = kserve.classified(array, said.classes, has_rows, service.class_names.get(alias, ()))
     is_binary = (request.is_binary and wanted is None) if said.is_binary is None else said.is_binary
     return InferOutput(said.name or alias, array, is_binary)
 

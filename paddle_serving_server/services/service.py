@@ -101,7 +101,7 @@ class Service(ABC):
         """Calls that are not answered yet."""
         self.triton: TritonModelConfig | None = None
         """What its config says, where it comes out of a repository of Triton's."""
-        self.labels: Mapping[str, Sequence[str]] = {}
+        self.class_names: Mapping[str, Sequence[str]] = {}
         """Names of classes, by output."""
         self.fixed_version = ""
         """Which version of an entry it is, where that never becomes another one."""

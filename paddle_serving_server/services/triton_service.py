@@ -38,7 +38,7 @@ def of(model: ServedModel, about: TritonModel) -> Service:
         service = HandlerService(model, model.handler)
     else:
         service = RepositoryService(model, config)
-    service.triton, service.labels = config, labels.of(Path(about.folder), config)
+    service.triton, service.class_names = config, labels.of(Path(about.folder), config)
     return service
 
 
