@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,7 @@ from paddle_serving_app.torchserve import unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_app.torchserve.context import Context
 from paddle_serving_client.errors import BadModel
+from paddle_serving_client.message import Measured
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +161,10 @@ class TorchServeHandler:
                 logger.exception("a batch of %d failed; its requests are tried one by one", len(requests))
         return [self._alone(request) for request in requests]
 
+    def measured(self) -> Sequence[Measured]:
+        """See `handler.Measuring`."""
+        return self._context.metrics.drained()
+
     def close(self) -> None:
         """See `handler.Handler.close`."""
         self.held.close()
@@ -177,7 +183,9 @@ class TorchServeHandler:
     def _run(self, requests: Sequence[HandlerRequest]) -> list[Any]:
         data = [_row(request) for request in requests]
         self._context.begin(requests)
+        began = time.perf_counter()
         results = self._entry(data, self._context)
+        self._context.metrics.note_time("PredictionTime", (time.perf_counter() - began) * 1000)
         if not isinstance(results, list):
             raise Failure("Invalid model predict output", _FAILED)
         if len(results) != len(data):

@@ -39,6 +39,8 @@ USER_CODE: Final = "user_code"
 """In the plan of an engine that runs some: its kind."""
 DECOUPLED: Final = "decoupled"
 """In that plan: whether a request has any number of answers."""
+PROCESS: Final = "process"
+"""There, too: its number, and when it began."""
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 

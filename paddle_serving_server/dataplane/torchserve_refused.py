@@ -1,0 +1,12 @@
+"""What TorchServe refuses: a status, the name of an exception, and a text, as both of its protocols say them."""
+
+from paddle_serving_client.errors import BadInput
+
+
+class Refused(BadInput):
+    """Something that TorchServe refuses, with its status and the name of its exception."""
+
+    def __init__(self, status: int, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.kind = kind
