@@ -174,6 +174,13 @@ class Measuring(Protocol):
         """What it has counted since this was asked last; it is asked behind every batch."""
 
 
+class Busy(Protocol):
+    """A handler that goes on with a batch when `handle` has returned."""
+
+    def busy_since(self) -> float | None:
+        """When it has shown last that it goes on, on the clock of `time.monotonic`; None: it takes the next batch."""
+
+
 class Kind(Protocol):
     """What a module of `handlers/` offers."""
 

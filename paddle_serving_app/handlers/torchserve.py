@@ -28,9 +28,10 @@ from paddle_serving_app.handler import (
 from paddle_serving_app.mar import archive as archives
 from paddle_serving_app.mar.archive import Archive
 from paddle_serving_app.mar.manifest import BUILT_IN, Handler
-from paddle_serving_app.torchserve import unpacked
+from paddle_serving_app.torchserve import parts, unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_app.torchserve.context import Context
+from paddle_serving_app.torchserve.parts import PartsRun
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.message import Measured
 
@@ -87,7 +88,7 @@ def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
     is_single = reads_first_only(source, handler.function)
     if is_single:
         logger.warning("%s: its handler reads the first request of a batch only; it gets one at a time", spec.path)
-    return TorchServeHandler(entry, context, 1 if is_single else 0)
+    return TorchServeHandler(entry, context, 1 if is_single else 0, parts.are_sent(archive.folder))
 
 
 def _make_importable(folder: Path) -> None:
@@ -141,9 +142,13 @@ class TorchServeHandler:
     signature = NO_SIGNATURE
     is_decoupled = False
 
-    def __init__(self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int) -> None:
+    def __init__(
+        self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int, sends_parts: bool = False
+    ) -> None:
         self._entry = entry
         self._context = context
+        self._sends_parts = sends_parts
+        self._run_in_parts: PartsRun | None = None
         self.held = contextlib.ExitStack()
         """What is given back at the end: the folder of the archive."""
         self._is_single = max_requests == 1
@@ -151,13 +156,28 @@ class TorchServeHandler:
 
     def handle(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         """See `handler.Handler.handle`; what fails together is tried one by one, so that each gets his own answer."""
+        if not self._sends_parts:
+            return self._answers(requests)
+        run = self._run_in_parts = PartsRun(lambda: self._answers(requests), len(requests))
+        self._context.on_parts = lambda sent: run.send(
+            {place: self._made(place, value) for place, value in sent.items()}
+        )
+        return run.begin()
+
+    def busy_since(self) -> float | None:
+        """See `handler.Busy`."""
+        return None if self._run_in_parts is None else self._run_in_parts.busy_since
+
+    def _answers(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         if len(requests) > 1 and not self._is_single:
             try:
                 return self._run(requests)
             except _OtherCount as exc:
                 self._is_single = True
                 logger.error("%s; it gets one request at a time from now on", exc)
-            except Exception:
+            except Exception as exc:
+                if self._run_in_parts is not None and self._run_in_parts.has_sent:
+                    return [_failure(exc)] * len(requests)
                 logger.exception("a batch of %d failed; its requests are tried one by one", len(requests))
         return [self._alone(request) for request in requests]
 
@@ -190,11 +210,12 @@ class TorchServeHandler:
             raise Failure("Invalid model predict output", _FAILED)
         if len(results) != len(data):
             raise _OtherCount(f"the handler gave {len(results)} results for {len(data)} requests")
-        processors = self._context.request_processor
-        return [
-            _result(value, processor.status, processor.headers)
-            for value, processor in zip(results, processors, strict=True)
-        ]
+        return [self._made(place, value) for place, value in enumerate(results)]
+
+    def _made(self, place: int, value: Any) -> Any:
+        """A result of the batch, with what the handler has said of its answer."""
+        processor = self._context.request_processor[place]
+        return _result(value, processor.status, processor.headers)
 
 
 class _OtherCount(Exception):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from paddle_serving_server.config.values import ServedModel
@@ -35,7 +34,7 @@ def listed(catalogue: Catalogue) -> list[dict[str, str]]:
     """Every model, by name, with the archive of its default version."""
     found_models = [s.model for s in catalogue.registry.index() if s.model is not None and s.model.own]
     return [
-        {"modelName": model.name, "modelUrl": Path(dict(model.paths)[model.default_version]).name}
+        {"modelName": model.name, "modelUrl": _settings(model, model.default_version)["url"]}
         for model in sorted(found_models, key=lambda model: model.name)
     ]
 
@@ -75,9 +74,7 @@ def load_ms(catalogue: Catalogue) -> dict[str, float]:
 
 
 def _described(catalogue: Catalogue, model: ServedModel, version: str, counted: Counted) -> dict[str, Any]:
-    own = dict(model.own)[version]
-    assert own.handler is not None
-    about: Mapping[str, Any] = own.handler.settings
+    about = _settings(model, version)
     workers = _workers(catalogue, model.name, version)
     waiting = _waiting(counted, model.name) if workers and version == model.default_version else 0
     return {
@@ -111,6 +108,13 @@ def _described(catalogue: Catalogue, model: ServedModel, version: str, counted: 
             "pendingRequests": waiting,
         },
     }
+
+
+def _settings(model: ServedModel, version: str) -> Mapping[str, Any]:
+    """What is kept of a version."""
+    handler = dict(model.own)[version].handler
+    assert handler is not None
+    return handler.settings
 
 
 def _workers(catalogue: Catalogue, name: str, version: str) -> list[dict[str, Any]]:

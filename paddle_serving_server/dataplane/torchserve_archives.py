@@ -30,6 +30,8 @@ _MAX_URL: Final = 2048
 _REDIRECTS: Final = 5
 _STALL_S: Final = 30.0
 _CHUNK_BYTES: Final = 1 << 20
+_held: Final[set[Path]] = set()
+"""What was fetched, and is being registered."""
 _SCHEMES: Final = ("http://", "https://")
 _FILE: Final = "file://"
 
@@ -69,8 +71,14 @@ def drop_unused(rules: StoreRules, statuses: Iterable[ModelStatus]) -> None:
         return
     used = {path for status in statuses if status.model is not None for _, path in status.model.paths}
     for path in folder.glob("*.mar"):
-        if str(path) not in used:
+        if str(path) not in used and path not in _held:
             path.unlink(missing_ok=True)
+
+
+def let_go(rules: StoreRules, path: Path, statuses: Iterable[ModelStatus]) -> None:
+    """An archive is registered, or is not to be."""
+    _held.discard(path)
+    drop_unused(rules, statuses)
 
 
 def _is_allowed(patterns: Sequence[str], url: str) -> bool:
@@ -132,6 +140,7 @@ def _kept(rules: StoreRules, pieces: Iterable[bytes | memoryview]) -> Path:
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as draft:
             try:
                 path = folder / f"{_written(pieces, draft)}.mar"
+                _held.add(path)
                 os.replace(draft.name, path)
             except BaseException:
                 os.unlink(draft.name)

@@ -24,6 +24,10 @@ from paddle_serving_server.services.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
 
+MOST_WORKERS: Final = 256
+MOST_ROWS: Final = 65536
+LONGEST_DELAY_MS: Final = 60_000
+LONGEST_TIMEOUT_S: Final = 86_400
 _background: Final[set[asyncio.Task[None]]] = set()
 _NO_WORKER: Final = (
     'Model "{name}" has no worker to serve inference request. Please use scale workers API to add workers. '
@@ -67,9 +71,8 @@ async def register(catalogue: Catalogue, asked: Registration) -> str:
     path = await archives.found(rules, asked.url, asked.content)
     try:
         name, version, workers = await _registered(catalogue, rules, path, asked)
-    except BaseException:
-        archives.drop_unused(rules, catalogue.registry.index())
-        raise
+    finally:
+        archives.let_go(rules, path, catalogue.registry.index())
     more = "" if workers else ". Use scale workers API to add workers for the model."
     return f'Model "{name}" Version: {version} registered with {workers} initial workers{more}'
 

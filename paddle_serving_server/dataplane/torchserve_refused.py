@@ -1,6 +1,10 @@
 """What TorchServe refuses: a status, the name of an exception, and a text, as both of its protocols say them."""
 
+from typing import Final
+
 from paddle_serving_client.errors import BadInput
+
+NO_TOKEN: Final = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
 
 
 class Refused(BadInput):

@@ -47,6 +47,7 @@ class HandlerWorker:
         self._streams = Streams(lines.wake)
         lines.streams = self._streams
         self._why_spent = ""
+        lines.busy_since = getattr(handler, "busy_since", lines.busy_since)
 
     def serve(self) -> int:
         """Answer until the supervisor says stop or is gone, or the handler has enough; returns the exit status."""

@@ -10,7 +10,7 @@ from paddle_serving_client.errors import ServingError
 from paddle_serving_server.config.torchserve import key_file
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.managing import Refusal
-from paddle_serving_server.dataplane.torchserve_refused import Refused
+from paddle_serving_server.dataplane.torchserve_refused import NO_TOKEN, Refused
 from paddle_serving_server.engine.handler_packets import RequestFailed, RequestRefused
 from paddle_serving_server.protocols.http import refusal as usual
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
@@ -19,7 +19,6 @@ from paddle_serving_server.services.catalogue import Catalogue
 REQUEST_ID: Final = "x-request-id"
 _NOTHING_HERE: Final = "Requested resource is not found, please refer to API document."
 _OTHER_METHOD: Final = "Requested method is not allowed, please refer to API document."
-NO_TOKEN: Final = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
 _KINDS: Final = {
     400: "BadRequestException",
     403: "ForbiddenException",

@@ -27,7 +27,6 @@ from paddle_serving_server.protocols.http.route import Exchange, Handler, Names,
 from paddle_serving_server.services.catalogue import Catalogue
 
 _PAGE: Final = 100
-_MOST_WORKERS: Final = 256
 
 
 async def _register(exchange: Exchange) -> HttpResponse:
@@ -36,7 +35,7 @@ async def _register(exchange: Exchange) -> HttpResponse:
         content=_archive(exchange),
         name=_word(exchange, "model_name"),
         handler=_word(exchange, "handler"),
-        settings=_settings(exchange, _number(exchange, "initial_workers", None, 0, _MOST_WORKERS)),
+        settings=_settings(exchange, _number(exchange, "initial_workers", None, 0, torchserve_models.MOST_WORKERS)),
     )
     return words.status(await torchserve_models.register(exchange.catalogue, asked))
 
@@ -55,8 +54,8 @@ async def _change(exchange: Exchange) -> HttpResponse:
     settings = _settings(exchange, None)
     usual = None if settings != ModelSettings() else 1
     asked = Change(
-        least=_number(exchange, "min_worker", usual, 0, _MOST_WORKERS),
-        most=_number(exchange, "max_worker", None, 0, _MOST_WORKERS),
+        least=_number(exchange, "min_worker", usual, 0, torchserve_models.MOST_WORKERS),
+        most=_number(exchange, "max_worker", None, 0, torchserve_models.MOST_WORKERS),
         settings=settings,
     )
     waits = _word(exchange, "synchronous").lower() == "true"
@@ -67,10 +66,10 @@ async def _change(exchange: Exchange) -> HttpResponse:
 def _settings(exchange: Exchange, workers: int | None) -> ModelSettings:
     return ModelSettings(
         min_workers=workers,
-        batch_size=_number(exchange, "batch_size", None, 1, 65536),
-        max_batch_delay_ms=_number(exchange, "max_batch_delay", None, 0, 60_000),
-        response_timeout_s=_number(exchange, "response_timeout", None, 1, 86_400),
-        startup_timeout_s=_number(exchange, "startup_timeout", None, 1, 86_400),
+        batch_size=_number(exchange, "batch_size", None, 1, torchserve_models.MOST_ROWS),
+        max_batch_delay_ms=_number(exchange, "max_batch_delay", None, 0, torchserve_models.LONGEST_DELAY_MS),
+        response_timeout_s=_number(exchange, "response_timeout", None, 1, torchserve_models.LONGEST_TIMEOUT_S),
+        startup_timeout_s=_number(exchange, "startup_timeout", None, 1, torchserve_models.LONGEST_TIMEOUT_S),
     )
 
 
