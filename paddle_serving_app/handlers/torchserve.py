@@ -28,7 +28,7 @@ from paddle_serving_app.handler import (
 from paddle_serving_app.mar import archive as archives
 from paddle_serving_app.mar.archive import Archive
 from paddle_serving_app.mar.manifest import BUILT_IN, Handler
-from paddle_serving_app.torchserve import parts, unpacked
+from paddle_serving_app.torchserve import packages, parts, unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_app.torchserve.context import Context
 from paddle_serving_app.torchserve.parts import PartsRun
@@ -69,6 +69,8 @@ def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
         name = "none" if handler is None else repr(handler.name)
         raise BadModel(f"{spec.path}: its handler is {name}; expected a Python file, or one of {', '.join(BUILT_IN)}")
     _make_importable(archive.folder)
+    if settings.get("installs_requirements") and archive.manifest.requirements_file:
+        sys.path.insert(1, str(packages.installed(archive.folder / archive.manifest.requirements_file)))
     context = Context(
         model_name=str(settings.get("name") or archive.manifest.model_name),
         model_dir=str(archive.folder),
@@ -77,6 +79,7 @@ def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
         gpu=settings.get("gpu"),
         limit_max_image_pixels=bool(settings.get("limits_image_pixels", True)),
         model_yaml_config=archive.config,
+        allows_pickled_weights=bool(settings.get("allows_pickled_weights")),
     )
     try:
         entry = _entry(handler, archive.folder, context)

@@ -52,6 +52,7 @@ class Context:
         gpu: int | None,
         limit_max_image_pixels: bool = True,
         model_yaml_config: Mapping[str, Any] | None = None,
+        allows_pickled_weights: bool = False,
     ) -> None:
         self.model_name = model_name
         self.manifest = manifest
@@ -62,6 +63,7 @@ class Context:
             "server_name": "MMS",
             "server_version": SERVER_VERSION,
             "limit_max_image_pixels": limit_max_image_pixels,
+            "allows_pickled_weights": allows_pickled_weights,
         }
         self.model_yaml_config = {} if model_yaml_config is None else model_yaml_config
         self.metrics = MetricsStore(model_name)

@@ -138,9 +138,7 @@ class HandlerWorker:
 def hello(handler: Handler, kind: str, seconds: float) -> bytes:
     """What fronts are told first; it took so many seconds to load."""
     process = {"pid": os.getpid(), "started": time.time() - seconds, "load_ms": round(seconds * 1000)}
-    return messages.hello(
-        handler.signature, kind, {USER_CODE: kind, DECOUPLED: handler.is_decoupled, PROCESS: process}
-    )
+    return messages.hello(handler.signature, kind, {USER_CODE: kind, DECOUPLED: handler.is_decoupled, PROCESS: process})
 
 
 def _done(job: Job, arrays: Sequence[Any], timing: messages.Timing) -> tuple[bytes, int | None]:

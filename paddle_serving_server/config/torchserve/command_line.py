@@ -63,6 +63,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> T
         config,
         model_store=container_paths.here(config.model_store, maps),
         workflow_store=container_paths.here(config.workflow_store, maps),
+        allows_pickled_weights=args.allow_pickled_weights,
         notes=(*config.notes, *_notes(args)),
     )
     verb: Verb = "version" if args.version else "stop" if args.stop else "start"
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ncs", "--no-config-snapshots", action="store_true", help="do not write down what is registered")
     add("--disable-token-auth", action="store_true", help="let everybody ask who reaches the ports")
     add("--enable-model-api", action="store_true", help="let models be registered and removed over the API")
+    add("--allow-pickled-weights", action="store_true", help="load pickled models, which may run any code")
     add("--map", action="append", default=[], metavar="/PATH=FOLDER", help="where a path of a container is here")
     add("--log-config", metavar="FILE", help="without effect")
     add("--cpp-log-config", metavar="FILE", help="without effect")

@@ -61,6 +61,7 @@ def settings_of(
         "limits_image_pixels": rules.limits_image_pixels,
         "at_start": at_start,
         "installs_requirements": rules.installs_requirements,
+        "allows_pickled_weights": rules.allows_pickled_weights,
     }
     return of_about(about, path)
 

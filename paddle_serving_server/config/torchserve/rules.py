@@ -23,6 +23,8 @@ class StoreRules:
     """Whether models may be registered and removed over the API."""
     installs_requirements: bool = False
     """Whether an archive's `requirements.txt` is installed, beside the archive, before it is loaded."""
+    allows_pickled_weights: bool = False
+    """Whether weights may be pickled models, whose loading may run any code."""
     allowed_urls: tuple[str, ...] = ()
     """Patterns of addresses that archives may come from; none: they come from the store alone."""
     key_file: str = ""

@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_app.triton.backend_utils import host
+from tests.app.handlers import mar_archives
+from tests.app.handlers.mar_archives import LoadArchive
 from tests.app.handlers.python_models import Load, load
+
+
+@pytest.fixture(name="load")
+def load_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadArchive]:
+    """Archives a handler, its source or the name of one of TorchServe's, and loads it, as an engine process would."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    known, loaded = set(sys.modules), mar_archives.Loaded(tmp_path)
+    yield loaded
+    loaded.close()
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
 
 
 @pytest.fixture
