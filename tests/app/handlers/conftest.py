@@ -20,8 +20,7 @@ def load_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lo
     known, loaded = set(sys.modules), mar_archives.Loaded(tmp_path)
     yield loaded
     loaded.close()
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
+    _forget(known)
 
 
 @pytest.fixture
@@ -30,6 +29,13 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = dict(sys.modules)
     yield partial(load, tmp_path / "thing")
-    for name in set(sys.modules) - set(before):
-        del sys.modules[name]
+    _forget(set(before))
     host.connect(None)
+
+
+def _forget(known: set[str]) -> None:
+    """Forget the modules of handlers; libraries stay, which cannot be imported twice."""
+    for name in set(sys.modules) - known:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if "site-packages" not in Path(file).parts and not file.startswith(sys.base_prefix):
+            del sys.modules[name]
