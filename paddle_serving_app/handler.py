@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from paddle_serving_app import handlers
 from paddle_serving_app.signature import Signature
 from paddle_serving_client import plugins
-from paddle_serving_client.message import Array
+from paddle_serving_client.message import Array, Measured
 
 NO_SIGNATURE: Final = Signature((), ())
 
@@ -180,6 +180,20 @@ class Handler(Protocol):
 
     def close(self) -> None:
         """The process is going to end."""
+
+
+class Measuring(Protocol):
+    """A handler that counts."""
+
+    def measured(self) -> Sequence[Measured]:
+        """What it has counted since this was asked last; it is asked behind every batch."""
+
+
+class Busy(Protocol):
+    """A handler that goes on with a batch when `handle` has returned."""
+
+    def busy_since(self) -> float | None:
+        """When it has shown last that it goes on, on the clock of `time.monotonic`; None: it takes the next batch."""
 
 
 class Kind(Protocol):

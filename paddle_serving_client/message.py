@@ -31,6 +31,17 @@ class Stage(NamedTuple):
     """Rows of the batch it was part of; 0 where there is no batch."""
 
 
+class Measured(NamedTuple):
+    """A number that user code has counted or measured."""
+
+    name: str
+    value: float
+    unit: str = "count"
+    kind: str = "counter"
+    """`counter`: it is added; `gauge`: it takes the place of the one before; `histogram`: its mean is shown."""
+    labels: Mapping[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One call of a service: tensors that are ready for the model, or instances that preprocessing turns into them."""
@@ -101,6 +112,8 @@ class Response:
     """Which variant of the model has answered; empty where there is but one."""
     parts: Parts | None = None
     """The answer, where it comes in parts."""
+    measured: Sequence[Measured] = ()
+    """What user code has counted since its last answer."""
 
 
 def describe(array: Array) -> str:

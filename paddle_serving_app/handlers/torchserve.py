@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +30,12 @@ from paddle_serving_app.handler import (
 from paddle_serving_app.mar import archive as archives
 from paddle_serving_app.mar.archive import Archive
 from paddle_serving_app.mar.manifest import BUILT_IN, Handler
-from paddle_serving_app.torchserve import unpacked
+from paddle_serving_app.torchserve import packages, parts, unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_app.torchserve.context import Context
+from paddle_serving_app.torchserve.parts import PartsRun
 from paddle_serving_client.errors import BadModel
+from paddle_serving_client.message import Measured
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
         name = "none" if handler is None else repr(handler.name)
         raise BadModel(f"{spec.path}: its handler is {name}; expected a Python file, or one of {', '.join(BUILT_IN)}")
     _make_importable(archive.folder)
+    if settings.get("installs_requirements") and archive.manifest.requirements_file:
+        sys.path.insert(1, str(packages.installed(archive.folder / archive.manifest.requirements_file)))
     context = Context(
         model_name=str(settings.get("name") or archive.manifest.model_name),
         model_dir=str(archive.folder),
@@ -79,6 +84,7 @@ def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
         gpu=settings.get("gpu"),
         limit_max_image_pixels=bool(settings.get("limits_image_pixels", True)),
         model_yaml_config=archive.config,
+        allows_pickled_weights=bool(settings.get("allows_pickled_weights")),
     )
     try:
         entry = _entry(handler, archive.folder, context)
@@ -90,7 +96,8 @@ def _loaded(archive: Archive, spec: HandlerSpec) -> "TorchServeHandler":
     is_single = reads_first_only(source, handler.function)
     if is_single:
         logger.warning("%s: its handler reads the first request of a batch only; it gets one at a time", spec.path)
-    return TorchServeHandler(entry, context, 1 if is_single else 0, _about(handler.name))
+    about = _about(handler.name)
+    return TorchServeHandler(entry, context, 1 if is_single else 0, parts.are_sent(archive.folder), about)
 
 
 def _about(name: str) -> About:
@@ -149,10 +156,17 @@ class TorchServeHandler(handlers.Handler):
     """See `handler.Handler`."""
 
     def __init__(
-        self, entry: Callable[[Any, Any], Any], context: Context, max_requests: int, about: About = _OF_BODIES
+        self,
+        entry: Callable[[Any, Any], Any],
+        context: Context,
+        max_requests: int,
+        sends_parts: bool = False,
+        about: About = _OF_BODIES,
     ) -> None:
         self._entry = entry
         self._context = context
+        self._sends_parts = sends_parts
+        self._run_in_parts: PartsRun | None = None
         self.held = contextlib.ExitStack()
         """What is given back at the end: the folder of the archive."""
         self._is_single = max_requests == 1
@@ -161,15 +175,34 @@ class TorchServeHandler(handlers.Handler):
 
     def handle(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         """See `handler.Handler.handle`; what fails together is tried one by one, so that each gets his own answer."""
+        if not self._sends_parts:
+            return self._answers(requests)
+        run = self._run_in_parts = PartsRun(lambda: self._answers(requests), len(requests))
+        self._context.on_parts = lambda sent: run.send(
+            {place: self._made(place, value) for place, value in sent.items()}
+        )
+        return run.begin()
+
+    def busy_since(self) -> float | None:
+        """See `handler.Busy`."""
+        return None if self._run_in_parts is None else self._run_in_parts.busy_since
+
+    def _answers(self, requests: Sequence[HandlerRequest]) -> Sequence[Any]:
         if len(requests) > 1 and not self._is_single:
             try:
                 return self._run(requests)
             except _OtherCount as exc:
                 self._is_single = True
                 logger.error("%s; it gets one request at a time from now on", exc)
-            except Exception:
+            except Exception as exc:
+                if self._run_in_parts is not None and self._run_in_parts.has_sent:
+                    return [_failure(exc)] * len(requests)
                 logger.exception("a batch of %d failed; its requests are tried one by one", len(requests))
         return [self._alone(request) for request in requests]
+
+    def measured(self) -> Sequence[Measured]:
+        """See `handler.Measuring`."""
+        return self._context.metrics.drained()
 
     def close(self) -> None:
         """See `handler.Handler.close`."""
@@ -189,16 +222,19 @@ class TorchServeHandler(handlers.Handler):
     def _run(self, requests: Sequence[HandlerRequest]) -> list[Any]:
         data = [_row(request) for request in requests]
         self._context.begin(requests)
+        began = time.perf_counter()
         results = self._entry(data, self._context)
+        self._context.metrics.note_time("PredictionTime", (time.perf_counter() - began) * 1000)
         if not isinstance(results, list):
             raise Failure("Invalid model predict output", _FAILED)
         if len(results) != len(data):
             raise _OtherCount(f"the handler gave {len(results)} results for {len(data)} requests")
-        processors = self._context.request_processor
-        return [
-            _result(value, processor.status, processor.headers)
-            for value, processor in zip(results, processors, strict=True)
-        ]
+        return [self._made(place, value) for place, value in enumerate(results)]
+
+    def _made(self, place: int, value: Any) -> Any:
+        """A result of the batch, with what the handler has said of its answer."""
+        processor = self._context.request_processor[place]
+        return _result(value, processor.status, processor.headers)
 
 
 class _OtherCount(Exception):

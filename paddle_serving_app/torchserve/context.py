@@ -1,6 +1,6 @@
 """What a handler is told of its model and of the requests of a batch, as TorchServe's `context` has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from paddle_serving_app.handler import HandlerRequest
@@ -52,6 +52,7 @@ class Context:
         gpu: int | None,
         limit_max_image_pixels: bool = True,
         model_yaml_config: Mapping[str, Any] | None = None,
+        allows_pickled_weights: bool = False,
     ) -> None:
         self.model_name = model_name
         self.manifest = manifest
@@ -62,6 +63,7 @@ class Context:
             "server_name": "MMS",
             "server_version": SERVER_VERSION,
             "limit_max_image_pixels": limit_max_image_pixels,
+            "allows_pickled_weights": allows_pickled_weights,
         }
         self.model_yaml_config = {} if model_yaml_config is None else model_yaml_config
         self.metrics = MetricsStore(model_name)
@@ -70,6 +72,8 @@ class Context:
         self.explain = False
         self.stopping_criteria: Any = None
         self.cache: dict[str, Any] = {}
+        self.on_parts: Callable[[Mapping[int, Any]], None] = _refuse_parts
+        """Takes parts of answers that are not over."""
 
     @property
     def system_properties(self) -> dict[str, Any]:
@@ -81,6 +85,10 @@ class Context:
         self.request_ids = {k: request.id for k, request in enumerate(requests)}
         self.request_processor = [RequestProcessor(request.headers) for request in requests]
         self.explain = any(request.parameters.get("explain") for request in requests)
+
+    def send_parts(self, parts: Mapping[int, Any]) -> None:
+        """Send parts of the answers of some requests of the batch, by their places in it."""
+        self.on_parts(parts)
 
     def get_request_id(self, idx: int = 0) -> str | None:
         """The id of a request of the batch."""
@@ -118,3 +126,7 @@ class Context:
         """The status of all answers of the batch."""
         for processor in self.request_processor:
             processor.report_status(code, phrase)
+
+
+def _refuse_parts(parts: Mapping[int, Any]) -> None:
+    raise RuntimeError("parts are sent by code in the archive itself; there is none that imports what sends them")

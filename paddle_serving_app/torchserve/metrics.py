@@ -4,11 +4,18 @@ PreprocessTime.ms:1.5|#ModelName:my_model,Level:Model
 """
 
 import logging
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Final
+
+from paddle_serving_client.message import Measured
 
 logger = logging.getLogger("MODEL_METRICS")
+
+_MOST_MEASURED: Final = 256
+"""Values that are kept until they are asked for."""
 
 
 class MetricTypes(Enum):
@@ -40,9 +47,14 @@ class Metric:
     dimensions: list[Any] = field(default_factory=list)
     metric_type: MetricTypes = MetricTypes.COUNTER
 
+    on_value: Callable[["Metric", float], None] | None = field(default=None, repr=False, compare=False)
+    """Hears of every value."""
+
     def add_or_update(self, value: float, dimension_values: list[str] | None = None, request_id: str = "") -> None:
         """Count on, or take the new value, as its type says."""
         self.value = self.value + value if self.metric_type is MetricTypes.COUNTER else value
+        if self.on_value is not None:
+            self.on_value(self, value)
         said = ",".join(map(str, [*self.dimensions, *(dimension_values or [])]))
         logger.info("%s.%s:%s|#%s", self.name, self.unit, value, said)
 
@@ -55,6 +67,22 @@ class MetricsStore:
     def __init__(self, model_name: str = "") -> None:
         self.model_name = model_name
         self.cache: dict[str, Metric] = {}
+        self._measured: deque[Measured] = deque(maxlen=_MOST_MEASURED)
+
+    def drained(self) -> list[Measured]:
+        """What was counted since this was asked last, the oldest first, as far as it was kept."""
+        found = list(self._measured)
+        self._measured.clear()
+        return found
+
+    def note_time(self, name: str, ms: float) -> None:
+        """Count how long something of the server's own took, without a line in the log."""
+        labels = {"ModelName": self.model_name, "Level": "Model"}
+        self._measured.append(Measured(name, round(ms, 2), "ms", "gauge", labels))
+
+    def _note(self, metric: Metric, value: float) -> None:
+        labels = {str(one.name): str(one.value) for one in metric.dimensions if isinstance(one, Dimension)}
+        self._measured.append(Measured(metric.name, float(value), metric.unit, metric.metric_type.value, labels))
 
     def add_metric(
         self,
@@ -70,7 +98,7 @@ class MetricsStore:
         metric = self.cache.get(name)
         if metric is None:
             own = [Dimension("ModelName", self.model_name), Dimension("Level", "Model")]
-            metric = self.cache[name] = Metric(name, 0.0, unit, [*own, *(dimensions or [])], metric_type)
+            metric = self.cache[name] = Metric(name, 0.0, unit, [*own, *(dimensions or [])], metric_type, self._note)
         metric.add_or_update(value)
 
     def add_counter(self, name: str, value: float, idx: str | None = None, dimensions: list[Any] | None = None) -> None:
@@ -107,4 +135,4 @@ class MetricsStore:
     def get_metric(self, metric_name: str, metric_type: MetricTypes = MetricTypes.COUNTER) -> Metric:
         """A metric that was said before, or is about to be."""
         own = [Dimension("ModelName", self.model_name), Dimension("Level", "Model")]
-        return self.cache.setdefault(metric_name, Metric(metric_name, 0.0, "count", own, metric_type))
+        return self.cache.setdefault(metric_name, Metric(metric_name, 0.0, "count", own, metric_type, self._note))

@@ -22,7 +22,7 @@ from paddle_serving_client.errors import (
 )
 from paddle_serving_client.http_address import HttpAddress, Proxy
 from paddle_serving_client.message import Array
-from paddle_serving_client.services import description, pipeline_call, refusal, stepped_call, tensor_call
+from paddle_serving_client.services import description, handler_call, pipeline_call, refusal, stepped_call, tensor_call
 from paddle_serving_client.services.description import Description
 from paddle_serving_client.services.given import Given, listed
 from paddle_serving_client.services.part_lines import PartLines
@@ -131,9 +131,10 @@ class Core:
             path, headers, body = pipeline_call.request(service, listed(given), fetch)
             reply = yield from self._http_answer("POST", path, headers, body, attempts)
             return pipeline_call.result(reply, service)
-        path, headers, body = stepped_call.request(service, listed(given), fetch)
+        kind = handler_call if service.kind == handler_call.KIND else stepped_call
+        path, headers, body = kind.request(service, listed(given), fetch)
         reply = yield from self._http_answer("POST", path, headers, body, attempts)
-        return stepped_call.result(reply, service)
+        return kind.result(reply, service)
 
     def _call_model(
         self, service: Description, tensors: Mapping[str, Array], fetch: tuple[str, ...], attempts: Attempts

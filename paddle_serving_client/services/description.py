@@ -40,7 +40,7 @@ class Description:
 
     name: str
     kind: str
-    """`numbers`, `image`, `json` or `pipeline`."""
+    """`numbers`, `image`, `json`, `pipeline` or `torchserve`."""
     title: str = ""
     inputs: tuple[Variable, ...] = ()
     outputs: tuple[Variable, ...] = ()

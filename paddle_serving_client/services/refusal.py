@@ -18,7 +18,7 @@ def answered(server: object, status: int, headers: Mapping[str, str], body: byte
         server: for the text.
         status: of the answer.
         headers: by name in lower case.
-        body: JSON with `err_no`, JSON with `error`, or a text.
+        body: JSON with `err_no`, JSON with `error` or `message`, or a text.
     """
     err_no, said = None, bytes(body[:_LONGEST_QUOTE]).decode(errors="replace").strip()
     try:
@@ -27,7 +27,7 @@ def answered(server: object, status: int, headers: Mapping[str, str], body: byte
         fields = None
     if isinstance(fields, dict):
         err_no = fields.get("err_no")
-        said = str(fields.get("err_msg") or fields.get("error") or said)[:_LONGEST_QUOTE]
+        said = str(fields.get("err_msg") or fields.get("error") or fields.get("message") or said)[:_LONGEST_QUOTE]
     text = f"{server} answered status {status}: {said}"
     if type(err_no) is int and err_no:
         error = by_err_no(err_no, text, status)

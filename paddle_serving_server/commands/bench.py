@@ -8,12 +8,14 @@ from pathlib import Path
 
 from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig, ServingError, Unreachable
-from paddle_serving_server.commands.load import display, generator, request, sweep
+from paddle_serving_server.commands.load import display, generator, live, request, sweep
 from paddle_serving_server.commands.load.amount import Load
 from paddle_serving_server.commands.load.request import Payload, Target
+from paddle_serving_server.config.torchserve import key_file
 
 EXIT_GOOD, EXIT_ERRORS, EXIT_BAD_USE, EXIT_NO_ANSWER = 0, 1, 2, 3
 _CLIENTS, _OPEN_CLIENTS = 8, 100
+_OF_SWEEPS = ("target_p99_ms", "model", "service", "config", "management")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,6 +63,12 @@ def parser() -> argparse.ArgumentParser:
     add("--timeout_s", type=float, default=60.0, help="longest time for an answer (default 60)")
     add("--json_out", type=Path, metavar="FILE", help="write the figures there, too")
     add("--sweep", action="store_true", help="start a server with one setting after the other, and say which is best")
+    add(
+        "--management",
+        metavar="URL",
+        help="sweep: change a model of a server that runs, by TorchServe's management API",
+    )
+    add("--key_file", type=Path, metavar="FILE", help="the tokens of such a server: its key_file.json")
     add("--target_p99_ms", type=float, help="sweep: the latency that 99 of 100 answers must keep")
     add("--model", metavar="PATH", help="sweep: the model to serve")
     add("--service", metavar="FILE.py", help="sweep: the service file to host")
@@ -76,17 +84,18 @@ def _measure(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         raise BadConfig("what stands behind -- is for the server of a --sweep")
     if arguments.url is None:
         raise BadConfig("say where to: http://HOST:PORT/NAME/prediction")
-    for name in ("target_p99_ms", "model", "service", "config"):
+    for name in _OF_SWEEPS:
         if getattr(arguments, name) is not None:
             raise BadConfig(f"--{name} belongs to --sweep")
     load = _load(arguments)
     target = Target.parse(arguments.url)
     payload = payload_of(arguments, target)
-    out = display.Display()
+    unit = "images" if arguments.image else "answers"
+    out = display.Display(unit=unit)
     how = f"{load.rate:g} a second over at most {load.clients}" if load.rate else f"{load.clients}"
     out.say(f"{target}: {payload.what}; {how} connections, {load.seconds:g} s")
     result = generator.run(target, payload, load, out.second)
-    out.say(display.summary(result))
+    out.say(display.summary(result, unit))
     if arguments.json_out:
         how_much = {"target": str(target), "what": payload.what, "clients": load.clients, "asked_rate": load.rate}
         _write(arguments.json_out, how_much | result.as_json())
@@ -96,6 +105,8 @@ def _measure(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _sweep(arguments: argparse.Namespace, serve_flags: Sequence[str]) -> int:
+    if arguments.management:
+        return _sweep_live(arguments, serve_flags)
     served = {"--model": arguments.model, "--service": arguments.service, "--config": arguments.config}
     flags = [word for flag, value in served.items() if value for word in (flag, value)]
     if not flags:
@@ -105,8 +116,7 @@ def _sweep(arguments: argparse.Namespace, serve_flags: Sequence[str]) -> int:
     if arguments.rate:
         raise BadConfig("--sweep finds the rate; --rate is for measuring a server that runs")
     plan = sweep.Plan(
-        serve_flags=(*flags, *serve_flags),
-        path=arguments.url or "",
+        served=sweep.started((*flags, *serve_flags), arguments.url or ""),
         payload=lambda target: payload_of(arguments, target),
         load=_load(arguments),
         clients=(arguments.clients,) if arguments.clients else sweep.CLIENTS,
@@ -115,13 +125,48 @@ def _sweep(arguments: argparse.Namespace, serve_flags: Sequence[str]) -> int:
         fronts=tuple(arguments.fronts),
         target_p99_s=arguments.target_p99_ms / 1000 if arguments.target_p99_ms is not None else None,
     )
+    return _swept(arguments, plan)[1]
+
+
+def _sweep_live(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    """A model of a server that runs: it keeps the best setting, or gets back the one it had."""
+    if rest or any(getattr(arguments, name) is not None for name in ("model", "service", "config", "rate")):
+        raise BadConfig("--management is for a server that runs: --model, --service, --config, --rate and -- are not")
+    if arguments.url is None:
+        raise BadConfig("say where to: http://HOST:PORT/predictions/NAME")
+    tokens = live.read_tokens(arguments.key_file)
+    model = live.LiveModel(Target.parse(arguments.url), arguments.management, tokens)
+    plan = sweep.Plan(
+        served=lambda setting: model.changed(setting.batch, setting.wait_ms),
+        payload=lambda target: payload_of(arguments, target),
+        load=_load(arguments),
+        clients=(arguments.clients,) if arguments.clients else sweep.CLIENTS,
+        batches=tuple(arguments.batch_infer_size),
+        waits_ms=tuple(arguments.batch_wait_ms),
+        fronts=(1,),
+        target_p99_s=arguments.target_p99_ms / 1000 if arguments.target_p99_ms is not None else None,
+        words=lambda setting: f"batch_size={setting.batch} max_batch_delay={setting.wait_ms:g}",
+    )
+    keeps = model.before
+    try:
+        best, status = _swept(arguments, plan)
+        keeps = keeps if best is None else (best.setting.batch, best.setting.wait_ms)
+    finally:
+        model.change(*keeps)
+    sys.stdout.write(f"The model has batch_size={keeps[0]} max_batch_delay={keeps[1]:g} now\n")
+    return status
+
+
+def _swept(arguments: argparse.Namespace, plan: sweep.Plan) -> tuple[sweep.Tried | None, int]:
+    """What is best, and the exit status."""
     _refuse_impossible(plan)
     out = display.Display()
     found = sweep.run(plan, out.say)
     out.say(sweep.advice(plan, found))
     if arguments.json_out:
         _write(arguments.json_out, sweep.as_json(plan, found))
-    return EXIT_GOOD if sweep.best(plan, found) else EXIT_ERRORS
+    best = sweep.best(plan, found)
+    return best, EXIT_GOOD if best else EXIT_ERRORS
 
 
 def _refuse_impossible(plan: sweep.Plan) -> None:
@@ -140,16 +185,18 @@ def payload_of(arguments: argparse.Namespace, target: Target) -> Payload:
     """What the flags say is to be sent."""
     if arguments.field and not arguments.image:
         raise BadConfig("--field belongs to --image")
-    for header in arguments.header:
+    tokens = live.header_of(live.read_tokens(arguments.key_file), key_file.INFERENCE)
+    headers = [*arguments.header, *(f"{name}: {value}" for name, value in tokens.items())]
+    for header in headers:
         if ":" not in header or not header.isprintable() or not header.isascii():
             raise BadConfig(f"--header must be 'Name: value', got {header!r}")
     if arguments.image:
-        return request.of_images(target, arguments.image, arguments.field, arguments.header)
+        return request.of_images(target, arguments.image, arguments.field, headers)
     if arguments.json:
-        return request.of_json(target, arguments.json, arguments.header)
+        return request.of_json(target, arguments.json, headers)
     if arguments.brpc is not None:
         return request.of_tensors(target, Path(arguments.brpc) if arguments.brpc else None)
-    return request.of_example(target, arguments.header)
+    return request.of_example(target, headers)
 
 
 def _load(arguments: argparse.Namespace) -> Load:

@@ -1,8 +1,10 @@
 """What is counted for each call of a service, whatever protocol carried it. It is always on."""
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
+from paddle_serving_client.message import Measured
 from paddle_serving_server.counting import recording
 from paddle_serving_server.counting.counters import GAUGE, Counters
 from paddle_serving_server.counting.series import Series
@@ -19,6 +21,12 @@ HANGS: Final = "hangs"
 """Steps of services that did not return by their deadline: those that hang now, and all since the start."""
 RESTARTS: Final = "restarts"
 """Counts of processes that had to be replaced, by kind: front or engine; the supervisor's."""
+OWN_COUNTER: Final = "own_counter"
+OWN_GAUGE: Final = GAUGE + "own_gauge"
+OWN_SUM: Final = "own_sum"
+OWN_TIMES: Final = "own_times"
+"""What user code counts, by name, unit and labels of its own, in millionths; of a histogram the sum and how often."""
+_MOST: Final = 9e12
 UNKNOWN_SERVICE: Final = "-"
 """Stands for every name that is not served, so that callers cannot make up what is counted."""
 
@@ -72,6 +80,18 @@ class Meter:
         self.counters.count(FAILURE, service=service, protocol=protocol, err_no=str(number)).add()
         if recording.now is not None:
             recording.now.failed(service, protocol, str(number))
+
+    def measured(self, values: Sequence[Measured]) -> None:
+        """Count what user code has counted, in millionths: these numbers are whole ones."""
+        for one in values:
+            at = {"name": one.name, "unit": one.unit, **one.labels}
+            millionths = int(max(-_MOST, min(_MOST, one.value if one.value == one.value else 0)) * 1e6)
+            if one.kind == "gauge":
+                self.counters.count(OWN_GAUGE, **at).set(millionths)
+                continue
+            self.counters.count(OWN_COUNTER if one.kind == "counter" else OWN_SUM, **at).add(millionths)
+            if one.kind != "counter":
+                self.counters.count(OWN_TIMES, **at).add()
 
     def connections(self, n: int) -> None:
         """Say how many connections are open."""

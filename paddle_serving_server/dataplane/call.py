@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from paddle_serving_client.message import Response, Stage
@@ -27,6 +27,8 @@ class Call:
     """Size of its body as it travelled."""
     timeout_s: float = math.inf
     """The caller's own longest time, where he said one: everything that is done for him ends then."""
+    authorization: str = field(default="", repr=False)
+    """The header of that name, over gRPC."""
     at: Listening = _SOMEWHERE
     """The address by which it came, where that makes a difference."""
     service: str = ""

@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Container, Sequence
 from typing import Final, NamedTuple
 
+from paddle_serving_server.config.torchserve import key_file
 from paddle_serving_server.config.values import ServerConfig
 
 _SENT_BY_PROXIES: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
@@ -39,16 +40,25 @@ def refusal(
         headers: the names of all headers, in small letters.
         only_looks: whether he changes nothing.
     """
-    if config.manage_token:  # what a page or a proxy sends has no token that it was not given
-        kind, _, token = authorization.partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), config.manage_token.encode()):
+    if (has_token := _has_token(config, authorization)) is not None:
+        if not has_token:
             return Refusal("send the token of --manage_token_file: Authorization: Bearer TOKEN", lacks_token=True)
-        sent: Sequence[str] = ()
+        sent: Sequence[str] = ()  # what a page or a proxy sends has no token that it was not given
     else:
         sent = _SENT_BY_PROXIES if only_looks else _SENT_BY_OTHERS
     if found := next((header for header in sent if header in headers), None):
         return Refusal(f"not to be asked by a browser or through a proxy (header {found!r})")
     return _refused_address(config, peer)
+
+
+def _has_token(config: ServerConfig, authorization: str) -> bool | None:
+    """Whether a caller sends the token; None: he need not."""
+    if config.torchserve is not None and config.torchserve.key_file:
+        return key_file.at(config.torchserve.key_file).accepts(key_file.MANAGEMENT, authorization)
+    if not config.manage_token:
+        return None
+    kind, _, token = authorization.partition(" ")
+    return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), config.manage_token.encode())
 
 
 def _refused_address(config: ServerConfig, peer: str) -> Refusal | None:

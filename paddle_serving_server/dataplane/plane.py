@@ -155,6 +155,8 @@ class DataPlane:
                 response = replace(response, parts=PartsInside(service, response.parts))
         finally:
             service.inside -= 1
+        if response.measured:
+            self.catalogue.meter.measured(response.measured)
         call.note(response)
         return response
 

@@ -1,37 +1,38 @@
-"""TorchServe's management of models, whatever carried it: register, scale, describe, remove, and set the default.
+"""TorchServe's management of models, whatever carried it: register, scale, remove, and set the default.
 
 A model of theirs is an entry of the registry whose versions have a path and settings of their own each; what is told of
 a version, and has no other place, is in the settings of its handler.
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from paddle_serving_app.mar.settings import ModelSettings
-from paddle_serving_client.errors import BadConfig, BadInput, BadModel, Conflict, NoService
+from paddle_serving_client.errors import BadConfig, BadModel, Conflict, NoService, ServingError
 from paddle_serving_server.config.torchserve import entries
 from paddle_serving_server.config.torchserve.rules import StoreRules
 from paddle_serving_server.config.values import ServedModel, VersionSettings
+from paddle_serving_server.dataplane import torchserve_archives as archives
+from paddle_serving_server.dataplane import torchserve_snapshots as snapshots
+from paddle_serving_server.dataplane.torchserve_refused import Refused
 from paddle_serving_server.process.states import State
 from paddle_serving_server.services.catalogue import Catalogue
-from paddle_serving_server.services.model_status import ModelStatus
 
-ALL: Final = "all"
+logger = logging.getLogger(__name__)
+
+MOST_WORKERS: Final = 256
+MOST_ROWS: Final = 65536
+LONGEST_DELAY_MS: Final = 60_000
+LONGEST_TIMEOUT_S: Final = 86_400
+_background: Final[set[asyncio.Task[None]]] = set()
 _NO_WORKER: Final = (
     'Model "{name}" has no worker to serve inference request. Please use scale workers API to add workers. '
     "If this is a sequence inference, please check if it is closed, or expired; or exceeds maxSequenceJobQueueSize"
 )
-
-
-class Refused(BadInput):
-    """Something that TorchServe refuses, with its status and the name of its exception."""
-
-    def __init__(self, status: int, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.kind = kind
 
 
 def rules_of(catalogue: Catalogue) -> StoreRules:
@@ -41,38 +42,55 @@ def rules_of(catalogue: Catalogue) -> StoreRules:
     return rules
 
 
-async def register(
-    catalogue: Catalogue, url: str, name: str, settings: ModelSettings, at_start: bool = False
-) -> tuple[str, str, int]:
-    """Register an archive of the store, and load it where it is to have workers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What is to be registered."""
 
-    Args:
-        catalogue: of the server.
-        url: the name of the archive in the store.
-        name: of the model; empty: as the archive says.
-        settings: what the caller says; the archive counts where he says nothing.
-        at_start: whether the server starts with it.
+    url: str = ""
+    """An archive: its name in the store, or an address that `allowed_urls` has."""
+    content: bytes | memoryview = b""
+    """The archive itself, where there is no address."""
+    name: str = ""
+    """Of the model; empty: as the archive says."""
+    handler: str = ""
+    """Must be empty: an archive has its own."""
+    settings: ModelSettings = ModelSettings()
+    """What the caller says; the archive counts where he says nothing."""
 
-    Returns:
-        The name, the version, and how many workers it has.
+
+async def register(catalogue: Catalogue, asked: Registration) -> str:
+    """Register an archive, and load it where it is to have workers; returns what was done, in words.
 
     Raises:
         Refused: in TorchServe's words.
     """
-    rules = rules_of(catalogue)
-    path = _in_store(rules, url)
+    rules = refuse_without_api(catalogue)
+    if asked.handler:
+        text = f"handler {asked.handler[:64]!r}: an archive has its own; leave it out"
+        raise Refused(400, "BadRequestException", text)
+    path = await archives.found(rules, asked.url, asked.content)
     try:
-        told, version, own = await asyncio.to_thread(entries.described, path)
+        name, version, workers = await _registered(catalogue, rules, path, asked)
+    finally:
+        archives.let_go(rules, path, catalogue.registry.index())
+    more = "" if workers else ". Use scale workers API to add workers for the model."
+    return f'Model "{name}" Version: {version} registered with {workers} initial workers{more}'
+
+
+async def _registered(catalogue: Catalogue, rules: StoreRules, path: Path, asked: Registration) -> tuple[str, str, int]:
+    try:
+        own_name, version, own = await asyncio.to_thread(entries.described, path)
     except BadModel as exc:
         raise Refused(400, "InvalidModelException", str(exc)) from exc
-    name = name or told
-    made = entries.settings_of(name, path, settings.over(own), rules, at_start)
-    known = _model(catalogue, name)
-    if known is not None and version in dict(known.paths):
+    name = asked.name or own_name
+    url = asked.url or f"{name}.mar"
+    made = entries.settings_of(name, path, asked.settings.over(own), rules, url=url)
+    before = _model(catalogue, name)
+    if before is not None and version in dict(before.paths):
         text = f"Model version {version} is already registered for model {name}"
         raise Refused(409, "ConflictStatusException", text)
     try:
-        if known is None:
+        if before is None:
             model = ServedModel(
                 name=name,
                 folder=str(path),
@@ -83,85 +101,118 @@ async def register(
             )
             await catalogue.registry.register(model)
         else:
-            paths, others = (*known.paths, (version, str(path))), (*known.own, (version, made))
+            paths, others = (*before.paths, (version, str(path))), (*before.own, (version, made))
             await catalogue.registry.configure(name, paths=paths, own=others)
     except Conflict as exc:
         raise Refused(409, "ConflictStatusException", str(exc)) from exc
     except BadConfig as exc:
         raise Refused(400, "BadRequestException", str(exc)) from exc
     await _refuse_failed(catalogue, name, version, made)
+    snapshots.keep(catalogue)
     return name, version, made.instances
 
 
-async def scale(catalogue: Catalogue, name: str, version: str, least: int, most: int) -> str:
-    """Have a number of workers; returns the version that has them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How a model is to be run from now on; None: as it was."""
+
+    least: int | None = None
+    """Workers."""
+    most: int | None = None
+    """None: `least`."""
+    settings: ModelSettings = ModelSettings()
+    """Batches and times, which TorchServe takes at registration only."""
+
+
+async def change(catalogue: Catalogue, name: str, version: str, asked: Change, waits: bool) -> tuple[int, str]:
+    """Have a number of workers, and other settings; what answers goes on until they are there.
+
+    Returns:
+        The status, and what was done, or is being done where the caller does not wait, in words.
 
     Raises:
         Refused: in TorchServe's words.
     """
-    model, version = found(catalogue, name, version)
-    path, own = dict(model.paths)[version], dict(model.own)[version]
-    assert own.handler is not None
-    about = {**own.handler.settings, "min_workers": least, "max_workers": max(least, most)}
-    made = entries.of_about(about, Path(path))
+    model, wanted = found(catalogue, name, version)
+    own = dict(model.own)[wanted].handler
+    assert own is not None
+    least = own.settings["min_workers"] if asked.least is None else asked.least
+    most = max(least, own.settings["max_workers"]) if asked.least is None else least
+    most = most if asked.most is None else asked.most
+    if most < least:
+        raise Refused(400, "BadRequestException", "max_worker cannot be less than min_worker.")
+    about = {**entries.changed(own.settings, asked.settings), "min_workers": least, "max_workers": most}
+    work = _change(catalogue, model, wanted, entries.of_about(about, Path(dict(model.paths)[wanted])))
+    if not waits:
+        task = asyncio.ensure_future(_unheard(work))
+        _background.add(task)
+        task.add_done_callback(_background.discard)
+        return 202, "Processing worker updates..."
+    await work
+    more = f", version: {version}" if version else ""
+    return 200, f"Workers scaled to {least} for model: {name}{more}"
+
+
+async def _change(catalogue: Catalogue, model: ServedModel, version: str, made: VersionSettings) -> None:
     await _configure(catalogue, model, version, made)
-    await _refuse_failed(catalogue, name, version, made)
-    return version
+    await _refuse_failed(catalogue, model.name, version, made)
+    snapshots.keep(catalogue)
 
 
-async def unregister(catalogue: Catalogue, name: str, version: str) -> None:
-    """Remove a version, and with the last one the model.
+async def _unheard(work: Awaitable[None]) -> None:
+    """Nobody waits: what was wrong is in the log."""
+    try:
+        await work
+    except ServingError as exc:
+        logger.error("%s", exc)
+
+
+async def unregister(catalogue: Catalogue, name: str, version: str) -> str:
+    """Remove a version, and with the last one the model; returns what was done, in words.
 
     Raises:
         Refused: in TorchServe's words.
     """
+    rules = refuse_without_api(catalogue)
     model, version = found(catalogue, name, version)
     if len(model.paths) == 1:
         await catalogue.registry.unregister(name)
-        return
-    if version == model.default_version:
+    elif version == model.default_version:
         text = f"Cannot remove default version for model {name}"
         raise Refused(403, "InvalidModelVersionException", text)
-    paths = tuple(pair for pair in model.paths if pair[0] != version)
-    await catalogue.registry.configure(name, paths=paths, own=tuple(p for p in model.own if p[0] != version))
+    else:
+        paths = tuple(pair for pair in model.paths if pair[0] != version)
+        await catalogue.registry.configure(name, paths=paths, own=tuple(p for p in model.own if p[0] != version))
+    archives.drop_unused(rules, catalogue.registry.index())
+    snapshots.keep(catalogue)
+    return f'Model "{name}" unregistered'
 
 
-async def set_default(catalogue: Catalogue, name: str, version: str) -> None:
-    """Say which version answers who asks for none.
+async def set_default(catalogue: Catalogue, name: str, version: str) -> str:
+    """Say which version answers who asks for none; returns what was done, in words.
 
     Raises:
         Refused: in TorchServe's words.
     """
-    model = _known(catalogue, name)
+    model = known(catalogue, name)
     if version not in dict(model.paths):
         text = f"Model version {version} does not exist for model {name}"
         raise Refused(404, "ModelVersionNotFoundException", text)
     await catalogue.registry.set_default(name, version)
+    snapshots.keep(catalogue)
+    return f'Default version successfully updated for model "{name}" to "{version}"'
 
 
-def listed(catalogue: Catalogue) -> list[dict[str, str]]:
-    """Every model, by name, with the archive of its default version."""
-    found_models = [s.model for s in catalogue.registry.index() if s.model is not None and s.model.own]
-    return [
-        {"modelName": model.name, "modelUrl": Path(dict(model.paths)[model.default_version]).name}
-        for model in sorted(found_models, key=lambda model: model.name)
-    ]
-
-
-def described(catalogue: Catalogue, name: str, version: str) -> list[dict[str, Any]]:
-    """What is told of a version; empty: of the default one; `ALL`: of each.
+def refuse_without_api(catalogue: Catalogue) -> StoreRules:
+    """Refuse registering and removing where that is not allowed; the server's rules.
 
     Raises:
-        Refused: in TorchServe's words.
+        Refused: it is not.
     """
-    if version == ALL:
-        model = _known(catalogue, name)
-        versions = list(dict(model.paths))
-    else:
-        model, version = found(catalogue, name, version)
-        versions = [version]
-    status = catalogue.registry.status(name)
-    return [_described(status, model, one) for one in versions]
+    rules = rules_of(catalogue)
+    if not rules.has_model_api:
+        raise Refused(405, "MethodNotAllowedException", "Model API disabled: start with --enable-model-api")
+    return rules
 
 
 def found(catalogue: Catalogue, name: str, version: str) -> tuple[ServedModel, str]:
@@ -170,7 +221,7 @@ def found(catalogue: Catalogue, name: str, version: str) -> tuple[ServedModel, s
     Raises:
         Refused: it is not there, or not in that version.
     """
-    model = _known(catalogue, name)
+    model = known(catalogue, name)
     version = version or model.default_version
     if version not in dict(model.paths):
         text = f"Model version: {version[:64]} does not exist for model: {name}"
@@ -200,26 +251,10 @@ def _model(catalogue: Catalogue, name: str) -> ServedModel | None:
     return None if status is None or status.model is None or not status.model.own else status.model
 
 
-def _known(catalogue: Catalogue, name: str) -> ServedModel:
+def known(catalogue: Catalogue, name: str) -> ServedModel:
     if (model := _model(catalogue, name)) is None:
         raise Refused(404, "ModelNotFoundException", f"Model not found: {name[:128]}")
     return model
-
-
-def _in_store(rules: StoreRules, url: str) -> Path:
-    """The archive that is meant.
-
-    Raises:
-        Refused: it is not in the store.
-    """
-    if not url:
-        raise Refused(400, "BadRequestException", "Parameter url is required.")
-    if ".." in url:
-        raise Refused(404, "ModelNotFoundException", f"Relative path is not allowed in url: {url[:256]}")
-    path = Path(rules.store) / url
-    if not rules.store or url.startswith("/") or "://" in url or "\0" in url or not path.exists():
-        raise Refused(404, "ModelNotFoundException", f"Model not found at: {url[:256]}")
-    return path
 
 
 async def _configure(catalogue: Catalogue, model: ServedModel, version: str, made: VersionSettings) -> None:
@@ -246,39 +281,3 @@ async def _refuse_failed(catalogue: Catalogue, name: str, version: str, made: Ve
         await _configure(catalogue, model, version, without)
     text = f"Failed to start workers for model {name} version: {version}"
     raise Refused(500, "InternalServerException", ": ".join([text, *reasons[:1]]))
-
-
-def _described(status: ModelStatus, model: ServedModel, version: str) -> dict[str, Any]:
-    own = dict(model.own)[version]
-    assert own.handler is not None
-    about: Mapping[str, Any] = own.handler.settings
-    is_ready = any(one.version == version and one.state is State.READY for one in status.versions)
-    worker = {"status": "READY", "gpu": False, "gpuUsage": "N/A"}
-    return {
-        "modelName": model.name,
-        "modelVersion": version,
-        "modelUrl": about["url"],
-        "runtime": "python",
-        "minWorkers": about["min_workers"],
-        "maxWorkers": about["max_workers"],
-        "batchSize": about["batch_size"],
-        "maxBatchDelay": about["max_batch_delay"],
-        "responseTimeout": about["response_timeout"],
-        "startupTimeout": about["startup_timeout"],
-        "maxRetryTimeoutInSec": 300,
-        "clientTimeoutInMills": 0,
-        "parallelType": "",
-        "parallelLevel": 0,
-        "deviceType": "cpu",
-        "continuousBatching": False,
-        "useJobTicket": False,
-        "useVenv": False,
-        "stateful": False,
-        "sequenceMaxIdleMSec": 0,
-        "sequenceTimeoutMSec": 0,
-        "maxNumSequence": 0,
-        "maxSequenceJobQueueSize": 0,
-        "loadedAtStartup": about["at_start"],
-        "workers": [{"id": str(9000 + k), **worker} for k in range(own.instances)] if is_ready else [],
-        "jobQueueStatus": {"remainingCapacity": about["job_queue_size"], "pendingRequests": 0},
-    }

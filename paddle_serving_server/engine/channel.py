@@ -40,7 +40,9 @@ USER_CODE: Final = "user_code"
 DECOUPLED: Final = "decoupled"
 """... whether a request has any number of answers ..."""
 ABOUT: Final = "about"
-"""... and what people are told of it."""
+"""... what people are told of it ..."""
+PROCESS: Final = "process"
+"""... and its number, and when it began."""
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 

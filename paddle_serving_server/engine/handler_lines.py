@@ -47,6 +47,9 @@ class HandlerLines(FrontLines):
         self.current: Sequence[Job] = ()
         """The batch that the handler works on."""
         self.streams: Streams | None = None
+        self.busy_since: Callable[[], float | None] = lambda: None
+        """Whether the handler goes on with a batch that it has returned from; see `handler.Busy`."""
+        self._limit_s = float("inf")
 
     # -- the thread of the lines
 
@@ -54,7 +57,7 @@ class HandlerLines(FrontLines):
         """Listen until the supervisor says stop or is gone."""
         while not self.is_stopping:
             with self._changed:
-                looks = self._is_busy or self.waiting or self._due
+                looks = self._is_busy or self._batch_ends < float("inf") or self.waiting or self._due
             self.listen(_LOOK_S if looks else None)
             if time.monotonic() > self._batch_ends:
                 logger.error("the handler takes longer than anybody waits for it; another process takes its place")
@@ -138,7 +141,7 @@ class HandlerLines(FrontLines):
     def begin(self, jobs: Sequence[Job], ends: float) -> None:
         """The handler begins with these, and must be done at that moment on the clock of `time.monotonic`."""
         self.current = jobs
-        self._batch_ends = ends
+        self._batch_ends, self._limit_s = ends, ends - time.monotonic()
         with self._changed:  # past what waits in line: a handler may end the process at its first step
             blocked = [job for job in jobs if not job.front.send_now(messages.begun(job.run.id))]
         for job in blocked:
@@ -170,12 +173,23 @@ class HandlerLines(FrontLines):
             if is_part(job) and self.streams.is_due(values.of_arrays(job.feed.arrays)["stream"]):
                 self.waiting.remove(job)
                 return [job]
+        if self._goes_on():
+            return []
         calls = [job for job in self.waiting if not is_part(job)]
         if not calls or (len(calls) < most and calls[0].run.sent + wait_s > time.monotonic()):
             return []
         chosen = calls[:most]
         self.waiting = deque(job for job in self.waiting if job not in chosen)
         return chosen
+
+    def _goes_on(self) -> bool:
+        """Whether the handler goes on with a batch; it has as long for each sign of that as for a whole one."""
+        since = self.busy_since()
+        is_news = since is not None and self._batch_ends == float("inf")
+        self._batch_ends = float("inf") if since is None else since + self._limit_s
+        if is_news:
+            self.wake()
+        return since is not None
 
     def _refuse_late(self) -> None:
         now = time.monotonic()

@@ -1,13 +1,13 @@
 """What fronts and the engines of handlers tell each other, as values: requests, results, parts of streams."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from paddle_serving_app.handler import Failure, HandlerRequest, HandlerResult
 from paddle_serving_client.errors import BackendFailed, BadInput, ServingError
-from paddle_serving_client.message import Request
+from paddle_serving_client.message import Measured, Request
 
 CALL: Final = (0,)
 """In the place of the outputs that are asked for: it is a request ..."""
@@ -62,12 +62,18 @@ END: Final[Mapping[str, Any]] = {"end": True}
 """There are no more parts."""
 
 
-def result(given: Any) -> dict[str, Any]:
-    """A result, or a part of one, on its way back."""
+def result(given: Any, measured: Sequence[Measured] = ()) -> dict[str, Any]:
+    """A result, or a part of one, on its way back, and what was counted meanwhile."""
+    more = {"measured": [[*one[:4], dict(one.labels)] for one in measured]} if measured else {}
     if not isinstance(given, HandlerResult):
-        return {"value": given}
+        return {"value": given, **more}
     about = {"status": given.status, "headers": dict(given.headers), "content_type": given.content_type}
-    return {"value": given.value, **about}
+    return {"value": given.value, **about, **more}
+
+
+def take_measured(packet: dict[str, Any]) -> tuple[Measured, ...]:
+    """What was counted, out of a result."""
+    return tuple(Measured(*one) for one in packet.pop("measured", ()))
 
 
 def failure(given: Failure) -> dict[str, Any]:

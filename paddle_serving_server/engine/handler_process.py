@@ -50,7 +50,7 @@ def run(config: EngineConfig, listener: socket.socket, line: socket.socket) -> i
         return EXIT_CANNOT_START
     seconds = time.monotonic() - started
     logger.info("%s loaded in %.1f s", spec.handler.path, seconds)
-    lines = HandlerLines(listener, line, handler_worker.hello(handler, spec.handler.kind))
+    lines = HandlerLines(listener, line, handler_worker.hello(handler, spec.handler.kind, seconds))
     asker.attach(lines)
     worker = HandlerWorker(handler, spec, lines)
     loaded = control.Loaded(

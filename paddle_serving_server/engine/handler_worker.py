@@ -7,6 +7,7 @@ who wait for it do, so that another process takes its place.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -15,8 +16,9 @@ from typing import Any, Final
 
 from paddle_serving_app.handler import Failure, Handler, HandlerRequest, HandlerSpec, Spent, parts_of
 from paddle_serving_client.errors import BackendFailed, BadInput, ServingError
+from paddle_serving_client.message import Measured
 from paddle_serving_server.engine import handler_packets, messages, segments, values
-from paddle_serving_server.engine.channel import ABOUT, DECOUPLED, USER_CODE
+from paddle_serving_server.engine.channel import ABOUT, DECOUPLED, PROCESS, USER_CODE
 from paddle_serving_server.engine.front_lines import Job
 from paddle_serving_server.engine.handler_lines import EXIT_STUCK, HandlerLines, is_part
 from paddle_serving_server.engine.handler_streams import Streams
@@ -25,6 +27,7 @@ from paddle_serving_server.engine.settings import DeploymentSpec
 logger = logging.getLogger(__name__)
 
 _USUAL_REQUESTS: Final = 16
+_MOST_MEASURED: Final = 1024
 _GRACE_S: Final = 2.0
 """How much longer than its requests a batch may take before its process counts as hung."""
 
@@ -39,9 +42,13 @@ class HandlerWorker:
         self._max_requests = min(filter(None, (spec.max_rows, handler.max_requests)), default=_USUAL_REQUESTS)
         self._max_wait_s = spec.max_wait_ms / 1000
         self._lines = lines
+        self._measures: Callable[[], Sequence[Measured]] = getattr(handler, "measured", tuple)
+        self._measured: list[Measured] = []
+        """What the handler has counted, and no front has been told."""
         self._streams = Streams(lines.wake)
         lines.streams = self._streams
         self._why_spent = ""
+        lines.busy_since = getattr(handler, "busy_since", lines.busy_since)
 
     def serve(self) -> int:
         """Answer until the supervisor says stop or is gone, or the handler has enough; returns the exit status."""
@@ -78,6 +85,7 @@ class HandlerWorker:
             failure = self._as_failure(exc)
             results = [failure] * len(asked)
         self._lines.end_batch()
+        self._measured = [*self._measured, *self._measures()][-_MOST_MEASURED:]
         for (job, _), result in zip(asked, results, strict=True):
             self._answer(job, partial(self._as_packet, job, result), started, len(asked))
 
@@ -108,7 +116,8 @@ class HandlerWorker:
             return handler_packets.failure(self._as_failure(result))
         if (parts := parts_of(result)) is not None:
             return self._streams.begin(job.front, parts)
-        return handler_packets.result(result)
+        measured, self._measured = self._measured, []
+        return handler_packets.result(result, measured)
 
     def _answer(self, job: Job, packet: Callable[[], Mapping[str, Any]], started: float, rows: int) -> None:
         try:
@@ -127,10 +136,11 @@ class HandlerWorker:
         self._lines.post(job.front, messages.failed(job.run.id, exc), None)
 
 
-def hello(handler: Handler, kind: str) -> bytes:
-    """What fronts are told first."""
-    plan = {USER_CODE: kind, DECOUPLED: handler.is_decoupled, ABOUT: asdict(handler.about)}
-    return messages.hello(handler.signature, kind, plan)
+def hello(handler: Handler, kind: str, seconds: float) -> bytes:
+    """What fronts are told first; it took so many seconds to load."""
+    process = {"pid": os.getpid(), "started": time.time() - seconds, "load_ms": round(seconds * 1000)}
+    about = {DECOUPLED: handler.is_decoupled, ABOUT: asdict(handler.about), PROCESS: process}
+    return messages.hello(handler.signature, kind, {USER_CODE: kind, **about})
 
 
 def _done(job: Job, arrays: Sequence[Any], timing: messages.Timing) -> tuple[bytes, int | None]:

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.errors import BackendFailed
-from paddle_serving_server.engine.channel import Channel
+from paddle_serving_server.engine.channel import PROCESS, Channel
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
+
+PROCESSES: Final = "processes"
+"""In a plan: what each instance says of its process, where it says that."""
 
 
 class Replicas:
@@ -29,7 +33,9 @@ class Replicas:
     @property
     def plan(self) -> Mapping[str, object]:
         """See `interface.Engine`."""
-        return {**self._channels[0].plan, "instances": len(self._channels)}
+        processes = [channel.plan[PROCESS] for channel in self._channels if PROCESS in channel.plan]
+        more = {PROCESSES: processes} if processes else {}
+        return {**self._channels[0].plan, "instances": len(self._channels), **more}
 
     @property
     def count(self) -> int:

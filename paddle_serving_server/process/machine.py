@@ -34,6 +34,15 @@ def reap_orphans(ours: Set[int]) -> None:
             os.waitpid(ended.si_pid, 0)
 
 
+def resident_bytes(pid: int | str = "self") -> int:
+    """The memory that a process has; 0 where it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
 def require_temporary_folder() -> None:
     """Sockets and private copies of models need one.
 

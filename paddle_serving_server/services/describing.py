@@ -5,7 +5,10 @@ from typing import Any, Final
 
 from paddle_serving_app.signature import Input
 from paddle_serving_client import dtype
+from paddle_serving_client.services import handler_call
+from paddle_serving_server.engine.channel import PROCESS
 from paddle_serving_server.engine.counted import MODEL
+from paddle_serving_server.engine.replicas import PROCESSES
 from paddle_serving_server.process.states import State
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.service import Service, table_of
@@ -35,6 +38,8 @@ def _described(catalogue: Catalogue, name: str) -> dict[str, object]:
     if name not in catalogue:
         return {**_UNKNOWN, "name": name, **_state(catalogue, name)}
     found = {**_description(catalogue[name], catalogue.is_ready), **_state(catalogue, name)}
+    if catalogue.config.torchserve is not None:
+        found["kind"] = handler_call.KIND
     if name in catalogue.variants:
         found["variants"] = _variants_of(catalogue, name)
     return found
@@ -88,7 +93,7 @@ def _description(service: Service, is_ready: bool) -> dict[str, object]:
         **({"fields": table.describe()} if table else {}),
         "example": about.example or (table.example if table else None),
         "backend": ", ".join(sorted(set(service.backends.values()))),
-        "models": [{"name": name, "plan": plan} for name, plan in service.model_plans.items()],
+        "models": [{"name": name, "plan": _shown(plan)} for name, plan in service.model_plans.items()],
         "ready": is_ready,
     }
 
@@ -99,6 +104,11 @@ def _input(spec: Input) -> dict[str, object]:
     lod = {"is_lod": True} if spec.is_lod else {}
     sample = {} if spec.sample is None else {"sample": {"shape": list(spec.sample.shape), "value": spec.sample.value}}
     return {**said, **lod, **sample}
+
+
+def _shown(plan: Mapping[str, object]) -> dict[str, object]:
+    """A plan without what is nobody's business: which processes run it."""
+    return {name: value for name, value in plan.items() if name not in (PROCESS, PROCESSES)}
 
 
 def _variable(name: str, elem_type: int, shape: tuple[int, ...]) -> dict[str, object]:

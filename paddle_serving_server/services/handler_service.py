@@ -91,8 +91,9 @@ class HandlerService(Service):
             if "stream" in packet:
                 parts = self._parts(engine, packet["stream"], request, context, held.pop_all())
                 return Response(parts=parts, stages=stages)
+            measured = handler_packets.take_measured(packet)
             given = handler_packets.read_result(packet)
-            return replace(_response(given, request, engine.signature), stages=stages)
+            return replace(_response(given, request, engine.signature), stages=stages, measured=measured)
 
     async def infer_models(self, request: Request) -> Mapping[str, tuple[Signature, Response]]:
         """See `Service.infer_models`."""

@@ -14,6 +14,7 @@ from paddle_serving_server.counting.meter import CONNECTIONS, FAILURE, HANGING, 
 from paddle_serving_server.counting.sums import Counted, SeriesSum
 from paddle_serving_server.engine import cache, shadow
 from paddle_serving_server.engine.counted import MODEL, MODEL_FAILURE
+from paddle_serving_server.process import machine
 from paddle_serving_server.services.catalogue import Catalogue
 
 _PARTS: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
@@ -59,7 +60,7 @@ def variables(catalogue: Catalogue) -> dict[str, str]:
         "process_pid": str(os.getpid()),
         "process_uptime_s": f"{time.monotonic() - _STARTED_AT:.0f}",
         "process_cpu_s": f"{usage.ru_utime + usage.ru_stime:.2f}",
-        "process_memory_bytes": str(_resident_bytes()),
+        "process_memory_bytes": str(machine.resident_bytes()),
         "process_fd_count": str(len(os.listdir("/proc/self/fd"))),
         "server_ready": str(int(catalogue.is_ready)),
         "version": __version__,
@@ -273,8 +274,3 @@ def _duration(seconds: float) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
     said = [f"{n} {unit}" for n, unit in parts if n]
     return " ".join(said[:2]) or "0 s"
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

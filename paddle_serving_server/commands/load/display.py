@@ -15,15 +15,17 @@ _MOST_ERRORS = 10
 class Display:
     """Shows a run while it goes on."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
+    def __init__(self, out: TextIO | None = None, unit: str = "answers") -> None:
+        """`unit` is what is counted."""
         self._out = out or sys.stdout
+        self._unit = "" if unit == "answers" else f" {unit}"
         self._is_terminal = self._out.isatty()
 
     def second(self, second: Second) -> None:
         """Show a second."""
         latency = f"p50 {ms(second.latency.p50)}  p99 {ms(second.latency.p99)}" if second.latency else "no answers"
         errors = f"  {second.errors} errors" if second.errors else ""
-        line = f"{second.at:6.1f} s  {rate(second.rate):>8}/s  {latency}{errors}"
+        line = f"{second.at:6.1f} s  {rate(second.rate):>8}{self._unit}/s  {latency}{errors}"
         self._out.write(f"\r\x1b[K{line}" if self._is_terminal else f"{line}\n")
         self._out.flush()
 
@@ -33,11 +35,11 @@ class Display:
         self._out.flush()
 
 
-def summary(result: Result) -> str:
-    """Some lines about the whole run."""
+def summary(result: Result, unit: str = "answers") -> str:
+    """Some lines about the whole run, in which so much of a `unit` was answered."""
     deviation = f"{rate(result.deviation)}" + (f" ({result.deviation / result.rate:.1%})" if result.rate else "")
     lines = [
-        f"rate     {rate(result.rate)} answers a second, deviation from second to second {deviation}",
+        f"rate     {rate(result.rate)} {unit} a second, deviation from second to second {deviation}",
         f"latency  {_percentiles(result.latency)}",
         f"answers  {result.answers} in {result.seconds:.1f} s",
         f"bytes    {size(result.sent_bytes)} sent, {size(result.received_bytes)} received",

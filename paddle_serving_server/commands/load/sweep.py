@@ -5,7 +5,9 @@ fronts with both. That is a dozen servers where all combinations would be a hund
 clients grows until 99 of 100 answers are slower than the target: the rate before that is what the setting is worth.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from paddle_serving_server.commands.load import generator
@@ -63,13 +65,15 @@ class Tried:
         return next((run for run in good if run.result.rate >= most * (1 - NOISE)), None)
 
 
+Served = Callable[[Setting], AbstractContextManager[Target]]
+"""A server with a setting, as long as the block lasts, and where requests go."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is tried."""
 
-    serve_flags: tuple[str, ...]
-    path: str
-    """Empty: the server's first service."""
+    served: Served
     payload: Callable[[Target], Payload]
     load: Load
     clients: tuple[int, ...]
@@ -77,6 +81,26 @@ class Plan:
     waits_ms: tuple[float, ...]
     fronts: tuple[int, ...]
     target_p99_s: float | None
+    words: Callable[[Setting], str] = lambda setting: " ".join(setting.flags)
+    """A setting, as it is given to a server."""
+
+
+def started(serve_flags: Sequence[str], path: str) -> Served:
+    """A server of one's own for each setting.
+
+    Args:
+        serve_flags: all others.
+        path: of the requests; empty: of the server's first service.
+    """
+
+    @contextlib.contextmanager
+    def served(setting: Setting) -> Iterator[Target]:
+        at = serve_flags.index("--") if "--" in serve_flags else len(serve_flags)
+        with serving((*serve_flags[:at], *setting.flags, *serve_flags[at:])) as port:
+            target = Target(HOST, port)
+            yield replace(target, path=path or f"/{services_of(target)[0]['name']}/prediction")
+
+    return served
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> list[Tried]:
@@ -128,7 +152,7 @@ def advice(plan: Plan, found: Sequence[Tried]) -> str:
     assert top is not None
     assert top.result.latency is not None
     lines = [
-        f"\nUse {' '.join(chosen.setting.flags)}",
+        f"\nUse {plan.words(chosen.setting)}",
         f"  It answers {rate(top.result.rate)} a second with {top.clients} clients, "
         f"p50 {ms(top.result.latency.p50)}, p99 {ms(top.result.latency.p99)}.",
     ]
@@ -157,7 +181,7 @@ def as_json(plan: Plan, found: Sequence[Tried]) -> dict[str, object]:
         for one in tried.runs
     ]
     target_ms = plan.target_p99_s * 1000 if plan.target_p99_s is not None else None
-    return {"target_p99_ms": target_ms, "best": list(chosen.setting.flags) if chosen else None, "runs": runs}
+    return {"target_p99_ms": target_ms, "best": plan.words(chosen.setting).split() if chosen else None, "runs": runs}
 
 
 _HEAD = "fronts  wait ms  batch   clients      rate/s       p50       p99"
@@ -171,13 +195,8 @@ _REASONS: tuple[tuple[Callable[[Setting], str], Callable[[Setting, Setting], Set
 
 
 def _tried(plan: Plan, setting: Setting) -> Tried:
-    at = plan.serve_flags.index("--") if "--" in plan.serve_flags else len(plan.serve_flags)
-    flags = (*plan.serve_flags[:at], *setting.flags, *plan.serve_flags[at:])
     runs: list[Run] = []
-    with serving(flags) as port:
-        target = Target(HOST, port)
-        path = plan.path or f"/{services_of(target)[0]['name']}/prediction"
-        target = replace(target, path=path)
+    with plan.served(setting) as target:
         payload = plan.payload(target)
         for clients in sorted(plan.clients):
             runs.append(Run(clients, generator.run(target, payload, replace(plan.load, clients=clients))))

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from paddle_serving_client import program
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config import container_paths
-from paddle_serving_server.config.torchserve import properties
+from paddle_serving_server.config.torchserve import properties, snapshot_files
 from paddle_serving_server.config.torchserve.values import TorchServeConfig
 
 DEFAULT_FILE: Final = "config.properties"
@@ -34,7 +34,8 @@ class TorchServeCommand:
     verb: Verb
     config: TorchServeConfig
     is_foreground: bool = False
-    keeps_snapshots: bool = True
+    snapshots: str = ""
+    """The folder that what is registered is written to; empty: it is not."""
     map: tuple[tuple[str, str], ...] = ()
     """Absolute paths of a container, and where they are here."""
 
@@ -46,7 +47,10 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> T
         BadConfig: a value is of another kind, or the file cannot be read. Wrong flags end the process.
     """
     args = _parser().parse_args(argv)
+    snapshots = "" if args.ncs else str((Path(environment.get("LOG_LOCATION", "logs")) / "config").absolute())
     file = args.ts_config or environment.get(f"{properties.PREFIX}CONFIG_FILE") or ""
+    if not file and snapshots and (snapshot := snapshot_files.last(Path(snapshots))) is not None:
+        file = str(snapshot)
     if not file and Path(DEFAULT_FILE).is_file():
         file = DEFAULT_FILE
     maps = tuple(map(container_paths.parse, args.map))
@@ -59,14 +63,13 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> T
         config,
         model_store=container_paths.here(config.model_store, maps),
         workflow_store=container_paths.here(config.workflow_store, maps),
+        allows_pickled_weights=args.allow_pickled_weights,
         notes=(*config.notes, *_notes(args)),
     )
     verb: Verb = "version" if args.version else "stop" if args.stop else "start"
     if verb == "start" and not config.model_store and not config.load_models and not config.models:
         raise BadConfig("--model-store says where the models are; it is missing, and no model is named")
-    return TorchServeCommand(
-        verb=verb, config=config, is_foreground=args.foreground, keeps_snapshots=not args.ncs, map=maps
-    )
+    return TorchServeCommand(verb=verb, config=config, is_foreground=args.foreground, snapshots=snapshots, map=maps)
 
 
 def _as_settings(args: argparse.Namespace) -> dict[str, str]:
@@ -105,9 +108,10 @@ def _parser() -> argparse.ArgumentParser:
         help="what to load at the start; all: every archive of the store",
     )
     add("--foreground", action="store_true", help="do not go to the background")
-    add("--ncs", "--no-config-snapshots", action="store_true", help="do not keep what is registered")
+    add("--ncs", "--no-config-snapshots", action="store_true", help="do not write down what is registered")
     add("--disable-token-auth", action="store_true", help="let everybody ask who reaches the ports")
     add("--enable-model-api", action="store_true", help="let models be registered and removed over the API")
+    add("--allow-pickled-weights", action="store_true", help="load pickled models, which may run any code")
     add("--map", action="append", default=[], metavar="/PATH=FOLDER", help="where a path of a container is here")
     add("--log-config", metavar="FILE", help="without effect")
     add("--cpp-log-config", metavar="FILE", help="without effect")

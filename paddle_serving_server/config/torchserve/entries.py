@@ -14,7 +14,7 @@ from paddle_serving_server.config.values import VersionSettings
 KIND: Final = "torchserve"
 FIRST_VERSION: Final = "1.0"
 """Of an archive that says none."""
-_BATCH_SIZE, _BATCH_DELAY_MS = 1, 100
+_BATCH_SIZE, _BATCH_DELAY_MS, _RETRY_S = 1, 100, 300
 
 
 def described(path: Path) -> tuple[str, str, ModelSettings]:
@@ -31,7 +31,7 @@ def described(path: Path) -> tuple[str, str, ModelSettings]:
 
 
 def settings_of(
-    name: str, path: Path, settings: ModelSettings, rules: StoreRules, at_start: bool = False
+    name: str, path: Path, settings: ModelSettings, rules: StoreRules, at_start: bool = False, url: str = ""
 ) -> VersionSettings:
     """How a version is run.
 
@@ -41,24 +41,40 @@ def settings_of(
         settings: what is said of it; where that is nothing, `rules` count.
         rules: of the server.
         at_start: whether the server starts with it.
+        url: what callers are told of where it comes from; empty: the name of its file.
     """
     workers = settings.min_workers if settings.min_workers is not None else rules.workers
     batch_size = settings.batch_size or _BATCH_SIZE
     delay_ms = settings.max_batch_delay_ms if settings.max_batch_delay_ms is not None else _BATCH_DELAY_MS
     about = {
         "name": name,
-        "url": path.name,
+        "url": url or path.name,
         "batch_size": batch_size,
         "max_batch_delay": delay_ms,
         "min_workers": workers,
         "max_workers": max(workers, settings.max_workers or workers),
         "response_timeout": settings.response_timeout_s or rules.response_timeout_s,
         "startup_timeout": settings.startup_timeout_s or rules.startup_timeout_s,
+        "max_retry_timeout": settings.max_retry_timeout_s if settings.max_retry_timeout_s is not None else _RETRY_S,
+        "client_timeout": settings.client_timeout_ms or 0,
         "job_queue_size": settings.job_queue_size or rules.job_queue_size,
         "limits_image_pixels": rules.limits_image_pixels,
         "at_start": at_start,
+        "installs_requirements": rules.installs_requirements,
+        "allows_pickled_weights": rules.allows_pickled_weights,
     }
     return of_about(about, path)
+
+
+def changed(about: Mapping[str, Any], settings: ModelSettings) -> dict[str, Any]:
+    """What is kept of a version, with other settings, as far as these say something."""
+    given = {
+        "batch_size": settings.batch_size,
+        "max_batch_delay": settings.max_batch_delay_ms,
+        "response_timeout": settings.response_timeout_s,
+        "startup_timeout": settings.startup_timeout_s,
+    }
+    return {**about, **{key: value for key, value in given.items() if value is not None}}
 
 
 def of_about(about: Mapping[str, Any], path: Path) -> VersionSettings:

@@ -1,6 +1,7 @@
 """Java's `.properties` files: one key and its value in a line, which a backslash at its end continues."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from paddle_serving_client.errors import BadConfig
@@ -10,6 +11,7 @@ _COMMENT: Final = ("#", "!")
 _SPACE: Final = " \t\f"
 _ESCAPE: Final = re.compile(r"\\(u([0-9A-Fa-f]{4})|(.)|$)", re.DOTALL)
 _MEANINGS: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
+_IN_KEYS: Final = " =:#!"
 _KEY: Final = re.compile(r"((?:\\.|[^\\ \t\f=:])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
 
 
@@ -28,6 +30,20 @@ def parse(text: str, where: str) -> dict[str, str]:
         except ValueError as exc:
             raise BadConfig(f"{where}: line {number}: {exc}") from exc
     return found
+
+
+def write(settings: Mapping[str, str]) -> str:
+    """The text that `parse` makes these keys and values of."""
+    return "".join(f"{_escaped(key, _IN_KEYS)}={_escaped(value, '')}\n" for key, value in settings.items())
+
+
+def _escaped(text: str, more: str) -> str:
+    written = text.replace("\\", "\\\\")
+    for meaning, letter in (("n", "\n"), ("r", "\r"), ("t", "\t"), ("f", "\f")):
+        written = written.replace(letter, f"\\{meaning}")
+    for letter in more:
+        written = written.replace(letter, f"\\{letter}")
+    return f"\\{written}" if written.startswith(" ") else written
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

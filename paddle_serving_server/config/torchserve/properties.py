@@ -144,6 +144,7 @@ def parse(
         cors=Cors(origin=said.get("cors_allowed_origin", ""), methods=methods, headers=headers),
         tls=_tls(said, where),
         metrics_mode=mode,
+        given=said,
         notes=tuple(notes),
     )
 

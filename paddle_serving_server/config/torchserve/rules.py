@@ -1,7 +1,7 @@
 """What a running server has to know of TorchServe's settings: where archives are, and how models are run by default."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -21,10 +21,25 @@ class StoreRules:
     limits_image_pixels: bool = True
     has_model_api: bool = False
     """Whether models may be registered and removed over the API."""
-    inference_token: str = field(default="", repr=False)
-    """What callers of predictions have to send; empty: nothing."""
+    installs_requirements: bool = False
+    """Whether an archive's `requirements.txt` is installed, beside the archive, before it is loaded."""
+    allows_pickled_weights: bool = False
+    """Whether weights may be pickled models, whose loading may run any code."""
+    allowed_urls: tuple[str, ...] = ()
+    """Patterns of addresses that archives may come from; none: they come from the store alone."""
+    key_file: str = ""
+    """Where the tokens are that callers have to send; empty: they send none."""
+    token_minutes: float = 60.0
+    """How long they are valid."""
+    snapshots: str = ""
+    """The folder that what is registered is written to; empty: it is written nowhere."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Those of `config.properties`, for snapshots."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> "StoreRules | None":
         """The opposite of `dataclasses.asdict`."""
-        return None if values is None else cls(**values)
+        if values is None:
+            return None
+        settings = tuple((key, value) for key, value in values["settings"])
+        return cls(**{**values, "allowed_urls": tuple(values["allowed_urls"]), "settings": settings})

@@ -1,6 +1,6 @@
 """What TorchServe was told, as what a server here is told."""
 
-import secrets
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +11,20 @@ from paddle_serving_app.mar import archive as archives
 from paddle_serving_app.mar.settings import ModelSettings
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.config.listening import Listening, Role
-from paddle_serving_server.config.torchserve import entries
+from paddle_serving_server.config.torchserve import entries, key_file
 from paddle_serving_server.config.torchserve.rules import StoreRules
 from paddle_serving_server.config.torchserve.values import ALL, Address, TorchServeConfig
 from paddle_serving_server.config.values import Limits, ServedModel, ServerConfig, VersionSettings
 
 _EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
-_TOKEN_BYTES: Final = 24
 
 
-def server(config: TorchServeConfig) -> tuple[ServerConfig, list[str]]:
-    """The whole of it: an address for each role.
+def server(config: TorchServeConfig, snapshots: str = "") -> tuple[ServerConfig, list[str]]:
+    """The whole of it: an address for each role, and one for each over gRPC.
+
+    Args:
+        config: what TorchServe was told.
+        snapshots: the folder that what is registered is written to; empty: it is written nowhere.
 
     Returns:
         The settings, and what has no effect here, for people.
@@ -30,7 +33,6 @@ def server(config: TorchServeConfig) -> tuple[ServerConfig, list[str]]:
         BadConfig: an archive is missing or none, or other machines could change the server without a token.
     """
     _check(config)
-    token = secrets.token_urlsafe(_TOKEN_BYTES) if config.needs_tokens else ""
     rules = StoreRules(
         store=config.model_store,
         workers=config.workers_per_model or 0,
@@ -40,9 +42,19 @@ def server(config: TorchServeConfig) -> tuple[ServerConfig, list[str]]:
         decodes_input=config.decodes_input,
         limits_image_pixels=config.limits_image_pixels,
         has_model_api=config.has_model_api,
-        inference_token=secrets.token_urlsafe(_TOKEN_BYTES) if config.needs_tokens else "",
+        installs_requirements=config.installs_requirements,
+        allows_pickled_weights=config.allows_pickled_weights,
+        allowed_urls=config.allowed_urls,
+        key_file=str(Path(key_file.NAME).absolute()) if config.needs_tokens else "",
+        token_minutes=float(config.token_expiration_min),
+        snapshots=snapshots,
+        settings=tuple(config.given.items()),
     )
-    listen = [_listening(config.management, Role.MANAGEMENT)]
+    listen = [
+        _listening(config.management, Role.MANAGEMENT),
+        _listening(config.grpc_inference, Role.INFERENCE),
+        _listening(config.grpc_management, Role.MANAGEMENT),
+    ]
     if config.has_metrics_api:
         listen.append(_listening(config.metrics, Role.METRICS))
     return ServerConfig(
@@ -52,8 +64,7 @@ def server(config: TorchServeConfig) -> tuple[ServerConfig, list[str]]:
         roles=(Role.INFERENCE,),
         listen=tuple(listen),
         models=tuple(_models(config, rules)),
-        manage_from=_EVERYWHERE if token else ServerConfig().manage_from,
-        manage_token=token,
+        manage_from=_EVERYWHERE if config.needs_tokens else ServerConfig().manage_from,
         enable_prometheus=config.has_metrics_api,
         load_timeout_s=float(config.startup_timeout_s),
         allow_broken_models=True,
@@ -71,26 +82,28 @@ def _listening(address: Address, role: Role) -> Listening:
 
 
 def _check(config: TorchServeConfig) -> None:
+    for pattern in config.allowed_urls:
+        try:
+            re.compile(pattern)
+        except re.error as exc:
+            raise BadConfig(f"allowed_urls: {pattern[:128]!r} is no regular expression: {exc}") from exc
     if config.tls is not None or any(a.is_tls for a in (config.inference, config.management, config.metrics)):
         raise BadConfig(
             "https is not spoken here: put a proxy with the certificate before the server, and give http://"
         )
-    if not config.needs_tokens and not config.management.is_local:
+    managed = {"management_address": config.management, "grpc_management_address": config.grpc_management}
+    for key, address in managed.items():
+        if config.needs_tokens or address.is_local:
+            continue
         raise BadConfig(
-            f"management_address {config.management.host} lets other machines change this server: they need a token, "
+            f"{key} {address.host} lets other machines change this server: they need a token, "
             "so leave disable_token_authorization out; or bind it to 127.0.0.1"
         )
 
 
 def _notes(config: TorchServeConfig) -> Iterator[str]:
-    if config.installs_requirements:
-        yield "install_py_dep_per_model has no effect: install what models need beside the server"
-    if config.allowed_urls:
-        yield "allowed_urls has no effect: archives are taken from the model store only"
     if config.cors.origin:
         yield "cors_allowed_origin has no effect: pages of other sites are not answered"
-    if any(address.port != port for address, port in ((config.grpc_inference, 7070), (config.grpc_management, 7071))):
-        yield "grpc_inference_port and grpc_management_port have no effect: TorchServe's gRPC is not spoken"
     if config.max_response_bytes != TorchServeConfig().max_response_bytes:
         yield "max_response_size has no effect: answers may have any size"
 
@@ -145,7 +158,10 @@ def _archives(config: TorchServeConfig) -> Iterator[tuple[Path, str]]:
 
 def _present(store: Path, url: str) -> Path:
     if "://" in url:
-        raise BadConfig(f"model {url[:128]!r}: archives are taken from the model store only; fetch it there before")
+        raise BadConfig(
+            f"model {url[:128]!r}: a server starts with archives of the model store; those of allowed_urls are "
+            "registered when it runs"
+        )
     for path in (Path(url), store / url) if Path(url).is_absolute() else (store / url,):
         if path.exists():
             return path

@@ -99,5 +99,9 @@ class TorchServeConfig:
     """Whether models may be registered and removed over the API."""
     token_expiration_min: int = 60
     limits_image_pixels: bool = True
+    allows_pickled_weights: bool = False
+    """Whether weights may be pickled models, whose loading may run any code."""
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The settings as they were given, for a snapshot."""
     notes: tuple[str, ...] = ()
     """For people: what is without effect, and why."""

@@ -27,8 +27,8 @@ def callers() -> set[str]:
 
 
 def streams(plane: DataPlane, at: Listening) -> Callable[[asyncio.Transport, Flow], GrpcStream] | None:
-    """What serves gRPC on a connection."""
-    if not at.has(SERVER):
+    """What serves gRPC on a connection; None: no service is answered there."""
+    if not services.here(plane.catalogue, at):
         return None
     methods = Methods(plane, at)
     return lambda transport, flow: GrpcStream(transport, flow, methods, plane.limits)

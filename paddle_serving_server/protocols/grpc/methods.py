@@ -109,22 +109,24 @@ class Methods:
         """Those of some services; none: of all that there are, as far as they are answered at that address."""
         self._plane = plane
         self._at = at
-        of_address = [service for service in found or services.every() if at.has(service.API)]
-        named = [(f"/{name}/", service) for service in of_address for name in service.NAMES]
+        every = [
+            (f"/{name}/", service) for service in found or services.present(plane.catalogue) for name in service.NAMES
+        ]
         self._methods = {
             start + method: (service, answer)
-            for start, service in named
+            for start, service in every
             for method, answer in service.METHODS.items()
-            if method not in services.management(service) or at.has(service.API, Role.MANAGEMENT)
+            if at.has(service.API, Role.MANAGEMENT if method in services.management(service) else Role.INFERENCE)
         }
         """By path: the service, and its method."""
-        config = plane.catalogue.config
         self._managing = {
             start + method
-            for start, service in named
-            if not services.is_open(service, config)
+            for start, service in every
+            if not services.is_open(service, plane.catalogue.config)
             for method in services.management(service)
         }
+        named = [(start, service) for start, service in every if at.has(service.API)]
+        self._owners = {start: service for start, service in every}
         self._small = {
             start + method: make(plane)
             for start, service in named
@@ -160,6 +162,8 @@ class Methods:
         try:
             reply = await self._plane.answer(whole, self._reply_to(call, whole, answer), _size)
         except ServingError as exc:
+            if (its_own := self._status_of(call.path, exc)) is not None:
+                return its_own
             is_of_grpc = not whole.service or (call.timeout and isinstance(exc, errors.DeadlineExceeded))
             in_its_words = None if is_of_grpc else getattr(service, "refusal", None)
             return refusal(exc) if in_its_words is None else Reply(grpc.framed(in_its_words(exc)))
@@ -183,13 +187,20 @@ class Methods:
             answers = self._answers_of(self._streams[call.path], call, whole, pieces)
             await self._plane.stream(whole, self._framed(call, answers), send)
         except ServingError as exc:
-            return refusal(exc)
+            return self._status_of(call.path, exc) or refusal(exc)
         return Reply()
+
+    def _status_of(self, path: str, error: ServingError) -> Reply | None:
+        """An error as a service's own callers expect it, where they do."""
+        status_of = getattr(self._owners.get(path[: path.rfind("/") + 1]), "status_of", None)
+        if status_of is None or (own := status_of(error)) is None:
+            return None
+        return replace(refusal(error), status=own[0], text=own[1])
 
     def _call(self, call: GrpcCall) -> Call:
         timeout_s = grpc.timeout_s(call.timeout) if call.timeout else math.inf
         whole = self._plane.call("grpc", call.path, call.arrived, len(call.message), timeout_s, call.began)
-        whole.at = self._at
+        whole.at, whole.authorization = self._at, call.authorization
         return whole
 
     async def _reply_to(self, call: GrpcCall, whole: Call, answer: services.Method | None) -> Reply:
@@ -207,8 +218,11 @@ class Methods:
         if found is None:
             return None
         logger.warning("refused %s from %s: %s", call.path, call.peer, found.text)
-        status = Status.UNAUTHENTICATED if found.lacks_token else Status.PERMISSION_DENIED
-        return Reply(status=status, text=found.text, code=RpcError.BAD_REQUEST, err_no=int(ErrNo.CONFIG))
+        status, text = Status.UNAUTHENTICATED if found.lacks_token else Status.PERMISSION_DENIED, found.text
+        forbidden = getattr(self._owners.get(call.path[: call.path.rfind("/") + 1]), "forbidden", None)
+        if forbidden is not None:
+            status, text = forbidden(found)
+        return Reply(status=status, text=text, code=RpcError.BAD_REQUEST, err_no=int(ErrNo.CONFIG))
 
     def _answers_of(
         self, kind: Streaming, call: GrpcCall, whole: Call, pieces: AsyncIterator[Piece] | None

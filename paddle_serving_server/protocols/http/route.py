@@ -68,5 +68,7 @@ class Route:
     """What OpenAPI says of it beside `about`: an Operation Object, in parts."""
     is_listed: bool = True
     """Whether people are told of it: of several paths to one thing, one is enough."""
+    guards_itself: bool = False
+    """Whether its handler finds out who may ask; otherwise what is of management is answered to who may manage."""
     while_starting: bool = False
     """Whether it is answered before the models are loaded."""

@@ -24,6 +24,7 @@ class Router:
         self._plane = plane
         self._at = at
         self.table = Table(apis.every(), at)
+        self._counts = [count for api in apis.every() if (count := getattr(api, "answered", None)) is not None]
         self._apis = list({id(api): api for api, _ in self.table.routes}.values())
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
@@ -34,10 +35,13 @@ class Router:
         # What its most literal template says, of those that have the method.
         chosen = next((f for f in found if f.route.method == _asked(request.method)), None)
         try:
-            return await self._plane.answer(call, self._answer_to(request, call, chosen, found), _size)
+            response = await self._plane.answer(call, self._answer_to(request, call, chosen, found), _size)
         except ServingError as exc:
             api = chosen.api if chosen else self.table.owner(request.path)
-            return api.refusal(exc, call) if api else refusal.response(exc)
+            response = api.refusal(exc, call) if api else refusal.response(exc)
+        for count in self._counts:
+            count(self._plane.catalogue, response.status)
+        return response
 
     async def _answer_to(
         self, request: HttpRequest, call: Call, chosen: Found | None, found: Sequence[Found]
@@ -59,7 +63,8 @@ class Router:
                 return page
             return self._not_found() or _not_allowed(request, methods)
         route = chosen.route
-        if route.role is Role.MANAGEMENT and not apis.is_open(chosen.api, catalogue.config):
+        is_guarded = route.role is Role.MANAGEMENT and not route.guards_itself
+        if is_guarded and not apis.is_open(chosen.api, catalogue.config):
             forbidden = getattr(chosen.api, "forbidden", None)
             if (said := permission.refused(catalogue.config, request, forbidden)) is not None:
                 return said

@@ -1,52 +1,22 @@
 """Archives of TorchServe, loaded and called as TorchServe does it."""
 
+import contextlib
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from paddle_serving_app import handler as handlers
-from paddle_serving_app.handler import Failure, HandlerContext, HandlerRequest, HandlerResult, HandlerSpec
-from paddle_serving_app.handlers import torchserve
-from paddle_serving_app.model_archiver import ModelArchiverConfig, generate_model_archive
+from paddle_serving_app.handler import Failure, HandlerRequest, HandlerResult
 from paddle_serving_app.torchserve import unpacked
 from paddle_serving_app.torchserve.batching import reads_first_only
 from paddle_serving_client.errors import BadModel
 from tests import models
-from tests.app.handlers.python_models import Others
-
-Load = Callable[..., Any]
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Archives a handler's source and loads it, as an engine process would."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    known, loaded = set(sys.modules), []
-
-    def made(source: str, extra: str = "", serialized: str = "", settings: dict[str, Any] | None = None) -> Any:
-        (tmp_path / "handler.py").write_text(source)
-        config = ModelArchiverConfig(
-            model_name="m", version="1.0", handler=str(tmp_path / "handler.py"), export_path=str(tmp_path),
-            extra_files=extra or None, serialized_file=serialized or None, force=True,
-        )  # fmt: skip
-        path = generate_model_archive(config)
-        spec = handlers.at(str(path))
-        assert spec is not None
-        spec = HandlerSpec(kind=spec.kind, path=spec.path, settings=settings or {})
-        loaded.append(torchserve.load(spec, HandlerContext("m", Others())))
-        return loaded[-1]
-
-    yield made
-    for one in loaded:
-        one.close()
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
+from tests.app.handlers.mar_archives import LoadArchive as Load
 
 
 def rows(*bodies: Any, **more: Any) -> list[HandlerRequest]:
@@ -202,3 +172,82 @@ def test_folders_of_processes_that_were_killed_go_and_others_stay(
         with unpacked.folder() as other:
             assert sorted(tmp_path.iterdir()) == sorted([used, other])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_archive_requires_is_installed_for_it_alone(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    wheel = tmp_path / "tinywords-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as out:
+        out.writestr("tinywords.py", "HELLO = 'hello'\n")
+        out.writestr("tinywords-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tinywords\nVersion: 1.0\n")
+        out.writestr("tinywords-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        out.writestr("tinywords-1.0.dist-info/RECORD", "")
+    (tmp_path / "requirements.txt").write_text(f"tinywords @ {wheel.as_uri()}\n")
+    source = "import tinywords\ndef handle(data, context):\n    return [tinywords.HELLO] if data else None\n"
+    files = {"requirements_file": str(tmp_path / "requirements.txt")}
+    with pytest.raises(BadModel, match="No module named 'tinywords'"):
+        load(source, **files)
+    assert load(source, settings={"installs_requirements": True}, **files).handle(rows(b"")) == ["hello"]
+    wheel.unlink()
+    assert load(source, settings={"installs_requirements": True}, **files).handle(rows(b"")) == ["hello"]
+    (tmp_path / "requirements.txt").write_text(f"other @ {wheel.as_uri()}\n")
+    with pytest.raises(BadModel, match="requirements.txt cannot be installed"):
+        load(source, settings={"installs_requirements": True}, **files)
+
+
+PARTS = """
+from ts.handler_utils.utils import send_intermediate_predict_response
+
+def handle(data, context):
+    if data is None:
+        return None
+    if data[0]["body"] == "none":
+        return ["all"] * len(data)
+    send_intermediate_predict_response(["a"] * len(data), context.request_ids, "", 200, context)
+    if data[0]["body"] == "bad":
+        raise ValueError("bad")
+    return ["z"] * len(data)
+"""
+
+
+def taken(stream: Any) -> list[Any]:
+    """All parts of a stream, as they come."""
+    found: list[Any] = []
+    came = threading.Event()
+    stream.on_part(came.set)
+    with contextlib.suppress(StopIteration):
+        while True:
+            came.clear()
+            is_there, part = stream.take()
+            if is_there:
+                found.append(part)
+            else:
+                assert came.wait(10)
+    return found
+
+
+def test_answers_in_parts(load: Load) -> None:
+    handler = load(PARTS)
+    assert handler.handle(rows("none", "none")) == ["all", "all"]
+    for stream in handler.handle(rows("x", "y")):
+        assert taken(stream) == ["a", "z"]
+    assert handler.busy_since() is None
+    (stream,) = handler.handle(rows("bad"))
+    with pytest.raises(Failure, match="Prediction failed"):
+        taken(stream)
+    gone, kept = handler.handle(rows("x", "y"))
+    gone.close()
+    assert taken(kept) == ["a", "z"]
+
+
+def test_what_a_handler_counts_is_given_once(load: Load) -> None:
+    handler = load(
+        "def handle(data, context):\n    context.metrics.add_size('Size', 3) if data else 0\n    return data\n"
+    )
+    handler.handle(rows("x"))
+    found = {one.name: (one.value, one.unit, one.kind, dict(one.labels)) for one in handler.measured()}
+    assert found["Size"] == (3.0, "MB", "gauge", {"ModelName": "m", "Level": "Model"})
+    assert "PredictionTime" in found
+    assert list(handler.measured()) == []

@@ -427,8 +427,7 @@ def tried(batch: int, wait_ms: float, fronts: int, *rates: tuple[int, int, float
 
 def plan(target_p99_s: float | None) -> Plan:
     return Plan(
-        serve_flags=(),
-        path="",
+        served=sweep.started((), ""),
         payload=lambda target: request.Payload((b"",), HttpReplies, ""),
         load=Load(),
         clients=(1, 4, 16),

@@ -4,10 +4,6 @@ One server for everything that can be seen on one: its start is the slow part. I
 """
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
-from paddle_serving_app.model_archiver import ModelArchiverConfig, generate_model_archive
-from tests.server.versions import Callers, wait_for
-from tests.serving import HTTP, ROOT, Server, free_port
+from tests import torchserves
+from tests.server.versions import Callers
+from tests.serving import HTTP
+from tests.torchserves import TorchServe, archive
 
-MODULE = ("-m", "paddle_serving_server.torchserve")
 LENGTHS = """
 import json
 import time
@@ -52,50 +47,15 @@ def pack(value, count, version):
 """
 
 
-def archive(store: Path, name: str, handler: str, version: str = "1.0", file: str = "") -> None:
-    """Write an archive into a store."""
-    folder = store.parent / f"source-{name}-{version}"
-    folder.mkdir()
-    (folder / "handler.py").write_text(handler)
-    (folder / "words.py").write_text(WORDS)
-    made = generate_model_archive(
-        ModelArchiverConfig(
-            model_name=name, version=version, handler=str(folder / "handler.py"), export_path=str(folder),
-            extra_files=str(folder / "words.py"),
-        )
-    )  # fmt: skip
-    shutil.move(made, store / (file or f"{name}.mar"))
-
-
-class TorchServe:
-    """A server, and its addresses."""
-
-    def __init__(self, server: Server, inference: str, management: str, metrics: str) -> None:
-        self.server = server
-        self.urls = {"inf": inference, "mgmt": management, "met": metrics}
-
-    def ask(
-        self, method: str, path: str, at: str = "mgmt", body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, Any]:
-        """The status, and the answer, as JSON where it is some."""
-        reply = HTTP.request(method, self.urls[at] + path, body=body, headers=headers)
-        assert at == "met" or reply.headers.get("x-request-id")
-        try:
-            return reply.status, json.loads(reply.data)
-        except ValueError:
-            return reply.status, reply.data
-
-    def predict(self, path: str, body: Any = b"abc", headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        return self.ask("POST", f"/predictions/{path}", "inf", body, headers)
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("torchserve") / "store"
     store.mkdir()
-    archive(store, "lengths", LENGTHS)
-    archive(store, "my_model", LENGTHS)
-    archive(store, "my_model", LENGTHS, "2.0", "my_model_v2.mar")
+    (store.parent / "words.py").write_text(WORDS)
+    extra = str(store.parent / "words.py")
+    archive(store, "lengths", LENGTHS, extra_files=extra)
+    archive(store, "my_model", LENGTHS, extra_files=extra)
+    archive(store, "my_model", LENGTHS, "2.0", "my_model_v2.mar", extra_files=extra)
     archive(store, "broken", "import nothing_of_the_kind\n")
     (store / "notzip.mar").write_text("x")
     return store
@@ -103,30 +63,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def torchserve(store: Path) -> Iterator[TorchServe]:
-    inference, management, metrics = free_port(), free_port(), free_port()
-    urls = [f"http://127.0.0.1:{port}" for port in (inference, management, metrics)]
-    settings = zip(("inference_address", "management_address", "metrics_address"), urls, strict=True)
-    text = "".join(f"{key}={url}\n" for key, url in settings)
-    text += "default_workers_per_model=1\njob_queue_size=5\ndefault_response_timeout=20\nenable_model_api=true\n"
-    text += (
-        'models={\\\n "lengths": {\\\n  "1.0": {"defaultVersion": true, "minWorkers": 2, "batchSize": 1}\\\n }\\\n}\n'
-    )
-    (store.parent / "config.properties").write_text(text)
-    flags = ["--start", "--foreground", "--ncs", "--ts-config", str(store.parent / "config.properties")]
-    flags += ["--model-store", str(store), "--models", "lengths=lengths.mar", "--disable-token-auth"]
-    log = store.parent / "server.log"
-    environment = {**os.environ, "SERVING_HOME": str(store.parent), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, *MODULE, *flags], stdout=out, stderr=out, cwd=store.parent, env=environment
-        )
-    server = Server(process, inference, log)
-    try:
-        server.wait_ready()
-        yield TorchServe(server, *urls)
-    finally:
-        if process.poll() is None:
-            assert server.stop() == 0
+    settings = {
+        "job_queue_size": "5",
+        "default_response_timeout": "20",
+        "enable_model_api": "true",
+        "models": '{\\\n "lengths": {\\\n  "1.0": {"defaultVersion": true, "minWorkers": 2, "batchSize": 1}\\\n }\\\n}',
+    }
+    with torchserves.serve(store.parent, store, settings, "--ncs", "--models", "lengths=lengths.mar") as found:
+        yield found
 
 
 NOT_FOUND = (404, "ResourceNotFoundException", "Requested resource is not found, please refer to API document.")
@@ -204,7 +148,7 @@ def test_predictions(torchserve: TorchServe) -> None:
     assert torchserve.ask("GET", "/predictions/lengths?data=12345", "inf") == told("str", 5)
     assert torchserve.ask("POST", "/invocations", "inf", b"ab") == told("bytearray", 2)
     form = {"data": ("img.jpg", b"\x00" * 7, "image/jpeg")}
-    reply = HTTP.request("POST", f"{torchserve.urls['inf']}/predictions/lengths", fields=form)
+    reply = HTTP.request("POST", torchserve.url("inf", "/predictions/lengths"), fields=form)
     assert json.loads(reply.data)["length"] == 7
     assert torchserve.predict("lengths", b"bad")[1] == {
         "code": 503,
@@ -213,7 +157,7 @@ def test_predictions(torchserve: TorchServe) -> None:
     }
     status, answer = torchserve.predict("lengths", b"{bad", json_kind)
     assert (status, answer["type"]) == (400, "BadRequestException")
-    url = f"{torchserve.urls['inf']}/predictions/lengths"
+    url = torchserve.url("inf", "/predictions/lengths")
     assert HTTP.request("POST", url, body=b"x" * 7_000_000).status == 413
 
 
@@ -313,87 +257,5 @@ def test_a_model_of_the_start_is_described_as_the_file_says(torchserve: TorchSer
 
 def test_metrics_have_an_address_of_their_own(torchserve: TorchServe) -> None:
     status, text = torchserve.ask("GET", "/metrics", "met")
-    assert (status, b"lengths" in text) == (200, True)
+    assert (status, "lengths" in text) == (200, True)
     assert torchserve.ask("GET", "/metrics", "inf")[0] == 404
-
-
-def test_tokens(store: Path, tmp_path: Path) -> None:
-    """On by default: they are in a file for the owner, and each address has its own."""
-    ports = [free_port() for _ in range(3)]
-    names = ("inference_address", "management_address", "metrics_address")
-    text = "".join(f"{name}=http://127.0.0.1:{port}\n" for name, port in zip(names, ports, strict=True))
-    (tmp_path / "config.properties").write_text(text + "default_workers_per_model=1\n")
-    flags = ["--foreground", "--ncs", "--model-store", str(store), "--models", "lengths.mar"]
-    environment = {**os.environ, "SERVING_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    with (tmp_path / "log").open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, *MODULE, *flags], stdout=out, stderr=out, cwd=tmp_path, env=environment
-        )
-    server = Server(process, ports[0], tmp_path / "log")
-    try:
-        server.wait_ready()
-        found = TorchServe(server, *(f"http://127.0.0.1:{port}" for port in ports))
-        assert (tmp_path / "key_file.json").stat().st_mode & 0o777 == 0o600
-        keys = json.loads((tmp_path / "key_file.json").read_text())
-
-        def headers(kind: str) -> dict[str, str]:
-            return {"Authorization": f"Bearer {keys[kind]['key']}"}
-
-        for wrong in ({}, headers("management"), {"Authorization": "Bearer x"}):
-            status, answer = found.predict("lengths", headers=wrong)
-            assert (status, answer["type"]) == (400, "InvalidKeyException")
-        assert found.predict("lengths", headers=headers("inference"))[0] == 200
-        status, answer = found.ask("GET", "/models", headers=headers("inference"))
-        assert (status, answer["type"]) == (400, "InvalidKeyException")
-        assert found.ask("GET", "/models", headers=headers("management"))[0] == 200
-        status, answer = found.ask("POST", "/models?url=my_model.mar", headers=headers("management"))
-        assert (status, "--enable-model-api" in answer["message"]) == (405, True)
-    finally:
-        if process.poll() is None:
-            server.stop()
-
-
-def test_a_server_in_the_background_is_stopped_by_its_command(store: Path, tmp_path: Path) -> None:
-    port, management, metrics = (free_port() for _ in range(3))
-    (tmp_path / "config.properties").write_text(
-        f"inference_address=http://127.0.0.1:{port}\nmanagement_address=http://127.0.0.1:{management}\n"
-        f"metrics_address=http://127.0.0.1:{metrics}\nmodel_store={store}\n"
-    )
-    environment = {**os.environ, "SERVING_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-
-    def run(*flags: str) -> str:
-        with (tmp_path / "out").open("w+") as out:
-            command = [sys.executable, *MODULE, *flags]
-            done = subprocess.run(command, stdout=out, stderr=out, cwd=tmp_path, env=environment, timeout=60)
-            out.seek(0)
-            assert done.returncode == 0, out.read()
-            out.seek(0)
-            return out.read()
-
-    def answers() -> bool:
-        try:
-            return HTTP.request("GET", f"http://127.0.0.1:{port}/ping").status == 200
-        except urllib3.exceptions.HTTPError:
-            return False
-
-    run("--start", "--disable-token-auth")
-    wait_for(answers, 60)
-    assert "stopped" in run("--stop")
-    assert not answers()
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--start"], "--model-store says where the models are"),
-        (["--start", "--model-store", ".", "--models", "nope.mar"], "there is no such file in the model store"),
-        (["--start", "--model-store", ".", "--models", "http://x/y.mar"], "taken from the model store only"),
-    ],
-)
-def test_a_command_line_that_cannot_be_served(tmp_path: Path, flags: list[str], words: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *MODULE, *flags], capture_output=True, cwd=tmp_path, text=True, env=environment
-    )
-    assert done.returncode != 0
-    assert words in done.stderr

@@ -4,9 +4,11 @@ A module says `API`, the family of callers that it is for, `NAMES`, the full nam
 methods by name: in `METHODS` the unary ones, in `STREAMS`, where it has any, those that stream. A handler raises a
 `ServingError` for what cannot be answered, and sets the call's `service` where the call is one of those that are
 counted. `SMALL` has, of unary methods whose small calls are like each other, what finds these. A module whose callers
-find errors in the reply itself says `refusal`, from the error to such a reply. `MANAGEMENT` has the names of the unary
-methods that change the server: they are answered to who may manage it, where that is asked for; or to everybody, where
-`is_open` says so, from the config of the server.
+find errors in the reply itself says `refusal`, from the error to such a reply; one whose callers expect statuses and
+texts of their own says `status_of`, from the error to both, or None, and `forbidden`, from a `managing.Refusal`.
+`MANAGEMENT` has the names of the unary methods that change the server: they are answered to who may manage it, where
+that is asked for; or to everybody, where `is_open` says so, from the config of the server. What is not in every server
+says `exists`, of its catalogue.
 """
 
 import sys
@@ -16,11 +18,13 @@ from typing import Protocol, TypeAlias, cast
 
 from paddle_serving_client import plugins
 from paddle_serving_client.message import Array
+from paddle_serving_server.config.listening import Listening, Role
 from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.lane import Caller
+from paddle_serving_server.services.catalogue import Catalogue
 
 Message: TypeAlias = bytes | memoryview
 """As it was before it was compressed and framed."""
@@ -78,6 +82,25 @@ def every() -> list[Service]:
     """All services."""
     here = sys.modules[__name__]
     return [cast(Service, plugins.load(here, name)) for name in plugins.names(here)]
+
+
+def here(catalogue: Catalogue, at: Listening) -> list[Service]:
+    """Those of which a method is answered at an address."""
+    return [service for service in present(catalogue) if any(at.has(service.API, role) for role in _roles(service))]
+
+
+def present(catalogue: Catalogue) -> list[Service]:
+    """Those that a server has, whatever is answered where."""
+    return [service for service in every() if getattr(service, "exists", _always)(catalogue)]
+
+
+def _always(catalogue: Catalogue) -> bool:
+    return True
+
+
+def _roles(service: Service) -> set[Role]:
+    roles = {Role.MANAGEMENT if method in management(service) else Role.INFERENCE for method in service.METHODS}
+    return roles | ({Role.INFERENCE} if streams(service) else set())
 
 
 def small_calls(service: Service) -> Mapping[str, Callable[[DataPlane], SmallCalls]]:

@@ -17,12 +17,12 @@ from paddle_serving_server.protocols.grpc.services import Bidirectional, Message
 async def _info(plane: DataPlane, call: Call, messages: AsyncIterator[Message]) -> AsyncGenerator[bytes, None]:
     """Answer each question of the stream; what is not there is an answer, and does not end it."""
     async for message in messages:
-        yield _answer(call, reflection.decode_request(message))
+        yield _answer(plane, call, reflection.decode_request(message))
 
 
-def _answer(call: Call, question: Question) -> bytes:
+def _answer(plane: DataPlane, call: Call, question: Question) -> bytes:
     if question.field == "list_services":
-        names = [name for service in services.every() if call.at.has(service.API) for name in service.NAMES]
+        names = [name for service in services.here(plane.catalogue, call.at) for name in service.NAMES]
         return reflection.encode_services(question, reflection.described(names))
     find = _FILES.get(question.field)
     if find is None:

@@ -5,9 +5,9 @@ its callers expect it: from the `ServingError` and the call, whose `service` is 
 one. More is optional: `not_allowed` says that a path has other methods, which it is given; `not_found` says that nobody
 has a path, from the catalogue and the paths there are, or gives None if that is not for this API to say; `forbidden`
 answers who may not manage the server, from a `managing.Refusal`; `is_open` says, from the config of the server, whether
-everybody may who may ask for anything. A module with a `PREFIX`, below which all paths are its own, says `unanswered`
-instead of `not_allowed` and `not_found`: what a request gets that no route answers, from the request and the methods
-that its path has.
+everybody may who may ask for anything; `answered` hears the catalogue and the status of every answer, whoever gave it.
+A module with a `PREFIX`, below which all paths are its own, says `unanswered` instead of `not_allowed` and `not_found`:
+what a request gets that no route answers, from the request and the methods that its path has.
 """
 
 import sys

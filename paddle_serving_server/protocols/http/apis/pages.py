@@ -54,7 +54,12 @@ def _pages(catalogue: Catalogue) -> dict[str, str]:
 
 
 def _has_metrics(catalogue: Catalogue, names: Names) -> bool:
-    return catalogue.config.enable_prometheus
+    return catalogue.config.enable_prometheus and catalogue.config.torchserve is None
+
+
+def _has_root(catalogue: Catalogue, names: Names) -> bool:
+    """The page asks by paths that a server in TorchServe's place does not have."""
+    return catalogue.config.torchserve is None
 
 
 def _variables(found: dict[str, str]) -> Table:
@@ -146,6 +151,7 @@ ROUTES = (
         template="/",
         answer=_root,
         about="the page to try services on, for browsers; the pages there are, for others",
+        exists=_has_root,
         while_starting=True,
     ),
     *(

@@ -133,12 +133,12 @@ def test_lines_of_java() -> None:
     }  # fmt: skip
 
 
-def test_the_command_of_source_004(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_with_a_file_of_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.properties").write_text("model_store=elsewhere\ninference_address=http://0.0.0.0:9001\n")
     words = "--start --ncs --ts-config config.properties --model-store . --models barcamp2024-model-pytorch.mar n=x.mar"
     found = command_line.parse(words.split(), {})
-    assert (found.verb, found.is_foreground, found.keeps_snapshots) == ("start", False, False)
+    assert (found.verb, found.is_foreground, found.snapshots) == ("start", False, "")
     assert (found.config.model_store, found.config.inference.port) == (".", 9001)
     assert found.config.load_models == (LoadModel("barcamp2024-model-pytorch.mar"), LoadModel("x.mar", "n"))
     assert found.config.needs_tokens and not found.config.has_model_api

@@ -94,9 +94,22 @@ class BaseHandler:
         if len(classes) != 1:
             names = ", ".join(one.__name__ for one in classes) or "none"
             raise RuntimeError(f"{model_file}: expected just one class of a model, got {names}")
+        if not model_pt_path:
+            return classes[0]()
+        allows_code = self.context.system_properties.get("allows_pickled_weights") is True
+        try:
+            found = torch.load(model_pt_path, map_location=self.device, weights_only=not allows_code)
+        except Exception as exc:
+            if type(exc).__name__ != "UnpicklingError":
+                raise
+            raise RuntimeError(
+                f"{os.path.basename(model_pt_path)} is a pickled model, whose loading may run any code: save the "
+                "state_dict() of the model, or start the server with --allow-pickled-weights"
+            ) from exc
+        if isinstance(found, torch.nn.Module):
+            return found
         model = classes[0]()
-        if model_pt_path:
-            model.load_state_dict(torch.load(model_pt_path, map_location=self.device, weights_only=True))
+        model.load_state_dict(found)
         return model
 
     def _load_onnx_model(self, path: str | None) -> Any:

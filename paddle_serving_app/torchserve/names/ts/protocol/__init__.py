@@ -1,0 +1,1 @@
+"""Where older handlers find what sends a part of an answer."""
