@@ -6,6 +6,7 @@ from paddle_serving_server.config.values import ServedModel, ServerConfig
 from paddle_serving_server.graph.workflow import Workflow
 from paddle_serving_server.services import triton_service
 from paddle_serving_server.services.chain_service import ChainService
+from paddle_serving_server.services.exported_service import ExportedService, is_exported
 from paddle_serving_server.services.handler_service import HandlerService
 from paddle_serving_server.services.model_service import ModelService
 from paddle_serving_server.services.service import Service
@@ -24,7 +25,7 @@ def model_service(model: ServedModel) -> Service:
         return HandlerService(model, model.handler)
     if model.nodes:
         return ChainService(model.name, Workflow(model.nodes, model.ends))
-    return ModelService(model.name, model)
+    return ExportedService(model) if is_exported(model.folder) else ModelService(model.name, model)
 
 
 def file_services(config: ServerConfig) -> list[Service]:
