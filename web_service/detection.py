@@ -46,7 +46,7 @@ class Things(PictureService):
         height, width = (side if side > 0 else OPEN_SIZE for side in spec.shape[-2:])
         resize = FitResize((width, height), KEEP_RATIO, interpolation=cv2.INTER_CUBIC)
         prepare = DetectorInput([resize, Div(255.0), Normalize(MEAN, STD), Transpose((2, 0, 1))])
-        rules = BoxRules(labels=read_labels(label_file), threshold=LEAST_SCORE, surest_first=True)
+        rules = BoxRules(labels=read_labels(label_file), threshold=LEAST_SCORE, order="score")
         return Detection(inputs, prepare, rules, label_file)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from paddle_serving_app.exported import options as options_of
-from paddle_serving_app.exported.settings import number
+from paddle_serving_app.exported.settings import Settings, number
 from paddle_serving_app.mar.values import shown
 from paddle_serving_app.ops.layout_boxes import BoxRules, Unclip
 from paddle_serving_client.errors import BadConfig, BadInput
@@ -17,14 +17,15 @@ _Value = TypeVar("_Value")
 
 
 def rules_of(values: Mapping[str, Any], labels: Sequence[str], where: str) -> BoxRules:
-    """The rules of an exported model's file.
+    """The rules of an exported model's file; `reading_order: true` in it is ours.
 
     Raises:
         BadConfig: one of them cannot be.
     """
     given = {"threshold": values.get("draw_threshold", _THRESHOLD)}
     given |= {name: values[name] for name in KNOWN[1:] if name in values}
-    return ruled(BoxRules(labels=labels), given, where)
+    reads = Settings({"reading_order": values.get("reading_order")}, where).truth("reading_order")
+    return ruled(BoxRules(labels=labels, order="reading" if reads else "model"), given, where)
 
 
 def ruled(rules: BoxRules, given: Mapping[str, Any], where: str) -> BoxRules:

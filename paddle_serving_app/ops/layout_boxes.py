@@ -11,11 +11,13 @@ from typing import Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from paddle_serving_app.ops.boxes import MAX_BOXES
+from paddle_serving_app.ops.reading_order import reading_order
 from paddle_serving_client.errors import BadConfig, BadInput, TooLarge
 from paddle_serving_client.message import Array, describe
 
 Merge: TypeAlias = Literal["union", "large", "small"]
 """Of boxes inside each other: all are kept, the outer ones, or the inner ones."""
+Order: TypeAlias = Literal["model", "score", "reading"]
 Unclip: TypeAlias = tuple[float, float]
 """Factors of width and height."""
 
@@ -51,8 +53,9 @@ class BoxRules:
     merge: Merge | Mapping[int, Merge] | None = None
     """What becomes of boxes inside each other; by class where it is a mapping."""
 
-    surest_first: bool = False
-    """Whether boxes are answered by their scores; otherwise in the order of the model, or of reading."""
+    order: Order = "model"
+    """Of the boxes: that of the model (where it gives places in reading order, these), the surest first, or that in
+    which a page is read."""
 
     def __post_init__(self) -> None:
         """Check what is chosen by a word."""
@@ -90,8 +93,10 @@ class BoxRules:
             rows = rows[self._outside_each_other(rows)]
         if rows.shape[1] in (7, 8):
             rows = in_order(rows)
-        if self.surest_first:
+        if self.order == "score":
             rows = rows[np.argsort(-rows[:, 1], kind="stable")]
+        if self.order == "reading" and rows.shape[1] == PLAIN:
+            rows = rows[reading_order(rows[:, 2:])]
         if rows.shape[1] == TURNED:
             turned = rows.copy()
             turned[:, 2:] = np.clip(rows[:, 2:], 0, np.tile([width, height], 4))

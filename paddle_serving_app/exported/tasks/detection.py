@@ -18,7 +18,7 @@ from paddle_serving_app.exported.rules import KNOWN, changed, rules_of
 from paddle_serving_app.exported.task import Task
 from paddle_serving_app.exported.transforms import DETECTOR, detector_table, ops_of
 from paddle_serving_app.ops.arrays import ImageU8
-from paddle_serving_app.ops.boxes import LabelledBoxes, boxes_in
+from paddle_serving_app.ops.boxes import boxes_in
 from paddle_serving_app.ops.detector_input import DetectorInput
 from paddle_serving_app.ops.draw import BoxDrawing
 from paddle_serving_app.ops.instances import paint_masks, whole_masks
@@ -109,13 +109,14 @@ class Detection:
     def drawn(self, picture: ImageU8, found: Mapping[str, Any]) -> ImageU8:
         """See `task.Task.drawn`."""
         classes, scores = found["classes"], found["scores"]
+        labels = [self.labels[k] for k in classes]
+        if self.rules.order == "reading":
+            labels = [f"{place}. {label}" for place, label in enumerate(labels, 1)]
         if "masks" in found:
             picture = paint_masks(picture, found["masks"], classes)
-        if any(len(box) != 4 or isinstance(box[0], list) for box in found["boxes"]):
-            labels = [self.labels[k] for k in classes]
-            return BoxDrawing()(picture, [np.array(box) for box in found["boxes"]], labels, scores, classes)
-        rows = [[k, score, *box] for k, score, box in zip(classes, scores, found["boxes"], strict=True)]
-        return LabelledBoxes(self.labels, 0.0)(picture, np.array(rows, np.float32).reshape(-1, 6))
+        boxes = [np.array(box) for box in found["boxes"]]
+        corners = [box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2) if box.ndim == 1 else box for box in boxes]
+        return BoxDrawing()(picture, corners, labels, scores, classes)
 
     def _rows(self, outputs: Mapping[str, Array], threshold: object) -> tuple[Array, Array | None]:
         """The boxes of the one picture, and their masks."""
