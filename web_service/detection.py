@@ -25,7 +25,7 @@ from paddle_serving_app.ops.labels import read_labels
 from paddle_serving_app.ops.layout_boxes import BoxRules
 from paddle_serving_app.reader import Div, Normalize, Transpose
 from paddle_serving_client.errors import BadConfig
-from paddle_serving_server.web_service import PictureService
+from paddle_serving_server.picture_service import PictureService
 
 # Of the input, for values from 0 to 1, red first; what most configs of PaddleDetection say.
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

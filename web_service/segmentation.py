@@ -24,7 +24,7 @@ from pathlib import Path
 from paddle_serving_app.exported.tasks.segmentation import Segmentation
 from paddle_serving_app.ops.labels import read_labels
 from paddle_serving_app.reader import BGR2RGB, Div, Normalize, Resize, Sequential, Transpose
-from paddle_serving_server.web_service import PictureService
+from paddle_serving_server.picture_service import PictureService
 
 MODEL = Path(__file__).resolve().parent.parent / "serving_model" / "segmentation"
 # Of the input, for values from 0 to 1, red first. PaddleSeg has these too; change them with your network's.

@@ -2,17 +2,13 @@
 
 from pathlib import Path
 
-from paddle_serving_app import layout
 from paddle_serving_app.exported import task
 from paddle_serving_app.exported.task import Task
 from paddle_serving_server.config.values import ServedModel
-from paddle_serving_server.engine import repository
 from paddle_serving_server.services.picture_service import PictureService
 
 _MOST_TASKS = 4
 """Versions that answer side by side while one takes over from another."""
-LAYOUT = "exported_model"
-"""The layout of such models."""
 
 
 class ExportedService(PictureService):
@@ -35,12 +31,6 @@ class ExportedService(PictureService):
     def task(self) -> Task:
         """See `PictureService.task`."""
         return self._tasks.get(self._engine().version) or self.make_task()
-
-
-def is_exported(folder: str) -> bool:
-    """Whether the newest model in a folder is one that says its own steps."""
-    newest = repository.newest(folder).folder
-    return layout.is_model(newest) and layout.of(newest) == LAYOUT
 
 
 def _source(folder: Path, name: object) -> Path:
