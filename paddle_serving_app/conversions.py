@@ -17,13 +17,15 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from paddle_serving_app import file_lock, model_cache, progress
 from paddle_serving_client import __version__, manifest, model_config
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.io import conversion, source
-from paddle_serving_client.io.source import Source
+from paddle_serving_client.io.source import ModelFile, Source
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +39,12 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 _LOCK = ".lock"
 
 
-def folder_of(path: Path) -> Path:
+def folder_of(path: Path, beside: Sequence[Path] = ()) -> Path:
     """The Serving folder that a bare model's files make, converted if they were not before.
 
     Args:
         path: an exported model: its folder, or the model file.
+        beside: further files that go along as they are: another one of them is another model.
 
     Raises:
         BadModel: there is no model, more than one, a damaged one, or one that cannot be served; or its files change all
@@ -52,6 +55,8 @@ def folder_of(path: Path) -> Path:
     with file_lock.held(root / _LOCK, _LOCK_S):  # without it, entries are still put in place whole
         for _ in range(_TRIES):
             found = source.read(path)
+            more = tuple(ModelFile(file.name, (file,)) for file in beside)
+            found = replace(found, files=(*found.files, *more))
             digest = _digest(found)
             name = f"{_FOREIGN.sub('_', path.resolve().stem)[:64]}-{digest}"
             entry = next((home / name for home in (root, user) if home and _is_whole(home / name)), None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from paddle_serving_app import layouts, model_files
+from paddle_serving_app.signature import Signature
 from paddle_serving_client import manifest, model_config, plugins
 from paddle_serving_client.errors import BadModel
 from paddle_serving_client.io import foreign
@@ -22,7 +23,7 @@ _MAX_HINTS = 4
 
 
 class Layout(Protocol):
-    """What a module of `layouts/` offers."""
+    """What a module of `layouts/` offers; `refuse_misfit`, too, where it says more of a model than its files."""
 
     LOOKS_FOR: str
     """What it takes, for messages: "an ONNX model: a file NAME.onnx, ..."."""
@@ -123,6 +124,17 @@ def opened(path: str | Path) -> ModelPackage:
     except FileNotFoundError as exc:
         raise BadModel(f"{path} has no {model_config.SERVER_CONFIG}; it is no whole Serving folder") from exc
     return ModelPackage(path, layout, folder, spec, verdict)
+
+
+def refuse_misfit(path: str | Path, signature: Signature) -> None:
+    """Refuse a model, once it is loaded, that its layout says more of than it takes and gives; see `Layout`.
+
+    Raises:
+        BadConfig, BadModel: what is said does not fit the model, or is not known here.
+    """
+    check = getattr(_layout(of(path)), "refuse_misfit", None)
+    if check is not None:
+        check(Path(path), signature)
 
 
 def expected() -> str:

@@ -1,4 +1,4 @@
-"""The demo: one model server with the services uci and ppocr, and the page. Ctrl-C or SIGTERM ends both.
+"""The demo: one model server with the services uci, ppocr and layout, and the page. Ctrl-C or SIGTERM ends both.
 
 Started by scripts/demo, which makes the environment first.
 """
@@ -38,16 +38,17 @@ def main() -> int:
             _check(
                 subprocess.run([sys.executable, f"convert/{recipe}.py"], cwd=ROOT).returncode, f"convert/{recipe}.py"
             )
+        layout = ["serving_model/layout"] if _is_made("convert/layout.py") else []
         server = f"http://127.0.0.1:{said.port}"
         module = ["-m", "paddle_serving_server.serve", "--host", said.host, "--port", str(said.port)]
         services = ["--service", "web_service/uci_housing.py", "--service", "web_service/ppocr.py"]
-        children["the model server"] = _start(*module, *services)
+        children["the model server"] = _start(*module, *layout, *services)
         page = ["web_service/ui.py", "--server", server, "--host", said.host, "--port", str(said.ui_port)]
         children["the page"] = _start(*page)
         _wait_ready(f"{server}/health", children)
         _wait_ready(f"http://127.0.0.1:{said.ui_port}/", children)
         print(f"\n  The page:    http://127.0.0.1:{said.ui_port}/")
-        print(f"  The server:  {server}   (services: uci, ppocr)")
+        print(f"  The server:  {server}   (services: uci, ppocr{', layout' if layout else ''})")
         print("  Ctrl-C stops both.\n", flush=True)
         while True:
             _check_alive(children)
@@ -81,6 +82,11 @@ def _check_alive(children: "dict[str, subprocess.Popen[bytes]]") -> None:
     for name, child in children.items():
         if child.poll() is not None:
             raise RuntimeError(f"{name} ended by itself with status {child.returncode}; its last lines are above")
+
+
+def _is_made(recipe: str) -> bool:
+    """Whether a recipe has made its model; it says itself what it lacks."""
+    return subprocess.run([sys.executable, recipe], cwd=ROOT).returncode == 0
 
 
 def _check(status: int, what: str) -> None:

@@ -6,7 +6,7 @@ from paddle_serving_app import conversions
 from paddle_serving_client.io import source
 
 LOOKS_FOR = "an ONNX model: a file NAME.onnx, or a folder with exactly one"
-YIELDS_TO = ("serving_folder",)
+YIELDS_TO = ("serving_folder", "exported_model")
 _KIND = "onnx"
 
 

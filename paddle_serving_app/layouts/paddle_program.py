@@ -9,7 +9,7 @@ LOOKS_FOR = (
     "a Paddle program with its parameters: inference.json or *.pdmodel with *.pdiparams, or __model__; the folder with "
     "exactly one, or the program itself"
 )
-YIELDS_TO = ("serving_folder",)
+YIELDS_TO = ("serving_folder", "exported_model")
 _KINDS = {"pir", "program"}
 
 

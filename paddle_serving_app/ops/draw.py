@@ -104,6 +104,16 @@ class BoxDrawing:
         return text_font(points, self.font)
 
 
+def paint_points(image: ImageU8, points: Array) -> ImageU8:
+    """A picture (H, W, 3) uint8, BGR, with dots on points (P, 2), (x, y) in pixels; a new array."""
+    require_hwc(image, "paint_points")
+    drawn, radius = image.copy(), max(2, max(image.shape[:2]) // 150)
+    limit = 4 * max(image.shape)  # what is far outside would overflow the pixels of a drawing
+    for k, (x, y) in enumerate(np.clip(np.round(points), -limit, limit).astype(int).tolist()):
+        cv2.circle(drawn, (x, y), radius, _COLORS[k % len(_COLORS)], -1, cv2.LINE_AA)
+    return drawn
+
+
 def text_font(points: int, file: str = "") -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """A font for texts on pictures: that of a file, or one with Chinese characters, or a Latin one."""
     if file:

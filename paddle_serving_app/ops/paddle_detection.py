@@ -144,7 +144,7 @@ class Detection:
         self.infer_img: str | os.PathLike[Any] = ""
         self._shape = (1, 1)
         self._config = _read_config(config_path)
-        self._steps = _steps_of(self._config["Preprocess"], config_path)
+        self._steps = steps_of(self._config["Preprocess"], config_path)
 
     def preprocess(self, feed_var_names: Sequence[str], image_file: str | os.PathLike[Any]) -> dict[str, Array]:
         """The feed of the model for a picture, without the batch axis.
@@ -157,11 +157,8 @@ class Detection:
         self.infer_img = image_file
         image: Array = File2Image()(image_file)[:, :, ::-1]
         self._shape = image.shape[0], image.shape[1]
-        scale = 1.0
-        for step in self._steps:
-            made = step(image)
-            image, scale = made if isinstance(step, Resize) else (made, scale)
-        fed = [image, *self._extra(image, scale)]
+        image, scale = run_steps(self._steps, image)
+        fed = [image, *sizes_for(self._config["arch"], self._shape, image, scale).values()]
         if len(feed_var_names) != len(fed):
             names = ", ".join(feed_var_names)
             raise BadInput(f"{self._config['arch']} has {len(fed)} inputs, but these were named: {names}")
@@ -172,22 +169,13 @@ class Detection:
         outputs = {name: fetch_map[name] for name in fetch_var_names if name in fetch_map}
         if not outputs:
             raise BadInput(f"the result has no {fetch_var_names[0] if fetch_var_names else 'output'!r}")
-        labels = _labels_of(self._config)
+        labels = labels_of(self._config)
         name = boxes_in(outputs)
         records = [self._record(row) for row in require_rows(fetch_map[name], len(labels), name).tolist()]
         if self.if_visualize:
             draw_records(self.infer_img, self.output_dir, records, labels)
         if self.if_dump_result:
             write_records(self.output_dir, records)
-
-    def _extra(self, image: Array, scale: float) -> list[Array]:
-        arch = self._config["arch"]
-        if "YOLO" in arch:
-            return [np.array(self._shape, np.int32)]
-        if "SSD" in arch:
-            return []
-        network = np.array([*image.shape[1:], scale], np.float32)
-        return [network] if "RetinaNet" in arch else [network, np.array([*self._shape, 1.0], np.float32)]
 
     def _record(self, row: Sequence[float]) -> dict[str, Any]:
         category, score, left, top, right, bottom = row
@@ -227,8 +215,38 @@ def _read_config(path: str | os.PathLike[Any]) -> dict[str, Any]:
     return dict(config)
 
 
-def _steps_of(entries: list[Any], path: str | os.PathLike[Any]) -> list[Any]:
-    """The steps that a config names: a closed list, never code."""
+def sizes_for(arch: str, shape: tuple[int, int], image: Array, scale: float) -> dict[str, Array]:
+    """What a detector of a kind is given beside its picture, by the names of its inputs, in their order.
+
+    Args:
+        arch: of the config.
+        shape: (height, width) of the picture as it came.
+        image: (3, H, W), as the steps made it.
+        scale: by which its width was resized.
+    """
+    if "YOLO" in arch:
+        return {"im_size": np.array(shape, np.int32)}
+    if "SSD" in arch:
+        return {}
+    info = {"im_info": np.array([*image.shape[1:], scale], np.float32)}
+    return info if "RetinaNet" in arch else {**info, "im_shape": np.array([*shape, 1.0], np.float32)}
+
+
+def run_steps(steps: Sequence[Any], image: Array) -> tuple[Array, float]:
+    """A picture (H, W, 3), RGB, through the steps; and by how much its width was scaled."""
+    scale = 1.0
+    for step in steps:
+        made = step(image)
+        image, scale = made if isinstance(step, Resize) else (made, scale)
+    return image, scale
+
+
+def steps_of(entries: list[Any], path: str | os.PathLike[Any]) -> list[Any]:
+    """The steps that a config names: a closed list, never code.
+
+    Raises:
+        BadConfig: one is not known, or its settings do not fit.
+    """
     if len(entries) > MAX_STEPS:
         raise BadConfig(f"{path}: Preprocess has {len(entries)} steps; at most {MAX_STEPS} are read")
     steps = []
@@ -243,7 +261,8 @@ def _steps_of(entries: list[Any], path: str | os.PathLike[Any]) -> list[Any]:
     return steps
 
 
-def _labels_of(config: Mapping[str, Any]) -> list[str]:
+def labels_of(config: Mapping[str, Any]) -> list[str]:
+    """The name of each class, as the numbers of the model count: with a background, or without."""
     labels = [str(label) for label in config["label_list"]]
     if config.get("with_background") and labels[0] != "background":
         return ["background", *labels]

@@ -95,7 +95,7 @@ class DBPostProcess:
             corners, short_side = tight_box(contour)
             if short_side < _MIN_SIDE:
                 continue
-            score = _mean_inside(probabilities, corners)
+            score = mean_inside(probabilities, corners)
             if score < self.box_thresh:
                 continue
             corners, short_side = tight_box(_grown(corners, self.unclip_ratio))
@@ -121,7 +121,8 @@ def tight_box(points: Array) -> tuple[Quad, float]:
     return np.array([left[0], right[0], right[1], left[1]]), min(rectangle[1])
 
 
-def _mean_inside(probabilities: Float32, corners: Quad) -> float:
+def mean_inside(probabilities: Float32, corners: Float32) -> float:
+    """The mean of a map (H, W) inside a polygon (P, 2)."""
     height, width = probabilities.shape
     left, top = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, [width - 1, height - 1])
     right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, [width - 1, height - 1])

@@ -112,7 +112,7 @@ def _with_file(service: Description, instance: Instance) -> Mapping[str, Any]:
     if isinstance(value, bytes | bytearray | memoryview):
         content = bytes(value)
     elif isinstance(value, str | PathLike):
-        if not Path(value).is_file():
+        if not _is_file(value):
             shown = str(value)[:128]
             raise BadInput(f"{name}={shown!r} is no file; a picture is a file's name, or the bytes of such a file")
         content = Path(value).read_bytes()
@@ -121,6 +121,14 @@ def _with_file(service: Description, instance: Instance) -> Mapping[str, Any]:
     if not content:
         raise BadInput(f"{name}: the picture file is empty")
     return {**instance, name: content}
+
+
+def _is_file(name: str | PathLike[str]) -> bool:
+    """Whether there is such a file; a text that no file can be called is none."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long, as a picture in base64, or with a zero byte
+        return False
 
 
 def _as_text(content: bytes) -> str:

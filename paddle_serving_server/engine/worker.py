@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from paddle_serving_app import progress
+from paddle_serving_app import layout, progress
 from paddle_serving_app.choosing import plan
 from paddle_serving_app.model import Model
 from paddle_serving_app.signature import Arranged
@@ -181,9 +181,12 @@ def main(argv: list[str], model_class: type[Model] = Model) -> int:
         if config.key:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key and the model
             key = key_from_text(config.key, "the key of the engine")
+        is_first = not (config.copy and Path(config.copy).is_dir())
         with taken(config, line) as folder:
             follow = None if config.plan is None else plan.from_json(config.plan)
             model = model_class.load(folder, spec.options, spec.tune_s, key, instances=spec.instances, follow=follow)
+            if is_first:  # others come back with what was found to fit
+                layout.refuse_misfit(repository.newest(spec.folder, config.skip).folder, model.signature)
             worker = Worker(model, spec, listener, line)
     except Unchanged:
         return 0

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from paddle_serving_app import layout
 from paddle_serving_server.config.values import ServedModel, ServerConfig
+from paddle_serving_server.engine import repository
 from paddle_serving_server.graph.workflow import Workflow
 from paddle_serving_server.services import triton_service
 from paddle_serving_server.services.chain_service import ChainService
@@ -24,7 +26,17 @@ def model_service(model: ServedModel) -> Service:
         return HandlerService(model, model.handler)
     if model.nodes:
         return ChainService(model.name, Workflow(model.nodes, model.ends))
+    if _is_exported(model.folder):
+        from paddle_serving_server.services.exported_service import ExportedService  # it needs OpenCV, others do not
+
+        return ExportedService(model)
     return ModelService(model.name, model)
+
+
+def _is_exported(folder: str) -> bool:
+    """Whether the newest model in a folder is one that says its own steps."""
+    newest = repository.newest(folder).folder
+    return layout.is_model(newest) and layout.of(newest) == "exported_model"
 
 
 def file_services(config: ServerConfig) -> list[Service]:

@@ -4,6 +4,7 @@
       ModelService       a model as it is; ChainService: several of them
         GraphService     steps that ask other services of the server
         WebService       with the steps of a user before and behind it
+          PictureService   with those of a task that looks at pictures; ExportedService: the task that a file says
       HandlerService     user code in processes of its own
       PipelineService    the ops of a Paddle pipeline
 

@@ -195,6 +195,8 @@ def test_pictures_go_as_they_are(server: Server, ask: Ask, tmp_path: Path) -> No
     assert client("picture", mixed)["feed"] == [{"picture": "MQ==", "angle": 90}, {"picture": "Mg=="}]
     with pytest.raises(BadInput, match=r"'nothing\.jpg' is no file"):
         client("picture", picture="nothing.jpg")
+    with pytest.raises(BadInput, match="is no file; a picture is a file's name, or the bytes of such a file"):
+        client("picture", picture="iVBOR" * 10_000)
     with pytest.raises(BadInput, match="takes a picture as 'picture'; 'image' came"):
         client("picture", image=file)
 
