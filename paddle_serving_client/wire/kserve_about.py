@@ -88,14 +88,33 @@ class Duration:
     ns: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class BatchStatistics:
+    """Batches of one size, and what they took."""
+
+    batch_size: int
+    compute_input: Duration
+    compute_infer: Duration
+    compute_output: Duration
+
+    @property
+    def durations(self) -> list[tuple[str, Duration]]:
+        """All of them by name, in the order of their numbers in `InferBatchStatistics`."""
+        return [(name, getattr(self, name)) for name in ("compute_input", "compute_infer", "compute_output")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """What is counted of a model, over all protocols since the server started."""
 
     name: str
     version: str
+    last_inference_ms: int = 0
+    """When the last answer was given, in milliseconds since 1970; 0: never."""
     inference_count: int = 0
+    """Rows that were computed."""
     execution_count: int = 0
+    """Batches that these were in."""
     success: Duration = Duration()
     fail: Duration = Duration()
     queue: Duration = Duration()
@@ -104,6 +123,8 @@ class Statistics:
     compute_output: Duration = Duration()
     cache_hit: Duration = Duration()
     cache_miss: Duration = Duration()
+    batches: tuple[BatchStatistics, ...] = ()
+    """By their size, rising."""
 
     @property
     def durations(self) -> list[tuple[str, Duration]]:
@@ -192,14 +213,18 @@ def _statistics_json(model: Statistics) -> Json:
     return {
         "name": model.name,
         "version": model.version,
-        "last_inference": 0,
+        "last_inference": model.last_inference_ms,
         "inference_count": model.inference_count,
         "execution_count": model.execution_count,
-        "inference_stats": {name: {"count": took.count, "ns": took.ns} for name, took in model.durations},
+        "inference_stats": _durations_json(model.durations),
         "response_stats": {},
-        "batch_stats": [],
+        "batch_stats": [{"batch_size": b.batch_size, **_durations_json(b.durations)} for b in model.batches],
         "memory_usage": [],
     }
+
+
+def _durations_json(durations: Sequence[tuple[str, Duration]]) -> Json:
+    return {name: {"count": took.count, "ns": took.ns} for name, took in durations}
 
 
 def index_json(models: Sequence[Indexed]) -> list[Json]:

@@ -157,13 +157,18 @@ def encode_statistics(models: Sequence[Statistics]) -> bytes:
     """Write a `ModelStatisticsResponse`."""
     parts: list[Part] = []
     for model in models:
-        durations: list[Part] = []
-        for number, (_, took) in enumerate(model.durations, 1):
-            durations += bytes_field(number, *_duration(took))
-        counts = [_count(4, model.inference_count), _count(5, model.execution_count)]
         named = [*text_field(1, model.name), *text_field(2, model.version)]
-        parts += bytes_field(1, *named, *counts, *bytes_field(6, *durations))
+        figures = (model.last_inference_ms, model.inference_count, model.execution_count)
+        counts = [_count(number, value) for number, value in enumerate(figures, 3)]
+        batches: list[Part] = []
+        for of_size in model.batches:
+            batches += bytes_field(7, _count(1, of_size.batch_size), *_durations(of_size.durations, 2))
+        parts += bytes_field(1, *named, *counts, *bytes_field(6, *_durations(model.durations, 1)), *batches)
     return b"".join(parts)
+
+
+def _durations(durations: Sequence[tuple[str, Duration]], first: int) -> list[Part]:
+    return [part for n, (_, took) in enumerate(durations, first) for part in bytes_field(n, *_duration(took))]
 
 
 def _duration(took: Duration) -> list[Part]:

@@ -9,14 +9,10 @@ from paddle_serving_client import __version__
 from paddle_serving_client.errors import BadInput, NoMethod, NoService, Starting
 from paddle_serving_client.wire import kserve
 from paddle_serving_client.wire.kserve_about import (
-    Duration,
     ModelAbout,
     ServerAbout,
-    Statistics,
     TensorAbout,
 )
-from paddle_serving_server.counting.meter import REQUEST
-from paddle_serving_server.engine.counted import MODEL
 from paddle_serving_server.process.states import State
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.service import Service
@@ -149,26 +145,6 @@ def _made(service: Service, signature: Signature) -> ModelAbout:
         max_batch_size=_rows(plan.get("max_rows")) if signature.can_join else 0,
         instances=max(1, _whole(plan.get("instances"))),
         on_gpu=any(plan.options.gpu_id is not None for plan in service.plans.values()),
-    )
-
-
-def statistics(catalogue: Catalogue, service: Service) -> Statistics:
-    """What was counted of a model over all protocols: calls, not rows, for nobody counts those of a single call."""
-    counted = catalogue.meter.read()
-    calls = [found for at, found in counted.series_of(REQUEST) if at["service"] == service.name]
-    runs = [found for at, found in counted.series_of(MODEL) if at["service"] == service.name]
-    times = sum(found.runs for found in runs)
-    return Statistics(
-        name=service.name,
-        version=service.version,
-        inference_count=times,
-        execution_count=times,
-        success=Duration(sum(s.ok for s in calls), 1000 * sum(s.latencies.sum_us for s in calls)),
-        fail=Duration(sum(s.failed for s in calls)),
-        queue=Duration(times, 1000 * sum(s.queue_us for s in runs)),
-        compute_input=Duration(times),
-        compute_infer=Duration(times, 1000 * sum(s.run_us for s in runs)),
-        compute_output=Duration(times),
     )
 
 

@@ -89,7 +89,7 @@ class CachedEngine(Wrapper):
             return _handed_out(known, started)
         if key not in self._under_way:
             self._cache.misses.add()
-            return await self._run_for_all(key, version, arranged, outputs, context)
+            return await self._run_for_all(key, version, arranged, outputs, context, started)
         self._cache.shared.add()
         while (running := self._under_way.get(key)) is not None:
             await asyncio.wait(
@@ -102,22 +102,24 @@ class CachedEngine(Wrapper):
         # Whoever ran it was called off or had less time than we have: now it is our turn.
         if self.inner.version != version:
             raise Busy("the model was exchanged while this request waited for an equal one; try again")
-        return await self._run_for_all(key, version, arranged, outputs, context)
+        return await self._run_for_all(key, version, arranged, outputs, context, time.monotonic())
 
     async def _run_for_all(
-        self, key: bytes, version: str, arranged: Arranged, outputs: Sequence[int], context: Context
+        self, key: bytes, version: str, arranged: Arranged, outputs: Sequence[int], context: Context, started: float
     ) -> Reply:
         """Run, and give the answer, or what went wrong, to everybody who asks the same meanwhile."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
         self._under_way[key] = future
         try:
+            asked = time.monotonic()
             reply = await self.inner.run(arranged, outputs, context)
+            came = time.monotonic()
             kept = replace(reply, arrays=_copies(reply.arrays))
             if self.inner.version == version:
                 self._cache.put(key, kept)
             future.set_result(kept)
-            return reply
+            return replace(reply, cache_ms=(asked - started + time.monotonic() - came) * 1000)
         except DeadlineExceeded:
             raise
         except ServingError as exc:
@@ -143,7 +145,7 @@ def digest(name: str, version: str, arranged: Arranged, outputs: Sequence[int]) 
 def _handed_out(reply: Reply, started: float) -> Reply:
     """An answer for one more caller, who may write into it."""
     ms = (time.monotonic() - started) * 1000
-    return replace(reply, arrays=_copies(reply.arrays), queue_ms=0.0, run_ms=ms, is_cached=True)
+    return replace(reply, arrays=_copies(reply.arrays), queue_ms=0.0, run_ms=ms, is_cached=True, cache_ms=ms)
 
 
 def _copies(arrays: Sequence[Array]) -> tuple[Array, ...]:

@@ -34,6 +34,10 @@ class Context:
     """Answers what user code asks while it works on this; None: whoever answers all other questions."""
     askers: tuple[Any, ...] = ()
     """Engine processes that do nothing until this is answered, so that none of them can answer it."""
+    rows: int = 0
+    """How many rows are asked for, where the tensors that an engine gets do not say it; 0: they do."""
+    goes_on: bool = False
+    """Whether a further run is one more part of the answer to the same call."""
     _held: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod

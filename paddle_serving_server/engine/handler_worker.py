@@ -121,12 +121,13 @@ class HandlerWorker:
 
     def _answer(self, job: Job, packet: Callable[[], Mapping[str, Any]], started: float, rows: int) -> None:
         try:
-            arrays = values.to_arrays(packet())
+            said = packet()
+            arrays = values.to_arrays(said)
         except Exception as exc:
             self._fail(job, exc)
             return
         run_ms = (time.monotonic() - started) * 1000
-        timing = ((started - job.run.sent) * 1000, 0.0, run_ms, rows)
+        timing = ((started - job.run.sent) * 1000, 0.0, 0.0, run_ms, 0 if "failure" in said else rows)
         self._lines.post(job.front, *_done(job, arrays, timing))
 
     def _fail(self, job: Job, exc: Exception) -> None:

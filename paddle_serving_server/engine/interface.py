@@ -21,15 +21,23 @@ class Reply:
     queue_ms: float = 0.0
     run_ms: float = 0.0
     rows: int = 1
-    """Rows of the batch that this request was part of."""
-    batch_ms: float = 0.0
-    """What of `run_ms` went into joining the requests of the batch and splitting its outputs."""
+    """Rows of the batch that this request was part of; 0: user code has failed, and said why."""
+    input_ms: float = 0.0
+    output_ms: float = 0.0
+    """What of `run_ms` went into joining the requests of the batch, and into splitting its outputs."""
     sent: float = 0.0
     """When it was handed to the engine, on the clock of `time.monotonic`; `queue_ms` counts from there. 0: unknown."""
     is_cached: bool = False
     """Whether it was kept from an equal request; `run_ms` is then how long that took to find out."""
+    cache_ms: float = 0.0
+    """What a cache took of the time: to look, and to keep what was not there; 0: there is none."""
     stages: tuple[Stage, ...] = ()
-    """Of several models, where it took those to answer: then the times above say nothing."""
+    """Of several models, where it took those to answer: then the times above are sums of theirs."""
+
+    @property
+    def batch_ms(self) -> float:
+        """What of `run_ms` the batch took, and not the model."""
+        return self.input_ms + self.output_ms
 
 
 class Engine(Protocol):

@@ -24,6 +24,7 @@ from paddle_serving_client import dtype
 from paddle_serving_client.errors import DeadlineExceeded, ServingError, Stopping
 from paddle_serving_client.message import Array
 from paddle_serving_client.wire import recall
+from paddle_serving_server.counting.series import Series
 from paddle_serving_server.engine.counted import CountedEngine
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.live import Live, Version
@@ -186,27 +187,29 @@ class Lane:
         try:
             future = self._live.begin(arranged, kind.outputs, kind.deadline, count)
         except Exception as exc:
-            self._give_back(callers, exc)
+            self._give_back(callers, exc, started)
             return
-        self._engine.count_entered(count)
-        future.add_done_callback(lambda done: self._finish(kind, callers, started, done))
+        series = self._engine.enter(count)
+        future.add_done_callback(lambda done: self._finish(kind, callers, series, started, done))
 
-    def _finish(self, kind: Kind, callers: list[Caller], started: float, done: "asyncio.Future[Reply]") -> None:
+    def _finish(
+        self, kind: Kind, callers: list[Caller], series: Series, started: float, done: "asyncio.Future[Reply]"
+    ) -> None:
         error = Stopping("the server is stopping") if done.cancelled() else done.exception()
         count, rows = len(callers), kind.rows
         if error is None:
             reply = done.result()
             if count == 1 or all(a.ndim and len(a) == rows * count for a in reply.arrays):
-                self._engine.count_answer(reply, started, count)
+                self._engine.count_answer(series, reply, started, rows, rows, count)
                 self._hand_out(callers, reply, rows)
                 return
-        self._engine.count_left(count)
-        self._give_back(callers, error)
+        series.leave_unanswered(count)
+        self._give_back(callers, error, started)
 
-    def _give_back(self, callers: list[Caller], error: BaseException | None) -> None:
+    def _give_back(self, callers: list[Caller], error: BaseException | None, started: float) -> None:
         """There is no answer: say so, where that is true of each caller by himself."""
         if isinstance(error, _OF_ALL) or (len(callers) == 1 and isinstance(error, ServingError)):
-            self._engine.count_failure(error, len(callers))
+            self._engine.count_failure(error, started, len(callers))
             for caller in callers:
                 try:
                     caller.failed(error)

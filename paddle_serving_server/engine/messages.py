@@ -45,12 +45,13 @@ ENCLOSED = 0xFFFFFFFE
 _LENGTH = struct.Struct("<I")  # of a message in a packet
 _HEAD = struct.Struct("<BQ")  # kind, id
 _RUN = struct.Struct("<BQddIQBBI")  # kind, id, sent, deadline, segment, end of inputs, outputs, tensors, layout bytes
-_DONE = struct.Struct("<BQIQfffIBI")  # kind, id, segment, its size, queue, batch, run ms, rows, tensors, layout bytes
+# kind, id, segment, its size, milliseconds of queue, input, output and run, rows, tensors, layout bytes
+_DONE = struct.Struct("<BQIQffffIBI")
 _ATTACH = struct.Struct("<BQQ")  # kind, segment, size
 _CARRIED = struct.Struct("<BQIQBI")  # kind, id, segment, its size, tensors, layout bytes
 _FAILED = struct.Struct("<BQB")  # kind, id, class
-Timing: TypeAlias = tuple[float, float, float, int]
-"""Milliseconds in the queue, of joining and splitting, of the whole run; rows of the batch."""
+Timing: TypeAlias = tuple[float, float, float, float, int]
+"""Milliseconds in the queue, of joining, of splitting, of the whole run; rows of the batch."""
 
 _ERRORS: tuple[type[ServingError], ...] = (
     errors.BackendFailed,
@@ -87,7 +88,8 @@ class Done:
     segment: int
     size: int
     queue_ms: float
-    batch_ms: float
+    input_ms: float
+    output_ms: float
     run_ms: float
     rows: int
     layout: Layout
@@ -191,10 +193,10 @@ def done(
 
 def read_done(packet: bytes) -> Done:
     """Read a DONE packet."""
-    _, number, segment, size, queue_ms, batch_ms, run_ms, rows, n_tensors, n_layout = _DONE.unpack_from(packet)
+    _, number, segment, size, queue, joining, splitting, run, rows, n_tensors, n_layout = _DONE.unpack_from(packet)
     end = _DONE.size + n_layout
     layout = tensor_layout.read(packet[_DONE.size : end], n_tensors)
-    return Done(number, segment, size, queue_ms, batch_ms, run_ms, rows, layout, packet[end:])
+    return Done(number, segment, size, queue, joining, splitting, run, rows, layout, packet[end:])
 
 
 def begun(number: int) -> bytes:

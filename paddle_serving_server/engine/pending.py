@@ -92,5 +92,5 @@ class Pending:
             assert self.segment is not None
             # The copy out: the segment is about to serve another request.
             arrays = [array.copy() for array in layout.arrays(self.segment.memory)]
-        timing = done.queue_ms, done.run_ms, done.rows, done.batch_ms
+        timing = done.queue_ms, done.run_ms, done.rows, done.input_ms, done.output_ms
         return Reply(tuple(arrays), layout.lods, *timing, sent=self.sent)

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from paddle_serving_app import layout, progress
 from paddle_serving_app.choosing import plan
@@ -98,6 +99,7 @@ class Worker:
                 self._check_rows(jobs[0].feed.arrays)
             joined = Arranged(batch.join([job.feed for job in jobs]), jobs[0].run.layout.lods)
             asked = time.monotonic()
+            input_ms = (asked - started) * 1000
             outputs = self._model.run(joined)
             model_ms = (time.monotonic() - asked) * 1000
             parts = batch.split(outputs.arrays, [job.feed.rows for job in jobs])
@@ -115,7 +117,7 @@ class Worker:
         for job, arrays in zip(jobs, parts, strict=True):
             wanted = [arrays[k] for k in job.run.outputs]
             lods = {at: outputs.lods[k] for at, k in enumerate(job.run.outputs) if k in outputs.lods}
-            timing = ((started - job.run.sent) * 1000, run_ms - model_ms, run_ms, rows)
+            timing = ((started - job.run.sent) * 1000, input_ms, run_ms - input_ms - model_ms, run_ms, rows)
             try:
                 self._answer(job, wanted, lods, timing)
             except Exception as exc:

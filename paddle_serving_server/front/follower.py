@@ -99,6 +99,7 @@ class Follower:
             await self._assembly.ready(service)
             self._wrappers.check(service)
             service.limits, service.others = self._limits, CatalogueOthers(self._catalogue)
+            service.counters = self._catalogue.meter.counters
             if service.asks:
                 await self.caught_up.wait()
                 await service.others.there(service.name, service.asks)

@@ -187,6 +187,7 @@ class Front:
             await self._assembly.ready(service)
             self._wrappers.check(service)
             service.limits, service.others = self._config.limits, CatalogueOthers(self._catalogue)
+            service.counters = self._catalogue.meter.counters
             service.bind(its_engines, self._threads)
         for service in services:
             self._catalogue.add(service)

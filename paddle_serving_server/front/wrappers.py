@@ -50,11 +50,11 @@ class Wrappers:
             self._services.append(service.name)
         model = name or Path(service.plans[name].folder).resolve().name
         if service.plans[name].handler is not None:
-            return self._around_handler(engine, service.name, model)
+            return self._around_handler(engine, service, model)
         if name != next(iter(service.plans)):
-            return self._observed(engine, service.name, model, "")
+            return self._observed(engine, service, model, "")
         variants = self._of(service.name, self._config.variants)
-        found = self._observed(engine, service.name, model, MAIN if variants else "")
+        found = self._observed(engine, service, model, MAIN if variants else "")
         for shadow in self._of(service.name, self._config.shadows):
             labels = {"service": service.name, "model": model, "shadow": shadow.tag}
             other = await load(shadow.folder, NICE)
@@ -65,7 +65,7 @@ class Wrappers:
             return found
         engines: dict[str, Engine] = {MAIN: found}
         for variant in variants:
-            engines[variant.tag] = self._observed(await load(variant.folder, 0), service.name, model, variant.tag)
+            engines[variant.tag] = self._observed(await load(variant.folder, 0), service, model, variant.tag)
         weights = {MAIN: 100.0 - sum(v.percent for v in variants)} | {v.tag: v.percent for v in variants}
         found_variants = self.variants[service.name] = VariantsEngine(engines, weights, self._config.variant_by_log_id)
         self._variants_of[service] = found_variants
@@ -122,14 +122,17 @@ class Wrappers:
         is_first = service == self._services[0]
         return [model for model in models if model.service == service or (not model.service and is_first)]
 
-    def _around_handler(self, engine: Engine, service: str, model: str) -> Engine:
+    def _around_handler(self, engine: Engine, service: Service, model: str) -> Engine:
         """User code answers each call anew, and by itself."""
-        if self._of(service, (*self._config.variants, *self._config.shadows)):
-            raise BadConfig(f"service {service!r} is user code: only models have variants and shadows")
-        return CountedEngine(engine, self._counters, service, model, "")
+        if self._of(service.name, (*self._config.variants, *self._config.shadows)):
+            raise BadConfig(f"service {service.name!r} is user code: only models have variants and shadows")
+        return self._counted(engine, service, model, "")
 
-    def _observed(self, engine: Engine, service: str, model: str, tag: str) -> Engine:
+    def _observed(self, engine: Engine, service: Service, model: str, tag: str) -> Engine:
         if self._cache is not None:
             # What another engine of that name has answered is not this one's answer.
-            engine = CachedEngine(engine, self._cache, f"{service}/{model}/{tag}/{next(self._made)}")
-        return CountedEngine(engine, self._counters, service, model, tag)
+            engine = CachedEngine(engine, self._cache, f"{service.name}/{model}/{tag}/{next(self._made)}")
+        return self._counted(engine, service, model, tag)
+
+    def _counted(self, engine: Engine, service: Service, model: str, tag: str) -> Engine:
+        return CountedEngine(engine, self._counters, service.name, model, tag, lambda: service.version)

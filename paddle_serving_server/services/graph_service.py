@@ -3,10 +3,15 @@
 import contextlib
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.errors import BadConfig
+from paddle_serving_client.message import Stage
+from paddle_serving_server.counting.counters import Counters
+from paddle_serving_server.engine import batch
 from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.counted import CountedEngine
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.graph.tensor_graph import Ask, TensorGraph
 from paddle_serving_server.services.model_service import ModelService
@@ -21,8 +26,14 @@ class GraphService(ModelService):
     them missing gets an error that names it.
     """
 
-    def __init__(self, name: str, graph: TensorGraph, title: str = "") -> None:
+    def __init__(self, name: str, graph: TensorGraph, title: str = "", max_rows: int = 1) -> None:
         """Be called `name`.
+
+        Args:
+            name: of the service.
+            graph: its steps.
+            title: one line for people.
+            max_rows: of one request; 1: axis 0 of its tensors is no batch, as far as anybody knows.
 
         Raises:
             BadConfig: no service can have that name.
@@ -30,6 +41,7 @@ class GraphService(ModelService):
         super().__init__(name)
         self.title = title
         self._graph = graph
+        self._max_rows = max_rows
 
     @property
     def asks(self) -> Sequence[tuple[str, str]]:
@@ -39,8 +51,10 @@ class GraphService(ModelService):
     def asking(self, ask: Ask) -> "GraphService":
         """See `Service.asking`."""
         assert self.others is not None
-        other = copy.copy(self)
-        other._engines = {"": _GraphEngine(self._graph, self.others, ask)}
+        other, engine = copy.copy(self), copy.copy(self._engines[""])
+        assert isinstance(engine, CountedEngine)
+        engine.inner = _GraphEngine(self._graph, self.others, self._max_rows, ask)
+        other._engines = {"": engine}
         return other
 
     def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
@@ -52,7 +66,9 @@ class GraphService(ModelService):
         if self.others is None:
             raise BadConfig(f"service {self.name!r} asks other services, and there are none here")
         self.others.refuse_circle(self.name, [name for name, _ in self.asks])
-        super().bind({"": _GraphEngine(self._graph, self.others)}, threads)
+        engine = _GraphEngine(self._graph, self.others, self._max_rows)
+        counted = CountedEngine(engine, self.counters or Counters(), self.name, "", version=lambda: self.version)
+        super().bind({"": counted}, threads)
         self.lane, self.keeps_time = None, True
 
     @property
@@ -70,9 +86,12 @@ class _GraphEngine:
     backend_name = "ensemble"
     version = "1"
 
-    def __init__(self, graph: TensorGraph, others: Others, ask: Ask | None = None) -> None:
+    def __init__(self, graph: TensorGraph, others: Others, max_rows: int, ask: Ask | None = None) -> None:
         self._graph = graph
         self._others = others
+        self.plan: Mapping[str, object] = {"max_rows": max_rows}
+        """See `interface.Engine`; `GraphService.model_plans` has the steps."""
+        self._max_rows = max_rows
         self._ask = ask
         """Of the request that this is held for."""
 
@@ -81,24 +100,31 @@ class _GraphEngine:
         """See `interface.Engine`."""
         return self._graph.signature
 
-    @property
-    def plan(self) -> Mapping[str, object]:
-        """See `interface.Engine`; `GraphService.model_plans` has the steps."""
-        return {}
-
     async def run(self, arranged: Arranged, outputs: Sequence[int], context: Context) -> Reply:
         """See `interface.Engine.run`."""
         if self._ask is not None:
-            return await self._graph.run(self._ask, arranged, outputs, context)
+            return self._timed(await self._graph.run(self._ask, arranged, outputs, context), arranged)
         with self._others.held(self._graph.models, context) as ask:
-            return await self._graph.run(ask, arranged, outputs, context)
+            return self._timed(await self._graph.run(ask, arranged, outputs, context), arranged)
 
     def held(self, context: Context) -> Engine:
         """See `interface.Engine.held`."""
         holding = contextlib.ExitStack()
         ask = holding.enter_context(self._others.held(self._graph.models, context))
         context.on_end(holding.close)
-        return _GraphEngine(self._graph, self._others, ask)
+        return _GraphEngine(self._graph, self._others, self._max_rows, ask)
+
+    def _timed(self, reply: Reply, arranged: Arranged) -> Reply:
+        """The times of all steps together; a request is a batch of its own."""
+        rows = batch.rows_of([array.shape for array in arranged.arrays]) if self._max_rows > 1 else 1
+        joining, inference = _sum(reply.stages, "batch"), _sum(reply.stages, "infer")
+        queue_ms = _sum(reply.stages, "queue")
+        return replace(reply, queue_ms=queue_ms, run_ms=joining + inference, input_ms=joining, rows=max(1, rows))
 
     async def close(self) -> None:
         """See `interface.Engine.close`: the models belong to others."""
+
+
+def _sum(stages: Sequence[Stage], kind: str) -> float:
+    """All stages of one kind: STEP.queue, STEP.infer, ..."""
+    return sum(stage.ms for stage in stages if stage.name.rpartition(".")[2] == kind)

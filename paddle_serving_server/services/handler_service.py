@@ -15,7 +15,7 @@ from paddle_serving_client import byte_strings
 from paddle_serving_client.errors import BackendFailed, NoMethod, ServingError
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config.values import ServedModel
-from paddle_serving_server.engine import handler_call, handler_packets
+from paddle_serving_server.engine import batch, handler_call, handler_packets
 from paddle_serving_server.engine.channel import ABOUT, DECOUPLED
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, tensors_of
@@ -85,6 +85,7 @@ class HandlerService(Service):
             context.stays = True
             engine = self._engine().held(context)
             asked = _checked(request, engine.signature)
+            context.rows = self._rows(asked)
             packet, stages = await handler_call.call(
                 engine, handler_packets.request(asked), handler_packets.CALL, context
             )
@@ -107,6 +108,7 @@ class HandlerService(Service):
         """The parts of a result; each has as long as a whole answer otherwise."""
         loop = asyncio.get_running_loop()
         signature = engine.signature
+        context.goes_on = True
 
         async def next_part() -> object:
             context.deadline = time.monotonic() + self.limits.request_s
@@ -131,6 +133,12 @@ class HandlerService(Service):
             closing.add_done_callback(self._closing.discard)
 
         return ServiceParts(next_part, end)
+
+    def _rows(self, request: Request) -> int:
+        """How many are asked for; 1 where axis 0 of tensors is no batch, as far as anybody knows."""
+        if self.triton is None or not self.triton.max_batch_size or not request.tensors:
+            return 1
+        return batch.rows_of([array.shape for array in request.tensors.values()])
 
     def _engine(self) -> Engine:
         return next(iter(self._engines.values()))

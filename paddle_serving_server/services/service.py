@@ -27,6 +27,7 @@ from paddle_serving_client.errors import BadConfig, NoMethod
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config import things
 from paddle_serving_server.config.values import Limits
+from paddle_serving_server.counting.counters import Counters
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.lane import Lane
@@ -98,6 +99,8 @@ class Service(ABC):
         """The file that makes it, and what that finds in `sys.argv`; None: none that is known."""
         self.others: Others | None = None
         """Of the server; None: there are none that it could ask."""
+        self.counters: Counters | None = None
+        """Of the server: where it counts what it does by itself; None: nobody looks."""
         self.inside = 0
         """Calls that are not answered yet."""
         self.triton: TritonModelConfig | None = None

@@ -33,7 +33,7 @@ def of(model: ServedModel, about: TritonModel) -> Service:
     config = about.parsed
     service: Service
     if config.is_ensemble:
-        service = GraphService(model.name, _graph(config))
+        service = GraphService(model.name, _graph(config), max_rows=max(1, config.max_batch_size))
     elif model.handler is not None:
         service = HandlerService(model, model.handler)
     else:

@@ -105,7 +105,7 @@ class Collector:
 
     def _old_ones(self) -> "Iterator[Metric]":
         requests = [s for _, s in self._counted.series_of(REQUEST)]
-        models = [s for _, s in self._counted.series_of(MODEL)]
+        models = [s for at, s in self._counted.series_of(MODEL) if at["model"]]
         for name, text, value in (
             ("pd_query_request_success", "Calls answered.", sum(s.ok for s in requests)),
             ("pd_query_request_failure", "Calls refused or failed.", sum(s.failed for s in requests)),

@@ -39,7 +39,7 @@ def status(catalogue: Catalogue) -> list[Table]:
     tables = [
         _server(catalogue, counted),
         _calls("Services", ("service", "protocol"), counted, (REQUEST, FAILURE)),
-        _calls("Models", ("service", "model", "variant"), counted, (MODEL, MODEL_FAILURE)),
+        _calls("Models", ("service", "model", "variant", "version"), counted, (MODEL, MODEL_FAILURE)),
         _runs(counted),
         _engines(catalogue),
     ]
@@ -170,11 +170,18 @@ def _work(series: SeriesSum) -> dict[str, str]:
 
 
 def _runs(counted: Counted) -> Table:
-    columns = ("service", "model", "variant", "waiting now", "runs", "waited ms", "ran ms", "rows of a batch")
-    rows = [
-        (said["service"], said["model"], said["variant"], *_work(series).values())
-        for said, series in counted.series_of(MODEL)
-    ]
+    columns = (
+        "service",
+        "model",
+        "variant",
+        "version",
+        "waiting now",
+        "runs",
+        "waited ms",
+        "ran ms",
+        "rows of a batch",
+    )
+    rows = [(*said.values(), *_work(series).values()) for said, series in counted.series_of(MODEL)]
     return Table("Runs", columns, rows, "Averages over all calls since the server started.")
 
 

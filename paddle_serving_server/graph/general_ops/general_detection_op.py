@@ -130,7 +130,9 @@ class TextLines:
         )
         # Reading the picture and cutting out the lines count as running the model.
         run_ms = (time.monotonic() - started) * 1000 - reply.queue_ms
-        return Reply(tuple(lines for _ in outputs), {}, reply.queue_ms, run_ms, batch_ms=reply.batch_ms, sent=started)
+        arrays = tuple(lines for _ in outputs)
+        times = reply.input_ms, reply.output_ms
+        return Reply(arrays, {}, reply.queue_ms, run_ms, 1, *times, sent=started)
 
     def held(self, context: Context) -> Engine:
         """See `interface.Engine.held`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).parent
+HERE = Path(__file__).parent
 MODEL = "/v2/models/simple"
 """The path of the model that was asked."""
 REPOSITORY = MODEL.replace("/models", "/repository/models")
@@ -28,18 +28,18 @@ class Case:
 
 def http(file: str = "http") -> dict[str, Case]:
     """All requests over HTTP of one recording, by name, in their order."""
-    said = json.loads((_HERE / f"{file}.json").read_text(encoding="utf-8"))
+    said = json.loads((HERE / f"{file}.json").read_text(encoding="utf-8"))
     return {name: _case(case) for name, case in said.items()}
 
 
 def grpc() -> dict[str, bytes]:
     """Messages of answers over gRPC, by name."""
-    return {name: bytes.fromhex(text) for name, text in json.loads((_HERE / "grpc.json").read_text()).items()}
+    return {name: bytes.fromhex(text) for name, text in json.loads((HERE / "grpc.json").read_text()).items()}
 
 
 def streams() -> dict[str, list[dict[str, Any]]]:
     """What `ModelStreamInfer` answered, by the name of the stream; tensors in base64."""
-    found: dict[str, list[dict[str, Any]]] = json.loads((_HERE / "streams.json").read_text(encoding="utf-8"))
+    found: dict[str, list[dict[str, Any]]] = json.loads((HERE / "streams.json").read_text(encoding="utf-8"))
     return found
 
 

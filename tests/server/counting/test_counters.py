@@ -5,6 +5,8 @@ import sys
 
 from paddle_serving_server.counting import counters
 from paddle_serving_server.counting.counters import GAUGE, MOST, Counters
+from paddle_serving_server.counting.series import Work
+from paddle_serving_server.counting.sums import Batches
 
 COUNT_AND_DIE = """
 import sys
@@ -80,3 +82,41 @@ def test_more_kinds_than_there_is_room_for_are_not_counted_and_harm_nobody() -> 
     assert 1500 < len(found.counts) < 20_000
     assert all(series.ok == 1 for series in found.series.values())
     assert found.lost == 25_000 - len(found.series) - len(found.counts)
+
+
+def work(batch_size: int, share: int, rows: int = 1) -> Work:
+    return Work(queue_us=5, input_us=10, run_us=100, output_us=30, batch_size=batch_size, share=share, rows=rows)
+
+
+def test_batches_are_counted_once_however_many_calls_they_are_made_of() -> None:
+    mine = Counters()
+    series = mine.series("model")
+    for share in (1, 1, 2):  # one batch of four rows, of three calls
+        series.enter()
+        series.leave(200, 1.0, work(4, share, rows=share))
+    series.enter(8)
+    series.leave(200, 1.0, work(8, 1), calls=8)
+    ((_, found),) = mine.read(1.0).series_of("model")
+    assert found.batches == {4: Batches(1, 10, 60, 30), 8: Batches(1, 10, 60, 30)}
+    assert (found.executions, found.own_rows, found.runs) == (2, 12, 11)
+    assert (found.queue_us, found.input_us, found.infer_us, found.output_us) == (55, 110, 660, 330)
+
+
+def test_batches_larger_than_are_told_apart_are_counted_all_the_same() -> None:
+    mine = Counters()
+    series = mine.series("model")
+    for _ in range(1000):
+        series.enter(300)
+        series.leave(200, 1.0, work(300, 1), calls=300)
+    ((_, found),) = mine.read(1.0).series_of("model")
+    assert (found.batches, found.executions, found.own_rows) == ({}, 1000, 300_000)
+
+
+def test_what_is_called_off_is_no_failure_and_leaves_a_whole_batch() -> None:
+    mine = Counters()
+    series = mine.series("model")
+    series.enter(2)
+    series.leave_unanswered(called_off=True)
+    series.leave(200, 1.0, work(2, 1))
+    ((_, found),) = mine.read(1.0).series_of("model")
+    assert (found.called_off, found.failed, found.inside, found.executions) == (1, 0, 0, 1)

@@ -4,7 +4,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from paddle_serving_client.wire import kserve_about_protobuf as about_wire
 from paddle_serving_client.wire import kserve_protobuf
-from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository
+from paddle_serving_server.dataplane import (
+    kserve_calls,
+    kserve_models,
+    kserve_repository,
+    kserve_statistics,
+)
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.kserve_streams import InferStream
 from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
@@ -46,11 +51,9 @@ async def _model_config(plane: DataPlane, call: Call, message: bytes | memoryvie
 
 async def _model_statistics(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     """Of one model, or of all where none is named."""
-    asked, catalogue = about_wire.decode_asked(message), plane.catalogue
-    await catalogue.start.over(call.deadline)
-    names = [asked.name] if asked.name else kserve_models.names(catalogue)
-    found = [kserve_models.find_counted(catalogue, name, asked.version) for name in names]
-    return about_wire.encode_statistics([kserve_models.statistics(catalogue, service) for service in found])
+    asked = about_wire.decode_asked(message)
+    await plane.catalogue.start.over(call.deadline)
+    return about_wire.encode_statistics(kserve_statistics.statistics(plane.catalogue, asked.name, asked.version))
 
 
 async def _repository_index(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:

@@ -13,7 +13,7 @@ from paddle_serving_client.wire.kserve_json import HEADER_LENGTH
 from paddle_serving_server.config.listening import Role
 from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.counting import timing
-from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository, managing
+from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository, kserve_statistics, managing
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
 from paddle_serving_server.engine import handler_packets
@@ -105,14 +105,8 @@ def _config(exchange: Exchange) -> Mapping[str, Any]:
 
 
 def _statistics(exchange: Exchange) -> Mapping[str, Any]:
-    catalogue, names = exchange.catalogue, exchange.names
-    service = kserve_models.find_counted(catalogue, names["name"], names.get("version", ""))
-    return kserve_about.statistics_json([kserve_models.statistics(catalogue, service)])
-
-
-def _all_statistics(exchange: Exchange) -> Mapping[str, Any]:
-    catalogue = exchange.catalogue
-    found = [kserve_models.statistics(catalogue, catalogue[name]) for name in kserve_models.names(catalogue)]
+    names = exchange.names
+    found = kserve_statistics.statistics(exchange.catalogue, names.get("name", ""), names.get("version", ""))
     return kserve_about.statistics_json(found)
 
 
@@ -264,7 +258,7 @@ ROUTES: Final = (
         while_starting=True,
     ),
     Route(method="GET", template=f"{PREFIX}/models", answer=_question(_models), about="the models, by name"),
-    Route(method="GET", template=f"{PREFIX}/models/stats", answer=_question(_all_statistics), about="their counts"),
+    Route(method="GET", template=f"{PREFIX}/models/stats", answer=_question(_statistics), about="their counts"),
     *_of_models("GET", "", _question(_metadata), "what a model takes and gives"),
     *_of_models("GET", "/ready", _model_ready, "whether a model can answer"),
     *_of_models("GET", "/config", _question(_config), "a model's config, as Triton has it"),

@@ -1,6 +1,7 @@
 """The pages of a server: text for scripts, HTML for browsers, from the same tables; and what is served, as JSON."""
 
 import fnmatch
+import functools
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -16,7 +17,8 @@ from paddle_serving_server.protocols.http.refusal import usual
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.describing import describe
-from paddle_serving_server.showing import metrics, page, status
+from paddle_serving_server.showing import metrics, page, status, triton_metrics
+from paddle_serving_server.showing.machine_load import MachineWatch
 from paddle_serving_server.showing.status import Table
 
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -98,8 +100,15 @@ async def _some_variables(exchange: Exchange) -> HttpResponse:
 async def _metrics(exchange: Exchange) -> HttpResponse:
     catalogue = exchange.catalogue
     weights = {service: variants.weights for service, variants in catalogue.variants.items()}
-    collector = metrics.Collector(catalogue.meter.read(), weights, catalogue.is_ready)
-    return HttpResponse(200, metrics.exposition(collector), metrics.CONTENT_TYPE, _HEADERS)
+    counted = catalogue.meter.read()
+    ours = metrics.exposition(metrics.Collector(counted, weights, catalogue.is_ready))
+    its = triton_metrics.exposition(catalogue, counted, _machine().look())
+    return HttpResponse(200, ours + its, metrics.CONTENT_TYPE, _HEADERS)
+
+
+@functools.cache
+def _machine() -> MachineWatch:
+    return MachineWatch()
 
 
 async def _services(exchange: Exchange) -> HttpResponse:
