@@ -156,6 +156,7 @@ def running(repository: Path) -> Iterator[Triton]:
 
 
 def test_what_is_there_and_why_something_is_not(running: Triton) -> None:
+    assert running.get("")["name"] == "triton"  # which examples of its clients look for
     index = running.index()
     names = ("around", "bare", "code", "ens_twice", "outer", "picture", "simple", "two_versions")
     ready = [*((name, "1") for name in names), ("two_versions", "3")]
