@@ -28,7 +28,10 @@ def served(path: Path) -> Path:
     model = repository.opened(path)
     if model.config.is_ensemble or model.config.backend == platforms.PYTHON:
         what = "an ensemble" if model.config.is_ensemble else "a model.py"
-        raise BadModel(f"{path} is {what}, which no library runs by itself; serve the repository that it is in")
+        raise BadModel(
+            f"{path} is {what}, which no library runs by itself; serve the repository that it is in "
+            "(--model_repository)"
+        )
     for note in model.notes:
         logger.warning("%s: %s", path, note)
     return conversions.folder_of(model.files[model.versions[-1]])

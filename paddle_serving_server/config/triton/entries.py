@@ -209,7 +209,9 @@ def _served(model: RepositoryModel, stamp: str, rules: RepositoryRules) -> Serve
     if not things.NAME.fullmatch(config.name):
         raise BadModel(f"model name {config.name[:128]!r}: {things.NAME_RULE}")
     text = text_of(config)
-    if len(text) * (len(model.versions) + 1) > _MAX_VERSIONS_BYTES:
+    copies = len(model.versions) + 1  # in what is told of a model and of each version; a handler is told of it, too
+    copies += 2 * len(model.versions) + 1 if config.backend == platforms.PYTHON else 0
+    if len(text) * copies > _MAX_VERSIONS_BYTES:
         raise BadModel(f"model {config.name!r}: its config is too long for {len(model.versions)} versions")
     made = ServedModel(
         name=config.name,

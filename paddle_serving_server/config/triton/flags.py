@@ -47,8 +47,8 @@ class TritonFlags:
     max_body_bytes: int = 64 << 20
     log_level: str = "INFO"
     log_file: str = ""
-    server_id: str = ""
-    """Of `GET /v2`; empty: that of the project."""
+    server_id: str = "triton"
+    """The name in `GET /v2`, by which callers may know whom they ask."""
     default_max_batch_size: int = 4
     cache_bytes: int = 0
     """Of the answers that are kept, for models that want it; 0: none."""

@@ -112,6 +112,11 @@ def notes(flags: TritonFlags) -> Iterator[str]:
     """What has no effect here, for people."""
     for flag in flags.without_effect:
         yield f"{flag} is without effect"
+    if flags.control_mode == "explicit":
+        yield (
+            "--model-control-mode=explicit: everybody who reaches this server may load models, and have it run the "
+            "files that come with them; --http-address=127.0.0.1 and --grpc-address=127.0.0.1 keep it to this machine"
+        )
     if flags.header_pattern:
         yield "--http-header-forward-pattern is without effect: headers are not handed on to models"
     if flags.cache_bytes:
