@@ -180,6 +180,7 @@ class Handler(Protocol):
 
     def close(self) -> None:
         """The process is going to end."""
+        return
 
 
 class Measuring(Protocol):
