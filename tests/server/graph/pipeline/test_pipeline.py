@@ -253,14 +253,6 @@ def test_processes_of_ops_are_listed_and_counted(server: Server) -> None:
     assert re.search(r'model="op\.odd"', metrics), metrics
 
 
-@pytest.mark.parametrize(("mode", "words"), [("crash", "died while it worked on this request"), ("hang", "")])
-def test_a_process_that_dies_or_hangs_is_replaced(server: Server, mode: str, words: str) -> None:
-    said = price_from_process(server, mode=mode)
-    assert (said["err_no"], words in said["err_msg"]) == (6000 if mode == "hang" else 9000, True), said
-    for _ in range(6):
-        assert price_from_process(server)["err_no"] == 0
-
-
 def test_a_front_that_dies_leaves_the_processes_to_the_next(server: Server) -> None:
     (front,) = server.children("front.process")
     before = server.children("engine.worker")
@@ -269,6 +261,14 @@ def test_a_front_that_dies_leaves_the_processes_to_the_next(server: Server) -> N
     server.wait_ready()
     assert price_from_process(server)["err_no"] == 0
     assert server.children("engine.worker") == before
+
+
+@pytest.mark.parametrize(("mode", "words"), [("crash", "died while it worked on this request"), ("hang", "")])
+def test_a_process_that_dies_or_hangs_is_replaced(server: Server, mode: str, words: str) -> None:
+    said = price_from_process(server, mode=mode)
+    assert (said["err_no"], words in said["err_msg"]) == (6000 if mode == "hang" else 9000, True), said
+    for _ in range(6):
+        assert price_from_process(server)["err_no"] == 0
 
 
 def test_what_cannot_travel_is_named(server: Server) -> None:
