@@ -222,12 +222,20 @@ def _served(model: RepositoryModel, stamp: str, rules: RepositoryRules) -> Serve
         triton=TritonModel(folder=str(model.folder.absolute()), config=text),
         stamp=stamp,
         one_by_one=not config.max_batch_size,
+        max_waiting=_max_waiting(config, model.instances),
     )
     if config.is_ensemble:
         return made
     if config.backend == platforms.PYTHON:
         return _of_python(made, model, rules)
     return _of_library(made, model, rules)
+
+
+def _max_waiting(config: TritonModelConfig, instances: int) -> int:
+    """The bound of its queue, behind what may be computed at once; 0: none of its own."""
+    batching = config.dynamic_batching
+    bound = 0 if batching is None else batching.default_queue_policy.max_queue_size
+    return bound and bound + max(1, instances) * max(1, config.max_batch_size)
 
 
 def _of_python(made: ServedModel, model: RepositoryModel, rules: RepositoryRules) -> ServedModel:
