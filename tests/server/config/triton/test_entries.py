@@ -119,6 +119,11 @@ def test_an_address_each_for_http_grpc_and_metrics(
     assert [(at.port, at.apis, at.roles) for at in config.listen] == others
 
 
+def test_a_repository_may_be_called_as_in_a_container(tmp_path: Path) -> None:
+    flags = parse(["--model-repository=/models/of/mine", f"--map=/models={tmp_path}"])
+    assert served.rules(flags).repositories == (str(tmp_path / "of" / "mine"),)
+
+
 def test_gpus_are_those_of_the_machine_where_a_library_uses_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
