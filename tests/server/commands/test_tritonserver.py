@@ -338,6 +338,22 @@ def test_what_cannot_be_loaded_leaves_what_answers(running: Triton, parameters: 
     assert running.infer("simple", [1, 16], "INT32", INPUT0=ROW, INPUT1=ROW)["OUTPUT1"] == [0] * 16
 
 
+def test_an_ensemble_by_a_config_that_comes_with_the_request(running: Triton) -> None:
+    config = running.get("/models/outer/config")
+    running.change("simple", "unload")
+    config["ensemble_scheduling"]["step"][1]["output_map"] = {"OUTPUT1": "SUM"}
+    running.change("outer", "load", {"config": json.dumps(config)})
+    assert running.infer("outer", [1, 16], "INT32", A=ROW, B=ROW)["SUM"] == [0] * 16
+    config["ensemble_scheduling"]["step"][1]["model_name"] = "nobody"
+    status, body = running.ask("POST", changing("outer", "load"), {"parameters": {"config": json.dumps(config)}})
+    assert (status, b"depends on 'nobody', which there is not" in body) == (500, True)
+    running.change("outer", "load")
+    picture = '{"max_batch_size": 0, "platform": "onnxruntime_onnx"}'
+    running.change("picture", "load", {"config": picture})
+    assert running.get("/models/picture")["inputs"][0]["shape"] == [1, 3, 2, 2]
+    running.change("picture", "load")
+
+
 def test_an_ensemble_takes_its_models_with_it(running: Triton) -> None:
     running.change("outer", "unload")
     running.change("around", "unload", {"unload_dependents": True})
