@@ -42,6 +42,14 @@ def _of_batching(config: TritonModelConfig) -> list[str]:
         notes.append(
             "dynamic_batching.preferred_batch_size is without effect: whatever waits is joined, up to max_batch_size"
         )
+    if batching is not None and batching.priority_levels > 1:
+        notes.append("dynamic_batching.priority_levels is without effect: requests are run in the order they came")
+    if batching is not None:
+        policies = [batching.default_queue_policy, *batching.priority_queue_policy.values()]
+        if any(policy.default_timeout_us or policy.timeout_action == "DELAY" for policy in policies):
+            notes.append(
+                "the timeouts of queue policies are without effect: a request has the time that the server gives"
+            )
     return notes
 
 

@@ -164,7 +164,7 @@ def _read(repositories: Repositories, name: str, asked: LoadAsked) -> tuple[Serv
                 made = folder = kserve_uploads.written(repositories.rules, name, asked.files)
             if folder is None:
                 raise BackendFailed(failed)
-            models = (repositories.loaded_with(name, folder, asked.config),)
+            models = repositories.loaded_with(name, folder, asked.config)
     except (ServingError, OSError) as exc:
         if made is not None:
             shutil.rmtree(made.parent, ignore_errors=True)

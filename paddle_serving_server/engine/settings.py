@@ -51,6 +51,8 @@ class ModelSettings(RunSettings):
     """Whether requests are never computed together, whatever their shape: axis 0 of their tensors is no batch."""
     stamp: str = ""
     """Of the files: others under the same path are another deployment. Empty: they are watched."""
+    max_waiting: int = 0
+    """Requests that may wait for it; 0: as for the whole server."""
 
     @classmethod
     def _restored(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class Assembly:
             handler=plan.handler,
             one_by_one=plan.one_by_one,
             stamp=plan.stamp,
+            max_waiting=plan.max_waiting,
             log_level=self._config.log_level,
         )
 

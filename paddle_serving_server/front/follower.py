@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from paddle_serving_client.errors import ServingError
@@ -18,7 +19,7 @@ from paddle_serving_server.front.wrappers import Wrappers
 from paddle_serving_server.process.line import Line
 from paddle_serving_server.process.registry_messages import Dropped, Offering, Registered, Unregistered, Unservable
 from paddle_serving_server.process.states import State
-from paddle_serving_server.services import from_config
+from paddle_serving_server.services import from_config, triton_warmup
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.model_status import ModelStatus
 from paddle_serving_server.services.others import CatalogueOthers
@@ -93,7 +94,8 @@ class Follower:
 
     async def _make(self, number: int, part: _Part, values: Mapping[str, Any]) -> None:
         try:
-            part.service = service = from_config.model_service(ServedModel.from_dict(values["model"]))
+            model = ServedModel.from_dict(values["model"])
+            part.service = service = from_config.model_service(model)
             service.fixed_version = values["version"] if values["is_fixed"] else ""
             engines = await self._assembly.engines_of(service, number)
             await self._assembly.ready(service)
@@ -104,6 +106,8 @@ class Follower:
                 await self.caught_up.wait()
                 await service.others.there(service.name, service.asks)
             service.bind(engines, self._threads)
+            if model.triton is not None:
+                await triton_warmup.run(service, Path(model.triton.folder))
         except Exception as exc:
             if not isinstance(exc, ServingError):
                 logger.exception("model %r cannot be served", part.name)

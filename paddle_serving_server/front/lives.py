@@ -99,7 +99,7 @@ class Lives:
     async def _switch_to(self, version: Live, used: _Used) -> None:
         # A run that takes longer than any request may cannot help anybody.
         hung_s = max(HUNG_S, self._limits.request_s)
-        room = math.ceil(self._limits.max_waiting / len(version.paths))
+        room = math.ceil((used.spec.max_waiting or self._limits.max_waiting) / len(version.paths))
         model = f"{repository.title_of(used.spec.folder)}, version {version.number}"
         pool, ask = self._pool, self._ask
         channels = [

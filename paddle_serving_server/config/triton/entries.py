@@ -1,6 +1,7 @@
 """From the folders of model repositories to entries of the registry."""
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -96,7 +97,7 @@ class Repositories:
             visit(name, ())
         return tuple(found.values())
 
-    def loaded_with(self, name: str, folder: Path, override: str) -> ServedModel:
+    def loaded_with(self, name: str, folder: Path, override: str) -> tuple[ServedModel, ...]:
         """A model with a config, and perhaps files, that came with a request to load it.
 
         Args:
@@ -104,15 +105,24 @@ class Repositories:
             folder: of its files.
             override: the config as JSON.
 
+        Returns:
+            It, behind those that it asks.
+
         Raises:
             ServingError: it cannot be loaded.
         """
-        model = repository.opened(folder, self.rules.opening, override)
+        model = repository.opened(folder, self.rules.opening, _with_name(override, name))
         if model.name != name:
             raise BadModel(f"the config calls the model {model.name!r}, the request {name!r}")
         for note in model.notes:
             self.on_note(name, note)
-        return _served(model, stamp_of(folder), self.rules)
+        steps = [step.model_name for step in model.config.steps]
+        asked = [found for found in self.models(steps) if found.name != name] if steps else []
+        if steps:
+            folders = repository.listed(self.rules.roots).models
+            known = {found.name: self._opened(folders[found.name]) for found in asked if found.name in folders}
+            _check_steps(model.config, {**known, name: _Opened("", model)})
+        return (*asked, _served(model, stamp_of(folder), self.rules))
 
     def folder_of(self, name: str) -> Path | None:
         """The folder of a model; None: there is none of that name, or it cannot be told which."""
@@ -149,6 +159,15 @@ class Repositories:
 _UNKNOWN: Final = "failed to poll from model repository: there is no model of that name"
 
 
+def _with_name(override: str, name: str) -> str:
+    """A config as JSON that says its name; what is no JSON stays as it is, and is refused by who reads it."""
+    try:
+        fields = json.loads(override)
+    except (ValueError, RecursionError):
+        return override
+    return json.dumps({"name": name, **fields}) if isinstance(fields, dict) else override
+
+
 def stamp_of(folder: Path) -> str:
     """Another one whenever a file of a model has come, gone, or was written to."""
     found: list[tuple[str, int, int]] = []
@@ -161,8 +180,8 @@ def stamp_of(folder: Path) -> str:
             except OSError:  # gone, or a link to nowhere
                 continue
             found.append((os.path.relpath(path, folder), stat.st_size, stat.st_mtime_ns))
-            if len(found) >= _MAX_FILES:
-                break
+        if len(found) >= _MAX_FILES:
+            break
     return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
 
 
@@ -222,12 +241,20 @@ def _served(model: RepositoryModel, stamp: str, rules: RepositoryRules) -> Serve
         triton=TritonModel(folder=str(model.folder.absolute()), config=text),
         stamp=stamp,
         one_by_one=not config.max_batch_size,
+        max_waiting=_max_waiting(config, model.instances),
     )
     if config.is_ensemble:
         return made
     if config.backend == platforms.PYTHON:
         return _of_python(made, model, rules)
     return _of_library(made, model, rules)
+
+
+def _max_waiting(config: TritonModelConfig, instances: int) -> int:
+    """The bound of its queue, behind what may be computed at once; 0: none of its own."""
+    batching = config.dynamic_batching
+    bound = 0 if batching is None else batching.default_queue_policy.max_queue_size
+    return bound and bound + max(1, instances) * max(1, config.max_batch_size)
 
 
 def _of_python(made: ServedModel, model: RepositoryModel, rules: RepositoryRules) -> ServedModel:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from paddle_serving_app import backend
+from paddle_serving_app.triton import container_paths
 from paddle_serving_client.errors import BadModel
 from paddle_serving_server.config.listening import Listening, Role
 from paddle_serving_server.config.triton.entries import Repositories
@@ -25,9 +26,14 @@ _FOR_GPUS: Final = ("onnxruntime-gpu", "paddlepaddle-gpu")
 
 
 def rules(flags: TritonFlags, uploads: str = "") -> RepositoryRules:
-    """How models are found and opened."""
+    """How models are found and opened.
+
+    Raises:
+        BadConfig: a `--map` is none.
+    """
+    paths = container_paths.parse(flags.maps)
     return RepositoryRules(
-        repositories=tuple(str(Path(path).absolute()) for path in flags.repositories),
+        repositories=tuple(str(Path(paths.found(path) or path).absolute()) for path in flags.repositories),
         control_mode=flags.control_mode,
         is_open=True,
         completes=not flags.strict_config,

@@ -1,9 +1,8 @@
-"""A server by Triton's command line in explicit mode, asked what a real one was asked.
+"""A server by Triton's command line: its models, versions and ensembles, asked what a real one was asked.
 
 One server for everything that can be seen on one: its start is the slow part. Its models need no package onnx.
 """
 
-import base64
 import json
 import subprocess
 import sys
@@ -11,148 +10,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc as grpcio
 import pytest
 
-from paddle_serving_client.wire.protobuf import bytes_field
 from tests import triton_models
 from tests.data import triton
-from tests.serving import HTTP, ROOT, Server, free_port, serve
-from tests.triton_models import FLOAT, SIMPLE, ensemble, onnx, put, simple
+from tests.server.commands import triton_repository
+from tests.server.commands.triton_repository import A_B, MODULE, ROW, Triton, doubled
+from tests.serving import HTTP, ROOT
+from tests.triton_models import ensemble, put
 
-MODULE = ("-m", "paddle_serving_server.tritonserver")
-A_B = {"INPUT0": "A", "INPUT1": "B"}
-TWICE = ensemble(
-    "ens_twice", ["A", "B"], ["TWICE_A", "TWICE_B"],
-    [
-        ("simple", -1, A_B, {"OUTPUT0": "s", "OUTPUT1": "d"}),
-        ("simple", 1, {"INPUT0": "s", "INPUT1": "d"}, {"OUTPUT0": "TWICE_A", "OUTPUT1": "TWICE_B"}),
-    ],
-)  # fmt: skip
-OUTER = ensemble(
-    "outer", ["A", "B"], ["SUM"],
-    [
-        ("ens_twice", -1, {"A": "A", "B": "B"}, {"TWICE_A": "a", "TWICE_B": "b"}),
-        ("simple", -1, {"INPUT0": "a", "INPUT1": "b"}, {"OUTPUT0": "SUM"}),
-    ],
-)  # fmt: skip
 LONELY = ensemble("lonely", ["A", "B"], ["C"], [("nobody", -1, A_B, {"OUTPUT0": "C"})])
 TWO_VERSIONS = """
 backend: "onnxruntime" max_batch_size: 8 version_policy { all { } } instance_group [ { kind: KIND_GPU } ]
 input [ { name: "X" data_type: TYPE_FP32 dims: [ 4 ] } ] output [ { name: "Y" data_type: TYPE_FP32 dims: [ 4 ] } ]
 """
-PICTURE = """
-name: "picture" platform: "onnxruntime_onnx"
-input [ { name: "X" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 2, 2 ] reshape { shape: [ 1, 3, 2, 2 ] } } ]
-output [
-  { name: "Y" data_type: TYPE_FP32 dims: [ 12 ] reshape { shape: [ 1, 3, 2, 2 ] } label_filename: "labels.txt" }
-]
-"""
-CODE = """
-backend: "python" max_batch_size: 8
-input [ { name: "IN" data_type: TYPE_INT32 dims: [ 16 ] } ]
-output [ { name: "OUT" data_type: TYPE_INT32 dims: [ 16 ] } ]
-"""
-MODEL_PY = """
-import triton_python_backend_utils as pb_utils
-
-class TritonPythonModel:
-    def execute(self, requests):
-        arrays = [pb_utils.get_input_tensor_by_name(request, "IN").as_numpy() for request in requests]
-        return [pb_utils.InferenceResponse([pb_utils.Tensor("OUT", array * 10)]) for array in arrays]
-"""
-AROUND = ensemble(
-    "around", ["A"], ["B", "C"],
-    [
-        ("code", -1, {"IN": "A"}, {"OUT": "ten"}),
-        ("simple", -1, {"INPUT0": "ten", "INPUT1": "A"}, {"OUTPUT0": "B", "OUTPUT1": "C"}),
-    ],
-)  # fmt: skip
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
-ROW = list(range(16))
-
-
-def doubled(path: Path) -> Path:
-    """X -> Y, twice what came."""
-    tensor = (FLOAT, ("batch", 4))
-    return onnx(path, {"X": tensor}, {"Y": tensor}, [("Add", ("X", "X"), ("Y",))])
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("triton") / "models"
-    simple(put(root / "simple", SIMPLE) / "1" / "model.onnx")
-    put(root / "ens_twice", TWICE)
-    put(root / "outer", OUTER)
+    root = triton_repository.written(tmp_path_factory.mktemp("triton") / "models")
     put(root / "lonely", LONELY)
+    put(root / "pointer", None, {"1/model.onnx": POINTER})
     triton_models.identity(put(root / "two_versions", TWO_VERSIONS) / "1" / "model.onnx")
     doubled(root / "two_versions" / "3" / "model.onnx")
-    labels = "".join(f"class {n}\n" for n in range(11))
-    triton_models.identity(
-        put(root / "folder", PICTURE, {"labels.txt": labels}) / "1" / "model.onnx", shape=(1, 3, 2, 2)
-    )
-    triton_models.identity(root / "bare" / "1" / "model.onnx")
-    put(root / "pointer", None, {"1/model.onnx": POINTER})
-    put(root / "code", CODE, {"1/model.py": MODEL_PY})
-    put(root / "around", AROUND)
     return root
-
-
-def changing(model: str, verb: str) -> str:
-    return f"/repository/models/{model}/{verb}"
-
-
-class Triton:
-    """A server, and its addresses."""
-
-    def __init__(self, server: Server, grpc: int, metrics: int) -> None:
-        self.server = server
-        self.channel = grpcio.insecure_channel(f"127.0.0.1:{grpc}")
-        self.metrics = f"http://127.0.0.1:{metrics}/metrics"
-
-    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        reply = HTTP.request(method, f"{self.server.url}/v2{path}", body=raw, headers=headers)
-        return reply.status, reply.data
-
-    def get(self, path: str) -> Any:
-        status, body = self.ask("GET", path)
-        assert status == 200, body
-        return json.loads(body)
-
-    def post(self, path: str, body: Any = None) -> Any:
-        status, text = self.ask("POST", path, body)
-        assert status == 200, text
-        return json.loads(text) if text else None
-
-    def change(self, model: str, verb: str, parameters: dict[str, Any] | None = None) -> None:
-        self.post(changing(model, verb), {"parameters": parameters} if parameters else None)
-
-    def index(self, **asked: bool) -> dict[tuple[str, str], tuple[str, str]]:
-        """State and reason, by name and version."""
-        found = self.post("/repository/index", asked or None)
-        return {(e["name"], e.get("version", "")): (e.get("state", ""), e.get("reason", "")) for e in found}
-
-    def infer(self, model: str, shape: list[int], datatype: str, **inputs: list[Any]) -> dict[str, list[Any]]:
-        tensors = [{"name": n, "shape": shape, "datatype": datatype, "data": data} for n, data in inputs.items()]
-        found = self.post(f"/models/{model}/infer", {"inputs": tensors})
-        return {output["name"]: output["data"] for output in found["outputs"]}
-
-    def call(self, method: str, *parts: Any) -> bytes:
-        path = f"/inference.GRPCInferenceService/{method}"
-        found: bytes = self.channel.unary_unary(path)(b"".join(parts), timeout=60)
-        return found
 
 
 @pytest.fixture(scope="module")
 def running(repository: Path) -> Iterator[Triton]:
-    ports = free_port(), free_port()
-    flags = [f"--model-repository={repository}", f"--grpc-port={ports[0]}", f"--metrics-port={ports[1]}", "--tune=off"]
-    flags += ["--model-control-mode=explicit", "--load-model=*", "--exit-on-error=false", "--http-thread-count=8"]
-    with serve(repository.parent, *flags, command=MODULE, port_flag="--http-port") as server:
-        found = Triton(server, *ports)
+    with triton_repository.running(repository, "--http-thread-count=8") as found:
         yield found
-        found.channel.close()
 
 
 def test_what_is_there_and_why_something_is_not(running: Triton) -> None:
@@ -264,96 +152,6 @@ def test_an_ensemble_of_ensembles_and_the_stages_of_its_steps(running: Triton) -
     for stage in ("ens_twice.simple.1.infer", "ens_twice.simple.2.queue", "simple.infer"):
         assert f"{stage};dur=" in reply.headers["Server-Timing"]
     assert set(running.infer("outer", [1, 16], "INT32", A=ROW, B=ROW)) == {"SUM"}
-
-
-def test_a_model_py_between_other_models_and_changed_while_it_answers(running: Triton, repository: Path) -> None:
-    assert running.infer("around", [1, 16], "INT32", A=ROW) == {"B": [11 * n for n in ROW], "C": [9 * n for n in ROW]}
-    (repository / "code" / "1" / "model.py").write_text(MODEL_PY.replace("array * 10", "array * 100"))
-    assert running.infer("code", [1, 16], "INT32", IN=ROW) == {"OUT": [10 * n for n in ROW]}
-    running.change("code", "load")
-    assert running.infer("around", [1, 16], "INT32", A=ROW)["B"] == [101 * n for n in ROW]
-
-
-def test_what_triton_answered_to_loading_and_unloading(running: Triton) -> None:
-    """In their order, for each is said of what those before it have left."""
-    others = {
-        "err_load_bad_json": "another parser's words",
-        "err_load_bad_config": "with the reason",
-        "err_file_without_config": "the same",
-        "config_after": "the model of these tests has no field `runtime`",
-    }
-    for name, case in triton.http("explicit").items():
-        status, body = running.ask(case.method, case.path.removeprefix("/v2"), case.body, case.headers)
-        assert status == case.status, (name, body)
-        if "index" in name:
-            ours, theirs = ({e["name"]: e for e in json.loads(raw)}.get("simple") for raw in (body, case.answer))
-            if name == "index_unloaded":  # it is unloaded when the answer comes
-                theirs = {"name": "simple", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"}
-            assert ours == theirs, name
-        elif name in others:
-            assert body != case.answer, name
-            assert json.loads(body).get("error", "")[:40] == json.loads(case.answer).get("error", "")[:40], name
-        elif name != "still_ready":
-            assert body == case.answer, name
-        if name == "config_after":
-            assert json.loads(body)["max_batch_size"] == json.loads(case.answer)["max_batch_size"] == 4
-
-
-def test_files_and_a_config_in_the_place_of_those_in_the_repository(running: Triton, tmp_path: Path) -> None:
-    content = doubled(tmp_path / "model.onnx").read_bytes()
-    config = '{"max_batch_size": 2, "backend": "onnxruntime"}'
-    files = {"file:1/model.onnx": base64.b64encode(content).decode(), "config": config}
-    assert running.infer("bare", [1, 4], "FP32", X=[1, 2, 3, 4])["Y"] == [1, 2, 3, 4]
-    running.change("bare", "load", files)
-    assert running.infer("bare", [1, 4], "FP32", X=[1, 2, 3, 4])["Y"] == [2, 4, 6, 8]
-    assert running.get("/models/bare/config")["max_batch_size"] == 2
-    running.change("bare", "load")
-    assert running.infer("bare", [1, 4], "FP32", X=[1, 2, 3, 4])["Y"] == [1, 2, 3, 4]
-
-    def parameter(name: str, number: int, value: bytes) -> list[Any]:
-        return bytes_field(3, *bytes_field(1, name.encode()), *bytes_field(2, *bytes_field(number, value)))
-
-    parts = [*parameter("file:1/model.onnx", 4, content), *parameter("config", 3, config.encode())]
-    running.call("RepositoryModelLoad", *bytes_field(2, b"bare"), *parts)
-    assert running.infer("bare", [1, 4], "FP32", X=[1, 2, 3, 4])["Y"] == [2, 4, 6, 8]
-    running.call("RepositoryModelUnload", *bytes_field(2, b"bare"))
-    assert running.index()["bare", "1"] == ("UNAVAILABLE", "unloaded")
-    running.call("RepositoryModelLoad", *bytes_field(2, b"bare"))
-    assert running.index()["bare", "1"] == ("READY", "")
-
-
-@pytest.mark.parametrize(
-    ("parameters", "words"),
-    [
-        ({"file:../x": "AAAA", "config": "{}"}, "file:../x is no path in the folder of a model"),
-        ({"file:1/model.onnx": "?", "config": "{}"}, "file:1/model.onnx is no base64"),
-        ({"config": '{"max_batch_size": -1}'}, "'max_batch_size' must be non-negative value for simple"),
-        ({"config": '{"name": "other"}'}, "the config calls the model 'other', the request 'simple'"),
-    ],
-)
-def test_what_cannot_be_loaded_leaves_what_answers(running: Triton, parameters: dict[str, str], words: str) -> None:
-    status, body = running.ask("POST", changing("simple", "load"), {"parameters": parameters})
-    assert status in (400, 500)
-    assert words in json.loads(body)["error"]
-    assert running.infer("simple", [1, 16], "INT32", INPUT0=ROW, INPUT1=ROW)["OUTPUT1"] == [0] * 16
-
-
-def test_an_ensemble_takes_its_models_with_it(running: Triton) -> None:
-    running.change("outer", "unload")
-    running.change("around", "unload", {"unload_dependents": True})
-    assert [running.index()[name, "1"][0] for name in ("code", "simple")] == ["UNAVAILABLE", "READY"]
-    running.change("ens_twice", "unload", {"unload_dependents": True})
-    assert {running.index()[name, "1"] for name in ("outer", "ens_twice", "simple")} == {("UNAVAILABLE", "unloaded")}
-    running.change("outer", "load")
-    assert {running.index()[name, "1"] for name in ("outer", "ens_twice", "simple")} == {("READY", "")}
-    assert running.infer("outer", [1, 16], "INT32", A=ROW, B=ROW)["SUM"] == [4 * n for n in ROW]
-    running.change("simple", "unload")
-    assert running.ask("GET", "/models/outer/ready")[0] == 400
-    tensors = [{"name": n, "shape": [1, 16], "datatype": "INT32", "data": ROW} for n in "AB"]
-    status, body = running.ask("POST", "/models/outer/infer", {"inputs": tensors})
-    assert (status, b"service 'simple' is not loaded" in body) == (500, True)
-    running.change("simple", "load")
-    assert running.ask("GET", "/models/outer/ready")[0] == 200
 
 
 def test_metrics_have_an_address_of_their_own(running: Triton) -> None:

@@ -16,17 +16,12 @@ from paddle_serving_server.dataplane import kserve_repository
 from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
 from paddle_serving_server.services.catalogue import Catalogue
 from tests import models, saved_models
+from tests.server.commands.triton_repository import MODULE, doubled
 from tests.server.versions import wait_for
 from tests.serving import HTTP, Server, free_port, serve
-from tests.triton_models import FLOAT, identity, onnx, put
+from tests.triton_models import identity, put
 
-MODULE = ("-m", "paddle_serving_server.tritonserver")
 LATEST_TWO = "max_batch_size: 4 version_policy { latest { num_versions: 2 } }"
-
-
-def doubled(path: Path) -> Path:
-    tensor = (FLOAT, ("batch", 4))
-    return onnx(path, {"X": tensor}, {"Y": tensor}, [("Add", ("X", "X"), ("Y",))])
 
 
 def index(server: Server) -> dict[tuple[str, str], str]:

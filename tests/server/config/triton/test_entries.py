@@ -68,6 +68,14 @@ def test_a_model_py_has_a_handler_for_each_version(tmp_path: Path) -> None:
     assert all(own.handler is not None and own.handler.kind == HANDLER and own.max_rows == 4 for _, own in model.own)
 
 
+def test_a_queue_has_room_for_what_may_wait_behind_what_is_computed(tmp_path: Path) -> None:
+    policy = "dynamic_batching { default_queue_policy { max_queue_size: 3 } } instance_group { count: 2 }"
+    identity(put(tmp_path / "m", f"max_batch_size: 4 {policy}") / "1" / "model.onnx")
+    identity(put(tmp_path / "n", "max_batch_size: 4") / "1" / "model.onnx")
+    found = opened(tmp_path)
+    assert (found["m"].max_waiting, found["n"].max_waiting) == (3 + 2 * 4, 0)
+
+
 def test_files_that_change_make_another_entry_and_others_are_not_read_again(tmp_path: Path) -> None:
     file = identity(tmp_path / "m" / "1" / "model.onnx")
     identity(tmp_path / "n" / "1" / "model.onnx")
@@ -109,6 +117,11 @@ def test_an_address_each_for_http_grpc_and_metrics(
     config = served.server(asked, served.rules(asked), ())
     assert (config.host, config.port, config.apis) == first
     assert [(at.port, at.apis, at.roles) for at in config.listen] == others
+
+
+def test_a_repository_may_be_called_as_in_a_container(tmp_path: Path) -> None:
+    flags = parse(["--model-repository=/models/of/mine", f"--map=/models={tmp_path}"])
+    assert served.rules(flags).repositories == (str(tmp_path / "of" / "mine"),)
 
 
 def test_gpus_are_those_of_the_machine_where_a_library_uses_them(
