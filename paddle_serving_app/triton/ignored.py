@@ -8,7 +8,7 @@ from paddle_serving_client.wire.proto import triton_model_config_pb2 as pb
 def notes_of(config: TritonModelConfig) -> list[str]:
     """One line for each thing that is without effect, with what happens instead."""
     message = triton_config.parse_bytes(config.message)
-    return [*_of_execution(message), *_of_batching(config), *_of_model(config, message)]
+    return [*_of_execution(message), *_of_batching(config), *_of_sequences(message), *_of_model(config, message)]
 
 
 def _of_execution(message: pb.ModelConfig) -> list[str]:
@@ -43,6 +43,18 @@ def _of_batching(config: TritonModelConfig) -> list[str]:
             "dynamic_batching.preferred_batch_size is without effect: whatever waits is joined, up to max_batch_size"
         )
     return notes
+
+
+def _of_sequences(message: pb.ModelConfig) -> list[str]:
+    batching = message.sequence_batching
+    given = {
+        "direct.max_queue_delay_microseconds": batching.direct.max_queue_delay_microseconds,
+        "direct.minimum_slot_utilization": batching.direct.minimum_slot_utilization,
+        "oldest.max_queue_delay_microseconds": batching.oldest.max_queue_delay_microseconds,
+        "oldest.preserve_ordering": batching.oldest.preserve_ordering,
+    }
+    why = "a request of a sequence is computed as soon as its instance is free"
+    return [f"sequence_batching.{field} is without effect: {why}" for field, value in given.items() if value]
 
 
 def _of_model(config: TritonModelConfig, message: pb.ModelConfig) -> list[str]:

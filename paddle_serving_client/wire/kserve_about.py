@@ -8,6 +8,7 @@ from paddle_serving_client.wire import triton_config
 
 EXTENSIONS: Final = (
     "classification",
+    "sequence",
     "model_repository",
     "model_repository(unload_dependents)",
     "model_configuration",
