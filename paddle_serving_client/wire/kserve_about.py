@@ -15,6 +15,8 @@ EXTENSIONS: Final = (
     "binary_tensor_data",
     "parameters",
     "statistics",
+    "trace",
+    "logging",
 )
 """What of Triton's extensions is served, in its order."""
 TYPES: Final = (
