@@ -43,6 +43,7 @@ def check(config: TritonModelConfig, *, is_whole: bool = True) -> None:
         for tensor in tensors:
             _check_tensor(config, kind, tensor)
     _check_batching(config)
+    _check_sequences(config)
     message = triton_config.parse_bytes(config.message)
     if message.batch_input or message.batch_output:
         raise BadConfig(f"batch_input and batch_output belong to ragged batches, which are not made here, for {name}")
@@ -66,7 +67,7 @@ def check_against_model(config: TritonModelConfig, tensors: ModelTensors) -> Non
     Raises:
         BadModel: they are not: a name, a type or a shape is another.
     """
-    wanted = {tensor.name for tensor in config.inputs} | _filled_by_server(config)
+    wanted = {tensor.name for tensor in config.inputs} | filled_by_server(config)
     _refuse_unknown(config, "input", config.inputs, tensors.inputs)
     _refuse_unknown(config, "output", config.outputs, tensors.outputs)
     missing = [tensor.name for tensor in tensors.inputs if tensor.name not in wanted]
@@ -81,7 +82,7 @@ def check_against_model(config: TritonModelConfig, tensors: ModelTensors) -> Non
             _compare(config, kind, tensor, known[tensor.name])
 
 
-def _filled_by_server(config: TritonModelConfig) -> set[str]:
+def filled_by_server(config: TritonModelConfig) -> set[str]:
     """Inputs of the model that no caller sends: where a sequence begins and ends, and what is kept between requests."""
     sequences = config.sequence_batching
     if sequences is None:
@@ -150,6 +151,34 @@ def _check_batching(config: TritonModelConfig) -> None:
         policies: list[QueuePolicy] = [batching.default_queue_policy, *batching.priority_queue_policy.values()]
         if any(policy.timeout_action == "DELAY" for policy in policies):
             raise BadConfig(f"Queue policy can not have DELAY as timeout action when 'preserve_ordering' is true{of}")
+
+
+def _check_sequences(config: TritonModelConfig) -> None:
+    sequences = config.sequence_batching
+    if sequences is None:
+        return
+    name = config.name
+    if sequences.states:
+        raise BadConfig(
+            f"sequence_batching.state of {name} is not supported: no tensors are kept between requests here; let "
+            "callers send the state, or keep it in a model.py by the id of the sequence"
+        )
+    if sequences.is_iterative:
+        raise BadConfig(f"sequence_batching.iterative_sequence of {name} is not supported: requests are not put back")
+    if config.is_ensemble:
+        raise BadConfig(f"ensemble {name} has no sequences of its own: its models have them")
+    _refuse_twins(name, "control input", [control.input_name for control in sequences.controls])
+    if clash := {control.input_name for control in sequences.controls} & {tensor.name for tensor in config.inputs}:
+        raise BadConfig(f"control input '{min(clash)}' of {name} is filled in by the server, and is an input, too")
+    for control in sequences.controls:
+        kinds = (
+            ("UINT64", "INT64", "UINT32", "INT32", "BYTES") if control.false_true is None else ("FP32", "INT32", "BOOL")
+        )
+        if control.datatype not in kinds:
+            raise BadConfig(
+                f"control input '{control.input_name}' of {name}: data type {control.datatype}, expected one of "
+                f"{', '.join(kinds)}"
+            )
 
 
 def _refuse_twins(model: str, kind: str, names: Sequence[str]) -> None:

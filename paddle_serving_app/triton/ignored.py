@@ -1,6 +1,6 @@
 """What a config asks for and does not get here: said at load, and never silently dropped."""
 
-from paddle_serving_app.triton.config import TritonModelConfig
+from paddle_serving_app.triton.config import DynamicBatching, TritonModelConfig
 from paddle_serving_client.wire import triton_config
 from paddle_serving_client.wire.proto import triton_model_config_pb2 as pb
 
@@ -8,7 +8,7 @@ from paddle_serving_client.wire.proto import triton_model_config_pb2 as pb
 def notes_of(config: TritonModelConfig) -> list[str]:
     """One line for each thing that is without effect, with what happens instead."""
     message = triton_config.parse_bytes(config.message)
-    return [*_of_execution(message), *_of_batching(config), *_of_model(config, message)]
+    return [*_of_execution(message), *_of_batching(config), *_of_sequences(message), *_of_model(config, message)]
 
 
 def _of_execution(message: pb.ModelConfig) -> list[str]:
@@ -42,15 +42,41 @@ def _of_batching(config: TritonModelConfig) -> list[str]:
         notes.append(
             "dynamic_batching.preferred_batch_size is without effect: whatever waits is joined, up to max_batch_size"
         )
-    if batching is not None and batching.priority_levels > 1:
-        notes.append("dynamic_batching.priority_levels is without effect: requests are run in the order they came")
-    if batching is not None:
-        policies = [batching.default_queue_policy, *batching.priority_queue_policy.values()]
-        if any(policy.default_timeout_us or policy.timeout_action == "DELAY" for policy in policies):
-            notes.append(
-                "the timeouts of queue policies are without effect: a request has the time that the server gives"
-            )
-    return notes
+    return [*notes, *_of_queues(batching or DynamicBatching())]
+
+
+def _of_queues(batching: DynamicBatching) -> list[str]:
+    policies = [batching.default_queue_policy, *batching.priority_queue_policy.values()]
+    given = {
+        "priority_levels": (batching.priority_levels > 1, "requests are computed in the order in which they come"),
+        "default_timeout_microseconds": (
+            any(policy.default_timeout_us for policy in policies),
+            "a request waits as long as it may take altogether",
+        ),
+        "allow_timeout_override": (
+            any(policy.allow_timeout_override for policy in policies),
+            "the parameter timeout of requests is not looked at; callers give deadlines with their calls",
+        ),
+        "max_queue_size": (
+            any(policy.max_queue_size for policy in policies),
+            "a queue has the bound that the server has for all of them",
+        ),
+    }
+    return [
+        f"dynamic_batching: {field} is without effect: {why}" for field, (is_given, why) in given.items() if is_given
+    ]
+
+
+def _of_sequences(message: pb.ModelConfig) -> list[str]:
+    batching = message.sequence_batching
+    given = {
+        "direct.max_queue_delay_microseconds": batching.direct.max_queue_delay_microseconds,
+        "direct.minimum_slot_utilization": batching.direct.minimum_slot_utilization,
+        "oldest.max_queue_delay_microseconds": batching.oldest.max_queue_delay_microseconds,
+        "oldest.preserve_ordering": batching.oldest.preserve_ordering,
+    }
+    why = "a request of a sequence is computed as soon as its instance is free"
+    return [f"sequence_batching.{field} is without effect: {why}" for field, value in given.items() if value]
 
 
 def _of_model(config: TritonModelConfig, message: pb.ModelConfig) -> list[str]:
@@ -64,6 +90,11 @@ def _of_model(config: TritonModelConfig, message: pb.ModelConfig) -> list[str]:
         notes.append(f"model_repository_agents ({names}) is without effect")
     if message.model_metrics.metric_control:
         notes.append("model_metrics is without effect: histograms have the buckets of this server")
+    if config.response_cache:
+        notes.append("response_cache is without effect: --request_cache_size of serve keeps answers of all models")
+    if config.warmups:
+        names = ", ".join(warmup.name for warmup in config.warmups)
+        notes.append(f"model_warmup ({names}) is without effect: a model is run with made-up inputs when it is loaded")
     if message.ensemble_scheduling.max_inflight_requests:
         notes.append("ensemble_scheduling.max_inflight_requests is without effect: each step has a queue with a bound")
     if "EXECUTION_ENV_PATH" in config.parameters:

@@ -8,12 +8,15 @@ from paddle_serving_client.wire import triton_config
 
 EXTENSIONS: Final = (
     "classification",
+    "sequence",
     "model_repository",
     "model_repository(unload_dependents)",
     "model_configuration",
     "binary_tensor_data",
     "parameters",
     "statistics",
+    "trace",
+    "logging",
 )
 """What of Triton's extensions is served, in its order."""
 TYPES: Final = (

@@ -34,7 +34,7 @@ def decode(name: str, datatype: str, shape: Sequence[int], data: object) -> Arra
         )
     if not isinstance(data, list | np.ndarray):
         raise BadPacket("Unable to parse 'data': attempt to access JSON non-array as array")
-    flat: Any = data.reshape(-1) if isinstance(data, np.ndarray) else list(_flat(data))
+    flat: Any = data.reshape(-1) if isinstance(data, np.ndarray) else list(values_in(data))
     if len(flat) != math.prod(shape):
         raise BadPacket("Unable to parse 'data': Shape does not match true shape of 'data' field")
     kserve.elements_of(name, shape)
@@ -43,7 +43,7 @@ def decode(name: str, datatype: str, shape: Sequence[int], data: object) -> Arra
     return read_only(_numbers(name, datatype, flat).reshape(shape))
 
 
-def _flat(data: list[Any]) -> Iterator[Any]:
+def values_in(data: list[Any]) -> Iterator[Any]:
     """The values of nested lists in their order, without recursion: the depth is the caller's."""
     stack = [iter(data)]
     while stack:

@@ -7,13 +7,32 @@ import numpy as np
 
 from paddle_serving_client import byte_strings
 from paddle_serving_client.errors import BadInput
-from paddle_serving_client.message import Array, Instance, Response
+from paddle_serving_client.message import Array, Instance, Request, Response
 from paddle_serving_client.wire import kserve
 from paddle_serving_client.wire.kserve import InferOutput, InferRequest
+from paddle_serving_server.dataplane import kserve_calls
 from paddle_serving_server.services import json_result
+from paddle_serving_server.services.service import Service
 
 _UNNAMED: Final = "result"
 """The name of what a part is that is no mapping."""
+
+
+def asked(service: Service, request: InferRequest, deadline: float, body_bytes: int) -> Request:
+    """The request of a caller as a service takes it: a model gets tensors, others instances.
+
+    Raises:
+        BadInput: something is wrong with it.
+    """
+    if service.takes_tensors:
+        return kserve_calls.asked(service, request, deadline)
+    return Request(
+        model=service.name,
+        instances=instances(request, service.name),
+        fetch=tuple(output.name for output in request.outputs),
+        deadline=deadline,
+        body_bytes=body_bytes,
+    )
 
 
 def instances(request: InferRequest, model: str) -> list[Instance]:

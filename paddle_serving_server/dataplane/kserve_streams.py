@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from paddle_serving_client.errors import ServingError
-from paddle_serving_client.message import Parts, Request, Response
+from paddle_serving_client.message import Parts, Response
 from paddle_serving_client.wire import kserve, kserve_protobuf
 from paddle_serving_client.wire.kserve import InferRequest, InferResponse
 from paddle_serving_client.wire.kserve_fields import text
@@ -20,7 +20,6 @@ from paddle_serving_client.wire.kserve_protobuf import Named
 from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_parts
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
-from paddle_serving_server.services.service import Service
 
 MOST_AT_ONCE: Final = 16
 """Requests of one stream that are worked on; who sends more waits."""
@@ -108,7 +107,7 @@ class InferStream:
             answered = await kserve_calls.infer(self._plane, call, service, request)
             return _encoded(answered, is_final=True)
         common = InferResponse(model=service.name, version=service.version, id=request.id)
-        asked = _asked(service, request, call.deadline, len(message))
+        asked = kserve_parts.asked(service, request, call.deadline, len(message))
         response = await self._plane.infer(call, asked)
         if response.parts is None:
             return _encoded(replace(common, outputs=kserve_parts.outputs(response, asked.fetch)), is_final=True)
@@ -126,19 +125,6 @@ class InferStream:
                 await self._answers.put(answer)
         if request.parameters.get(kserve.WANTS_FINAL) is True:
             await self._answers.put(_encoded(replace(common, version=""), is_final=True))
-
-
-def _asked(service: Service, request: InferRequest, deadline: float, body_bytes: int) -> Request:
-    """Of a model as tensors, else as instances."""
-    if service.takes_tensors:
-        return kserve_calls.asked(service, request, deadline)
-    return Request(
-        model=service.name,
-        instances=kserve_parts.instances(request, service.name),
-        fetch=tuple(output.name for output in request.outputs),
-        deadline=deadline,
-        body_bytes=body_bytes,
-    )
 
 
 def _encoded(response: InferResponse, is_final: bool) -> bytes:

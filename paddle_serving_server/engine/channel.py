@@ -86,6 +86,9 @@ class Channel:
         self._takes_strings = False
         self._runs_user_code = False
         self._ready = asyncio.Event()
+        self.process = 0
+        """Which process of this instance answers: another one, with nothing of what the one before knew, is a higher
+        number."""
         self._closed = False
 
     @property
@@ -180,6 +183,7 @@ class Channel:
         self._last_heard = time.monotonic()
         kind, number = messages.kind_and_id(packet)
         if kind == messages.HELLO:
+            self.process += 1
             self.signature, self.backend_name, self.plan = messages.read_hello(packet)
             self._takes_strings = any(i.elem_type == dtype.STRING for i in self.signature.inputs)
             self._runs_user_code = USER_CODE in self.plan

@@ -24,6 +24,8 @@ class Context:
     variant_key: str = ""
     """Requests with the same key get the same variant."""
     log_id: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Of the request, by the names of its protocol."""
     answered_by: str = ""
     """The variant that was chosen; once it is, all runs of the request stay with it."""
     stays: bool = False
@@ -43,7 +45,14 @@ class Context:
     @classmethod
     def of(cls, request: Request) -> "Context":
         """Of a request that begins."""
-        return cls(request.deadline, request.variant, request.variant_key, request.log_id, askers=tuple(request.askers))
+        return cls(
+            request.deadline,
+            request.variant,
+            request.variant_key,
+            request.log_id,
+            request.parameters,
+            askers=tuple(request.askers),
+        )
 
     def on_end(self, release: Callable[[], None]) -> None:
         """Call this when the request is over."""

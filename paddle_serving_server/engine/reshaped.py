@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paddle_serving_app.signature import Arranged, Input, Output, Signature
+from paddle_serving_app.triton import checks
 from paddle_serving_app.triton.config import TensorConfig, TritonModelConfig, shape_of
 from paddle_serving_app.triton.serving import Reshape
 from paddle_serving_client import dtype
 from paddle_serving_client.errors import BackendFailed, BadInput, BadModel
 from paddle_serving_client.message import Array
+from paddle_serving_server.engine import sequences
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Engine, Reply
 from paddle_serving_server.engine.wrapper import Wrapper
@@ -45,6 +47,8 @@ class ReshapedEngine(Wrapper):
         self._into = {t.name: Reshape(t.name, has_rows, t.dims, t.model_dims) for t in config.inputs if _differs(t)}
         self._out_of = {t.name: Reshape(t.name, has_rows, t.model_dims, t.dims) for t in config.outputs if _differs(t)}
         self._view = _seen(config, engine.signature)
+        names = checks.filled_by_server(config)
+        self._filled = {name: i for i in engine.signature.inputs for name in (i.name, i.alias) if name in names}
 
     @property
     def signature(self) -> Signature:
@@ -58,6 +62,7 @@ class ReshapedEngine(Wrapper):
             view.of.inputs[place].alias: _reshaped(self._into, spec.name, array)
             for place, spec, array in zip(view.inputs, view.seen.inputs, arranged.arrays, strict=True)
         }
+        feed |= sequences.controls(self._config, context.parameters, self._filled)
         reply = await self.inner.run(view.of.arrange(feed), [view.outputs[k] for k in outputs], context)
         names = [view.seen.outputs[k].name for k in outputs]
         try:
@@ -104,7 +109,8 @@ def _seen(config: TritonModelConfig, of: Signature) -> _View:
                     f"{', '.join(known)}"
                 )
     taken = tuple(inputs[tensor.name] for tensor in config.inputs)
-    if missing := [spec.alias for k, spec in enumerate(of.inputs) if k not in taken]:
+    filled = [inputs[name] for name in checks.filled_by_server(config) if name in inputs]
+    if missing := [spec.alias for k, spec in enumerate(of.inputs) if k not in (*taken, *filled)]:
         raise BadModel(
             f"unable to load model '{config.name}', configuration expects {len(taken)} inputs, model provides "
             f"{len(of.inputs)}: {', '.join(missing)}"

@@ -98,6 +98,11 @@ class Wrappers:
         Raises:
             BadConfig: inputs or outputs differ.
         """
+        if _has_sequences(service) and self._config.fronts > 1:
+            raise BadConfig(
+                f"model {service.name!r} has sequence_batching, for which one process has to see all requests: "
+                f"--fronts 1, not {self._config.fronts}"
+            )
         if service.name in self.variants:
             self.variants[service.name].check()
         for shadow in self._shadows_of.get(service, ()):
@@ -129,10 +134,15 @@ class Wrappers:
         return self._counted(engine, service, model, "")
 
     def _observed(self, engine: Engine, service: Service, model: str, tag: str) -> Engine:
-        if self._cache is not None:
+        if self._cache is not None and not _has_sequences(service):
             # What another engine of that name has answered is not this one's answer.
             engine = CachedEngine(engine, self._cache, f"{service.name}/{model}/{tag}/{next(self._made)}")
         return self._counted(engine, service, model, tag)
 
     def _counted(self, engine: Engine, service: Service, model: str, tag: str) -> Engine:
         return CountedEngine(engine, self._counters, service.name, model, tag, lambda: service.version)
+
+
+def _has_sequences(service: Service) -> bool:
+    """Whether what it answers depends on what it was asked before."""
+    return service.triton is not None and service.triton.sequence_batching is not None

@@ -84,7 +84,7 @@ class HandlerService(Service):
             context = held.enter_context(Context.of(request))
             context.stays = True
             engine = self._engine().held(context)
-            asked = _checked(request, engine.signature)
+            asked = self.checked(request, engine.signature)
             context.rows = self._rows(asked)
             packet, stages = await handler_call.call(
                 engine, handler_packets.request(asked), handler_packets.CALL, context
@@ -134,6 +134,21 @@ class HandlerService(Service):
 
         return ServiceParts(next_part, end)
 
+    def checked(self, request: Request, signature: Signature) -> Request:
+        """Tensors are those that the handler says it takes, under their names, or the request is refused.
+
+        Instances become tensors where it says some.
+        """
+        if not signature.inputs:
+            return request
+        tensors = request.tensors
+        if tensors is None:
+            named = signature.given(dict.fromkeys(request.instances[0] if request.instances else (), _NO_ARRAY))
+            tensors = tensors_of(named, list(request.instances))
+        given = signature.given(tensors)
+        arranged = given.arrange(tensors, request.lods)
+        return replace(request, tensors={i.alias: a for i, a in zip(given.inputs, arranged.arrays, strict=True)})
+
     def _rows(self, request: Request) -> int:
         """How many are asked for; 1 where axis 0 of tensors is no batch, as far as anybody knows."""
         if self.triton is None or not self.triton.max_batch_size or not request.tensors:
@@ -142,22 +157,6 @@ class HandlerService(Service):
 
     def _engine(self) -> Engine:
         return next(iter(self._engines.values()))
-
-
-def _checked(request: Request, signature: Signature) -> Request:
-    """Tensors are those that the handler says it takes, under their names, or the request is refused.
-
-    Instances become tensors where it says some.
-    """
-    if not signature.inputs:
-        return request
-    tensors = request.tensors
-    if tensors is None:
-        named = signature.given(dict.fromkeys(request.instances[0] if request.instances else (), _NO_ARRAY))
-        tensors = tensors_of(named, list(request.instances))
-    given = signature.given(tensors)
-    arranged = given.arrange(tensors, request.lods)
-    return replace(request, tensors={i.alias: a for i, a in zip(given.inputs, arranged.arrays, strict=True)})
 
 
 def _response(given: HandlerResult, request: Request, signature: Signature) -> Response:

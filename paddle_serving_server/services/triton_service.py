@@ -1,6 +1,7 @@
 """Models of Triton's repositories as services: a file that a library runs, user code, or an ensemble of others."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from paddle_serving_app.signature import Input, Output, Signature
@@ -8,10 +9,11 @@ from paddle_serving_app.triton import completion, labels, reading
 from paddle_serving_app.triton.completion import ModelTensor, ModelTensors
 from paddle_serving_app.triton.config import ANY_VERSION, TritonModelConfig, shape_of
 from paddle_serving_client.errors import BadModel
+from paddle_serving_client.message import Request
 from paddle_serving_client.wire import triton_config
 from paddle_serving_server.config.triton.model import TritonModel
 from paddle_serving_server.config.values import ServedModel
-from paddle_serving_server.engine import reshaped
+from paddle_serving_server.engine import reshaped, sequences
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.graph.tensor_graph import Step, TensorGraph
 from paddle_serving_server.services.graph_service import GraphService
@@ -35,7 +37,7 @@ def of(model: ServedModel, about: TritonModel) -> Service:
     if config.is_ensemble:
         service = GraphService(model.name, _graph(config), max_rows=max(1, config.max_batch_size))
     elif model.handler is not None:
-        service = HandlerService(model, model.handler)
+        service = PythonModelService(model, model.handler)
     else:
         service = RepositoryService(model, config)
     service.triton, service.class_names = config, labels.of(Path(about.folder), config)
@@ -58,8 +60,24 @@ class RepositoryService(ModelService):
         made = {}
         for name, engine in engines.items():
             self.triton = completed(self._config, engine.signature)
-            made[name] = reshaped.around(engine, self.triton)
+            made[name] = sequences.around(reshaped.around(engine, self.triton), self.triton)
         super().bind(made, threads)
+
+
+class PythonModelService(HandlerService):
+    """A model.py."""
+
+    def bind(self, engines: Mapping[str, Engine], threads: Threads) -> None:
+        """See `Service.bind`."""
+        assert self.triton is not None
+        super().bind({name: sequences.around(engine, self.triton) for name, engine in engines.items()}, threads)
+
+    def checked(self, request: Request, signature: Signature) -> Request:
+        """See `HandlerService.checked`; what a sequence says of itself is among the tensors."""
+        found = super().checked(request, signature)
+        assert self.triton is not None
+        controls = sequences.controls(self.triton, request.parameters, {})
+        return replace(found, tensors={**(found.tensors or {}), **controls}) if controls else found
 
 
 def completed(config: TritonModelConfig, signature: Signature) -> TritonModelConfig:

@@ -25,7 +25,12 @@ def wanted(request: HttpRequest) -> str:
 
 
 async def answer(
-    plane: DataPlane, call: Call, parts: Parts, kind: str, write: Callable[[Response], bytes]
+    plane: DataPlane,
+    call: Call,
+    parts: Parts,
+    kind: str,
+    write: Callable[[Response], bytes],
+    write_error: Callable[[ServingError], bytes] | None = None,
 ) -> HttpResponse:
     """The answer whose body is these parts.
 
@@ -36,25 +41,43 @@ async def answer(
         parts: of the response.
         kind: from `wanted`.
         write: makes JSON, on one line, of a part.
+        write_error: likewise, of an error behind the first part, which is a part like the others then; None: it is as
+            everywhere here, and an event of its own kind.
 
     Raises:
         ServingError: there is not even a first part.
     """
     made = plane.parts(call, parts, write)
     first = await anext(made, None)
-    return HttpResponse(200, content_type=kind, headers=_HEADERS, parts=_written(first, made, kind == EVENTS))
+    written = _written(first, made, kind.startswith(EVENTS), write_error)
+    return HttpResponse(200, content_type=kind, headers=_HEADERS, parts=written)
+
+
+def event(part: bytes) -> bytes:
+    """One part as a server-sent event."""
+    return b"data: " + part + b"\n\n"
 
 
 async def _written(
-    first: bytes | None, made: AsyncGenerator[bytes, None], is_event: bool
+    first: bytes | None,
+    made: AsyncGenerator[bytes, None],
+    is_event: bool,
+    write_error: Callable[[ServingError], bytes] | None,
 ) -> AsyncGenerator[bytes, None]:
-    before, after = (b"data: ", b"\n\n") if is_event else (b"", b"\n")
+    framed = event if is_event else _line
     try:
         if first is not None:
-            yield before + first + after
+            yield framed(first)
         async for part in made:
-            yield before + part + after
+            yield framed(part)
     except ServingError as exc:
-        yield (b"event: error\n" if is_event else b"") + before + refusal.response(exc).body + after
+        if write_error is not None:
+            yield framed(write_error(exc))
+        else:
+            yield (b"event: error\n" if is_event else b"") + framed(refusal.response(exc).body)
     finally:
         await made.aclose()
+
+
+def _line(part: bytes) -> bytes:
+    return part + b"\n"

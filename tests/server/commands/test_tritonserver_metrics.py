@@ -23,6 +23,27 @@ TWICE = ensemble(
     "twice", ["A", "B"], ["C"],
     [("simple", -1, PASSED_ON, {"OUTPUT0": "s"}), ("simple", -1, {"INPUT0": "s", "INPUT1": "s"}, {"OUTPUT0": "C"})],
 )  # fmt: skip
+PYTHON = """
+backend: "python" max_batch_size: 8 DECOUPLED
+input [ { name: "X" data_type: TYPE_FP32 dims: [ 4 ] } ] output [ { name: "Y" data_type: TYPE_FP32 dims: [ 4 ] } ]
+"""
+RAISES = """
+class TritonPythonModel:
+    def execute(self, requests):
+        raise ValueError("boom")
+"""
+REPEATS = """
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            sender = request.get_response_sender()
+            x = pb_utils.get_input_tensor_by_name(request, "X").as_numpy()
+            for _ in range(3):
+                sender.send(pb_utils.InferenceResponse([pb_utils.Tensor("Y", x)]))
+            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+"""
 NOT_OURS = {"nv_pinned_memory_pool_total_bytes", "nv_pinned_memory_pool_used_bytes"}
 """There is no such pool here."""
 
@@ -67,6 +88,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
     put(root / "twice", TWICE)
     for version in "13":
         triton_models.identity(put(root / "two_versions", TWO_VERSIONS) / version / "model.onnx")
+    put(root / "raises", PYTHON.replace("DECOUPLED", ""), {"1/model.py": RAISES})
+    decoupled = PYTHON.replace("DECOUPLED", "model_transaction_policy { decoupled: true }")
+    put(root / "repeats", decoupled, {"1/model.py": REPEATS})
     metrics = free_port()
     flags = [f"--model-repository={root}", f"--grpc-port={free_port()}", f"--metrics-port={metrics}", "--tune=off"]
     with serve(root.parent, *flags, command=MODULE, port_flag="--http-port") as server:
@@ -148,3 +172,22 @@ def test_an_ensemble_counts_its_requests_and_its_models_theirs(running: Triton) 
     assert grown == [[1, 2, 1], [2, 4, 2]]
     infer_us = after[0]["nv_inference_compute_infer_duration_us"] - before[0]["nv_inference_compute_infer_duration_us"]
     assert infer_us > 0
+
+
+def test_what_user_code_fails_at_is_a_failure_of_the_backend(running: Triton) -> None:
+    body = {"inputs": [{"name": "X", "shape": [2, 4], "datatype": "FP32", "data": [0.0] * 8}]}
+    reply = HTTP.request("POST", f"{running.server.url}/v2/models/raises/infer", body=json.dumps(body))
+    assert reply.status == 500
+    found = running.values("raises")
+    assert found["nv_inference_request_failure BACKEND"] == 1
+    assert found["nv_inference_request_success"] == found["nv_inference_count"] == 0
+
+
+def test_an_answer_in_parts_is_one_request(running: Triton) -> None:
+    body = json.dumps({"X": [1, 2, 3, 4]})
+    reply = HTTP.request("POST", f"{running.server.url}/v2/models/repeats/generate_stream", body=body)
+    assert reply.data.count(b"data: ") == 3
+    found = running.values("repeats")
+    counts = [found[f"nv_inference_{name}"] for name in ("request_success", "count", "exec_count")]
+    assert counts == [1, 1, 1]
+    assert found["nv_inference_pending_request_count"] == 0

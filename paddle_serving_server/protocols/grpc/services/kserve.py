@@ -1,13 +1,16 @@
 """inference.GRPCInferenceService: KServe v2 as Triton answers it over gRPC. Tensors go out as raw bytes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
+from paddle_serving_client.errors import NoMethod
 from paddle_serving_client.wire import kserve_about_protobuf as about_wire
 from paddle_serving_client.wire import kserve_protobuf
+from paddle_serving_client.wire import kserve_settings as kserve_settings_wire
 from paddle_serving_server.dataplane import (
     kserve_calls,
     kserve_models,
     kserve_repository,
+    kserve_settings,
     kserve_statistics,
 )
 from paddle_serving_server.dataplane.call import Call
@@ -76,6 +79,26 @@ async def _model_unload(plane: DataPlane, call: Call, message: bytes | memoryvie
     return b""
 
 
+async def _trace_setting(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    changes, model = kserve_settings_wire.decode_asked(message)
+    await plane.catalogue.start.over(call.deadline)
+    _refuse_changes(changes, "/v2/trace/setting")
+    found = kserve_models.find(plane.catalogue, model, in_parts=True).name if model else ""
+    return kserve_settings_wire.encode_trace(kserve_settings.trace(plane.catalogue, found))
+
+
+async def _log_settings(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
+    changes, _ = kserve_settings_wire.decode_asked(message)
+    _refuse_changes(changes, "/v2/logging")
+    return kserve_settings_wire.encode_log(kserve_settings.log())
+
+
+def _refuse_changes(changes: Sequence[str], path: str) -> None:
+    """Who may change something is settled for methods, and this one is for everybody."""
+    if changes:
+        raise NoMethod(f"settings ({', '.join(changes)[:128]}) are told over gRPC and changed over HTTP: POST {path}")
+
+
 async def _model_infer(plane: DataPlane, call: Call, message: bytes | memoryview) -> bytes:
     named = kserve_protobuf.decode_name(message)
     call.service = named.model
@@ -104,6 +127,8 @@ METHODS: Mapping[str, Method] = {
     "RepositoryIndex": _repository_index,
     "RepositoryModelLoad": _model_load,
     "RepositoryModelUnload": _model_unload,
+    "TraceSetting": _trace_setting,
+    "LogSettings": _log_settings,
     "ModelInfer": _model_infer,
 }
 MANAGEMENT = ("RepositoryModelLoad", "RepositoryModelUnload")

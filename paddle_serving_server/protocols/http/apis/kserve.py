@@ -6,39 +6,23 @@ from typing import Any, Final
 import orjson
 
 from paddle_serving_client import errors
-from paddle_serving_client.errors import ServingError
 from paddle_serving_client.wire import kserve, kserve_about, kserve_json
 from paddle_serving_client.wire.kserve import InferRequest
 from paddle_serving_client.wire.kserve_json import HEADER_LENGTH
 from paddle_serving_server.config.listening import Role
-from paddle_serving_server.config.values import ServerConfig
 from paddle_serving_server.counting import timing
-from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository, kserve_statistics, managing
-from paddle_serving_server.dataplane.call import Call
+from paddle_serving_server.dataplane import kserve_calls, kserve_models, kserve_repository, kserve_statistics
 from paddle_serving_server.dataplane.kserve_uploads import LoadAsked
-from paddle_serving_server.engine import handler_packets
 from paddle_serving_server.protocols.http import body, encoding, examples, variant_headers
-from paddle_serving_server.protocols.http import refusal as errors_in_http
+from paddle_serving_server.protocols.http import kserve_words as words
+from paddle_serving_server.protocols.http.kserve_words import of_models
 from paddle_serving_server.protocols.http.message import HttpRequest, HttpResponse
 from paddle_serving_server.protocols.http.route import Exchange, Handler, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.services.service import Service
 
-PREFIX: Final = "/v2"
 _BINARY: Final = "application/octet-stream"
 _MAX_QUESTION_BYTES: Final = 64 << 10
-_STATUS: Final[tuple[tuple[type[ServingError], int], ...]] = (
-    (errors.NoService, 404),
-    (errors.NoMethod, 501),
-    (errors.UnsupportedMedia, 501),
-    (errors.BadInput, 400),
-    (errors.BadPacket, 500),
-    (errors.Busy, 503),
-    (errors.Stopping, 503),
-    (errors.DeadlineExceeded, 503),
-    (errors.EngineLost, 503),
-)
-"""Those of Triton, which says 500 to what it cannot parse; all others are 500, too."""
 
 
 # -- inference
@@ -136,19 +120,6 @@ def _load_asked(request: HttpRequest, max_bytes: int) -> LoadAsked:
     return LoadAsked.of(kserve_json.parameters(body.plain(request, max_bytes)), in_base64=True)
 
 
-def is_open(config: ServerConfig) -> bool:
-    """See the package."""
-    return kserve_repository.is_open(config)
-
-
-def forbidden(found: managing.Refusal) -> HttpResponse:
-    """See the package."""
-    said = orjson.dumps({"error": found.text})
-    if found.lacks_token:
-        return HttpResponse(401, said, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse(403, said)
-
-
 # -- health: probes look at the status, clients of KServe at the body
 
 
@@ -172,14 +143,6 @@ async def _model_ready(exchange: Exchange) -> HttpResponse:
 # -- errors, and the table
 
 
-def refusal(error: ServingError, call: Call) -> HttpResponse:
-    """See the package. The number in a header tells those 503 apart, for callers who know it."""
-    of_handler = handler_packets.status_of(error)
-    status = of_handler or next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
-    headers = errors_in_http.response(error, as_text=True).headers
-    return HttpResponse(status, orjson.dumps({"error": str(error)}), headers=headers)
-
-
 def unanswered(request: HttpRequest, methods: Sequence[str]) -> HttpResponse:
     """See the package."""
     if methods:
@@ -187,21 +150,8 @@ def unanswered(request: HttpRequest, methods: Sequence[str]) -> HttpResponse:
     return HttpResponse(404, b'{"error":"Not Found"}')
 
 
-def _counted_for(catalogue: Catalogue, names: Names) -> str:
-    return names["name"]
-
-
-def _nobody(catalogue: Catalogue, names: Names) -> str:
-    return ""
-
-
 def _nothing_more(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     return {}
-
-
-def _has_number(catalogue: Catalogue, names: Names) -> bool:
-    """Whether the version in a path, where there is one, is a number."""
-    return names.get("version", "1").isdecimal()
 
 
 def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
@@ -230,48 +180,34 @@ _REQUEST: Final = {
 }
 
 
-def _of_models(method: str, last: str, answer: Handler, about: str) -> list[Route]:
-    """The routes of a question to a model, without and with a version."""
-    return [
-        Route(
-            method=method,
-            template=f"{PREFIX}/models/{{name}}{version}{last}",
-            answer=answer,
-            about=about,
-            exists=_has_number,
-            counted_for=_counted_for if last == "/infer" else _nobody,
-            describe=_described if last == "/infer" else _nothing_more,
-        )
-        for version in ("", "/versions/{version}")
-    ]
-
-
-API = "kserve"
+API = words.API
+PREFIX = words.PREFIX
+refusal, is_open, forbidden = words.refusal, words.is_open, words.forbidden
 ROUTES: Final = (
-    Route(method="GET", template=PREFIX, answer=_question(_server), about="the server and the extensions it has"),
-    Route(method="GET", template=f"{PREFIX}/health/live", answer=_live, about="it answers", while_starting=True),
+    Route(method="GET", template=words.PREFIX, answer=_question(_server), about="the server and the extensions it has"),
+    Route(method="GET", template=f"{words.PREFIX}/health/live", answer=_live, about="it answers", while_starting=True),
     Route(
         method="GET",
-        template=f"{PREFIX}/health/ready",
+        template=f"{words.PREFIX}/health/ready",
         answer=_ready,
         about="whether every model is loaded",
         while_starting=True,
     ),
-    Route(method="GET", template=f"{PREFIX}/models", answer=_question(_models), about="the models, by name"),
-    Route(method="GET", template=f"{PREFIX}/models/stats", answer=_question(_statistics), about="their counts"),
-    *_of_models("GET", "", _question(_metadata), "what a model takes and gives"),
-    *_of_models("GET", "/ready", _model_ready, "whether a model can answer"),
-    *_of_models("GET", "/config", _question(_config), "a model's config, as Triton has it"),
-    *_of_models("GET", "/stats", _question(_statistics), "calls of a model, and how long they took"),
-    *_of_models("POST", "/infer", _infer, "inference, with tensors in JSON or behind it"),
+    Route(method="GET", template=f"{words.PREFIX}/models", answer=_question(_models), about="the models, by name"),
+    Route(method="GET", template=f"{words.PREFIX}/models/stats", answer=_question(_statistics), about="their counts"),
+    *of_models("GET", "", _question(_metadata), "what a model takes and gives"),
+    *of_models("GET", "/ready", _model_ready, "whether a model can answer"),
+    *of_models("GET", "/config", _question(_config), "a model's config, as Triton has it"),
+    *of_models("GET", "/stats", _question(_statistics), "calls of a model, and how long they took"),
+    *of_models("POST", "/infer", _infer, "inference, with tensors in JSON or behind it", described=_described),
     *(
-        Route(method="POST", template=f"{PREFIX}/repository{of}/index", answer=_index, about="the models")
+        Route(method="POST", template=f"{words.PREFIX}/repository{of}/index", answer=_index, about="the models")
         for of in ("", "/{repository}")
     ),
     *(
         Route(
             method="POST",
-            template=f"{PREFIX}/repository/models/{{name}}/{verb}",
+            template=f"{words.PREFIX}/repository/models/{{name}}/{verb}",
             answer=answer,
             about=f"{verb} a model",
             role=Role.MANAGEMENT,
