@@ -53,7 +53,7 @@ def load(spec: HandlerSpec, context: HandlerContext) -> "PythonFile":
         module = _imported(path)
         made = getattr(module, _CLASS, None)
         if made is None:
-            return PythonFile(module.handle, about=_about(module))
+            return PythonFile(module.handle)
         takes_context = len(inspect.signature(made).parameters) > 0
         instance = made(context) if takes_context else made()
         most = getattr(instance, "max_requests", 0)
@@ -90,7 +90,7 @@ class PythonFile(Handler):
 
 
 def _about(owner: object) -> About:
-    """What a class, or a file, says of itself, by the names that `WebService` has for it."""
+    """What a class says of itself, by the names that `WebService` has for it."""
     given = {field.name: getattr(owner, field.name) for field in fields(About) if hasattr(owner, field.name)}
     about = About(**given)
     if about.kind not in _KINDS or not isinstance(about.title, str) or not isinstance(about.file_input, str):

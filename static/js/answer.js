@@ -13,6 +13,9 @@ const BACKENDS = /** @type {Record<string, string>} */ ({
   paddle: "Paddle Inference",
   onnxruntime: "ONNX Runtime",
   openvino: "OpenVINO",
+  python_file: "Python",
+  torchserve: "TorchServe",
+  triton_python: "Python",
 });
 const MAX_STRING = 160;
 const MAX_ITEMS = 200;

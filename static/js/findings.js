@@ -29,7 +29,8 @@ export function findings(result) {
       text: String(texts?.[i] ?? ""),
       score: typeof scores[i] === "number" ? scores[i] : null,
     }));
-    return { kind: "boxes", items, named: "texts" in result ? "texts" : "things" };
+    const hasTexts = "texts" in result && (!length || items.some(({ text }) => text));
+    return { kind: "boxes", items, named: hasTexts ? "texts" : "things" };
   }
   return table(result);
 }

@@ -1,11 +1,11 @@
 /** Image services: a picture goes to the server, and what it found is shown in it and beside it. */
 
-import { failure, fileResult, showCode, showJson, valueTable } from "./answer.js";
-import { $, copyButton, h } from "./dom.js";
+import { failure, showCode, showJson } from "./answer.js";
+import { $, h } from "./dom.js";
 import { findings } from "./findings.js";
 import { keep } from "./history.js";
 import { listen, markSample, nameSamples } from "./intake.js";
-import { linked } from "./overlay.js";
+import { pictureResult } from "./pictureresult.js";
 import { Refused, picture as ask } from "./server.js";
 import { codeOf } from "./snippets.js";
 import { showTiming } from "./timing.js";
@@ -199,30 +199,11 @@ function renderResult(phase) {
     );
   if (phase === "failed")
     panel.replaceChildren(failure(error, () => void run(), { values: sizes(), other: another("plain") }));
-  if (phase === "done" && answer) panel.replaceChildren(...results(answer));
-}
-
-/** @param {Answer} from */
-function results(from) {
-  if (from.file) return [h("h2", {}, t("results")), fileResult(from.file, from.result)];
-  const found = findings(from.result);
-  if (found.kind === "boxes") {
-    if (!found.items.length)
-      return [h("h2", {}, t("found.none")), h("p", { class: "quiet-text" }, t("found.none.hint"))];
-    const { overlay, tip, list } = linked(found.items, image.naturalWidth || 1, image.naturalHeight || 1, found.named);
-    if (view === "boxes") $("canvas").append(overlay, tip);
-    const copy =
-      found.items.some((item) => item.text) &&
-      copyButton(() => found.items.map((item) => item.text).join("\n"), t, "copy.text");
-    return [
-      h("div", { class: "result-head" }, h("h2", {}, t(`found.${found.named}`, { n: found.items.length })), copy),
-      list,
-    ];
+  if (phase === "done" && answer) {
+    const size = { width: image.naturalWidth, height: image.naturalHeight };
+    const draw = (/** @type {Element[]} */ ...parts) => view === "boxes" && $("canvas").append(...parts);
+    panel.replaceChildren(...pictureResult(answer, size, draw));
   }
-  const heading = h("h2", {}, t("results"));
-  if (found.kind === "table") return [heading, valueTable(found.columns, found.rows)];
-  if (found.kind === "text") return [heading, h("p", { class: "said-by-server" }, found.text)];
-  return [heading, h("pre", { class: "code", tabindex: 0 }, JSON.stringify(from.result, null, 1).slice(0, 4000))];
 }
 
 /** The picture as this view shows it. */

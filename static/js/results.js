@@ -26,7 +26,7 @@ export function output(name, values) {
  */
 function drawn(name, values, shape) {
   const flat = [values].flat(16);
-  if (flat.some((value) => typeof value === "object" && value !== null)) return [asJson(values)];
+  if (!flat.length || flat.some((value) => typeof value === "object" && value !== null)) return [asJson(values)];
   if (flat.length === 1)
     return [h("output", { class: typeof flat[0] === "number" ? "big" : "said" }, shown(flat[0]))];
   if (flat.every((value) => typeof value === "string"))

@@ -124,7 +124,7 @@ def server_of_all(folder: Path) -> Iterator[Server]:
     (prices / "fields.yml").write_text(FIELDS, encoding="utf-8")
     things = [model(folder, name) for name in MODELS]
     things += [str(uci), str(prices), f"sequences={models.lod(folder / 'sequences')}"]
-    things += [str(SERVICES / name) for name in ("count_words.py", "echo_bytes.py")]
+    things += [str(SERVICES / name) for name in ("count_words.py", "echo_bytes.py", "things.py")]
     services = ("reader", "words", "pipelines")
     flags = [flag for name in services for flag in ("--service", str(SERVICES / f"{name}.py"))]
     run = "import sys; from paddle_serving_server.commands.console import main; sys.exit(main())"

@@ -12,7 +12,8 @@ SILENT = {"echo_bytes"}
 """Says nothing of what it takes."""
 DEAD = {"broken", "resting"}
 PIPELINES = {"split", "arrays", "photo"}
-ALIVE = {*kinds.MODELS, *PIPELINES, "uci", "prices", "sequences", "count_words", "reader", "words", "versions"}
+NAMED = {"uci", "prices", "sequences", "count_words", "things", "reader", "words", "versions"}
+ALIVE = {*kinds.MODELS, *PIPELINES, *NAMED}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The page's routes over HTTP, in front of a real model server."""
 
+import io
 import json
 import re
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 import urllib3
 
@@ -126,6 +128,24 @@ def test_json_that_is_nested_too_deeply(url: str) -> None:
 def test_services_without_rpc_take_json(url: str) -> None:
     reply = values(url, "words", {"feed": {"words": "to be or not"}})
     assert reply.json() == {"result": {"label": ["short", "long"], "prob": [0.25, 0.75]}}
+
+
+def test_other_bodies_pass_as_they_are(url: str) -> None:
+    files = {"x": ("x.npy", _npy(models.UCI_INPUT[None]))}
+    form = HTTP.request("POST", f"{url}/api/services/uci/prediction", fields=files)
+    assert form.json()["result"]["price"] == [[pytest.approx(models.UCI_PRICE, abs=1e-5)]]
+    headers = {"Content-Type": "application/x-npy"}
+    bare = HTTP.request("POST", f"{url}/api/services/uci/prediction", body=files["x"][1], headers=headers)
+    assert bare.json() == form.json()
+    assert "infer;dur=" in bare.headers["Server-Timing"]
+    other = HTTP.request("POST", f"{url}/api/services/uci/prediction", body=b"x", headers={"Content-Type": "text/html"})
+    assert error_of(other) == (415, "not_an_image")
+
+
+def _npy(array: models.F32) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 def test_unknown_service_for_values(url: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from paddle_serving_app import handler
-from paddle_serving_app.handler import HandlerContext, HandlerRequest, HandlerSpec
+from paddle_serving_app.handler import About, HandlerContext, HandlerRequest, HandlerSpec
 from paddle_serving_client.errors import BadConfig, BadModel
 from tests.app.handlers.python_models import Others
 
@@ -75,6 +75,29 @@ def test_a_class_may_take_the_context_and_is_closed(tmp_path: Path) -> None:
 def test_what_cannot_be_loaded_is_named_with_its_line(text: str, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "broken_handler.py"
     file.write_text(text)
+    with pytest.raises(BadModel, match=reason):
+        loaded(file)
+
+
+def test_a_class_says_what_people_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "told_handler.py"
+    body = "    def handle(self, r): pass\n"
+    file.write_text(f"class Handler:\n    title = 'Count'\n    example = {{'text': 'a b'}}\n{body}")
+    assert loaded(file).about == About(title="Count", example={"text": "a b"})
+    file.write_text("title = 3  # a variable as any other\ndef handle(requests): pass\n")
+    assert loaded(file).about == About()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("kind = 'film'", "kind is one of json, image"),
+        ("example = {'x': {1, 2}}", "example is an instance as JSON has"),
+    ],
+)
+def test_what_a_class_says_wrongly_is_named(said: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "wrong_handler.py"
+    file.write_text(f"class Handler:\n    {said}\n    def handle(self, r): pass\n")
     with pytest.raises(BadModel, match=reason):
         loaded(file)
 

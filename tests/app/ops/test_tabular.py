@@ -151,3 +151,11 @@ def test_pages_are_told_of_the_fields() -> None:
         "title": "smoker", "type": "boolean", "default": False, "examples": [False],
     }  # fmt: skip
     assert made.tensors([made.example])["x"].tolist() == [[0.0, 1.0, 0.0, 0.0]]
+
+
+def test_a_unit_is_told_and_belongs_to_numbers() -> None:
+    made = table("fields: {age: {unit: years, about: of a person}}", 1)
+    assert (made.describe()[0]["unit"], made.describe()[0]["about"]) == ("years", "of a person")
+    assert made.schema()["properties"]["age"]["x-unit"] == "years"
+    with pytest.raises(BadConfig, match="a choice has no unit"):
+        table("fields: {city: {choices: [Oslo], unit: km}}", 1)

@@ -8,7 +8,7 @@ import pytest
 from paddle_serving_app.signature import Input, Signature
 from paddle_serving_client.errors import BadInput
 from paddle_serving_client.message import Array
-from paddle_serving_server.engine.feed import OneRow, as_tensors, stacked
+from paddle_serving_server.engine.feed import OneRow, as_tensors, stacked, tensors_and_lods
 
 PICTURE = np.arange(3 * 32 * 32, dtype=np.float32).reshape(3, 32, 32)
 FLOAT32, INT64, BOOL, FLOAT16 = 1, 0, 9, 5
@@ -155,3 +155,38 @@ def test_lists_of_user_code_have_the_same_rules() -> None:
     np.testing.assert_array_equal(tensors["x"], PICTURE[None])
     with pytest.raises(BadInput, match="it has 1 axis, not 3"):
         as_tensors(signature, {"x": PICTURE.ravel().tolist()}, has_batch=False)
+
+
+@pytest.mark.parametrize(
+    ("row", "values", "expected", "offsets"),
+    [
+        ((1,), [[1, 2, 3], [4]], [[1], [2], [3], [4]], (0, 3, 4)),
+        ((1,), [[[1], [2]], 3], [[1], [2], [3]], (0, 2, 3)),
+        ((), [[1, 2], [3]], [1, 2, 3], (0, 2, 3)),
+        ((2,), [[[1, 2], [3, 4]], [5, 6]], [[1, 2], [3, 4], [5, 6]], (0, 2, 3)),
+        ((-1,), [[[1, 2, 3]], [[4, 5, 6], [7, 8, 9]]], [[1, 2, 3], [4, 5, 6], [7, 8, 9]], (0, 1, 3)),
+    ],
+    ids=str,
+)
+def test_a_sequence_of_each_instance(
+    row: tuple[int, ...], values: Any, expected: Any, offsets: tuple[int, ...]
+) -> None:
+    of = Input("x_real", "x", INT64, (-1, *row), is_lod=True)
+    tensors, lods = tensors_and_lods(Signature((of,), ()), [{"x": value} for value in values])
+    assert tensors["x"].tolist() == expected
+    assert lods == {"x": (offsets,)}
+
+
+@pytest.mark.parametrize(
+    ("row", "values", "problem"),
+    [
+        ((2,), [[[1, 2], [3, 4]], [[1, 2, 3]]], r"feed\[1\]: input 'x' is a sequence of rows of \[2\], got \[1, 3\]"),
+        ((-1,), [[[1, 2]], [[1, 2, 3]]], "the rows of its sequences have different shapes"),
+        ((1,), [["a"]], r"feed\[0\]: input 'x' must be int64"),
+    ],
+    ids=str,
+)
+def test_what_is_no_sequence_is_refused(row: tuple[int, ...], values: Any, problem: str) -> None:
+    of = Input("x_real", "x", INT64, (-1, *row), is_lod=True)
+    with pytest.raises(BadInput, match=problem):
+        tensors_and_lods(Signature((of,), ()), [{"x": value} for value in values])

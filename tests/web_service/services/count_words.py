@@ -1,5 +1,6 @@
 """A handler in a file that says what it takes."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,4 +18,5 @@ class Handler:
         instances = request.instances or [{}]
         if "text" not in instances[0]:
             return Failure("there is no text", is_callers=True)
+        time.sleep(float(instances[0].get("seconds", 0)))
         return {"words": [len(str(instance["text"]).split()) for instance in instances]}
