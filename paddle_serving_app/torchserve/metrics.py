@@ -14,6 +14,8 @@ from paddle_serving_client.message import Measured
 
 logger = logging.getLogger("MODEL_METRICS")
 
+_OF_EVERY_BATCH: Final = ("HandlerTime", "PredictionTime")
+"""What every handler says: a line of the log for each request is more than anybody reads."""
 _MOST_MEASURED: Final = 256
 """Values that are kept until they are asked for."""
 
@@ -55,8 +57,10 @@ class Metric:
         self.value = self.value + value if self.metric_type is MetricTypes.COUNTER else value
         if self.on_value is not None:
             self.on_value(self, value)
-        said = ",".join(map(str, [*self.dimensions, *(dimension_values or [])]))
-        logger.info("%s.%s:%s|#%s", self.name, self.unit, value, said)
+        level = logging.DEBUG if self.name in _OF_EVERY_BATCH else logging.INFO
+        if logger.isEnabledFor(level):
+            said = ",".join(map(str, [*self.dimensions, *(dimension_values or [])]))
+            logger.log(level, "%s.%s:%s|#%s", self.name, self.unit, value, said)
 
     update = add_or_update
 

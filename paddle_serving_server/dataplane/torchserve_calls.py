@@ -1,10 +1,12 @@
 """A prediction by TorchServe's protocols, whatever carried it: asked, counted by its names, and as bytes."""
 
 import json
+import math
 from typing import Final
 
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.dataplane import torchserve_counts as counts
+from paddle_serving_server.dataplane import torchserve_models
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 
@@ -19,6 +21,17 @@ async def infer(plane: DataPlane, call: Call, asked: Request) -> Response:
     response = await plane.infer(call, asked)
     counts.answered(plane.catalogue, asked.model, asked.version, call, response.stages)
     return response
+
+
+def give_time(plane: DataPlane, call: Call, name: str, version: str) -> None:
+    """Give a call the time that its model has, where that is more than that of the server.
+
+    Raises:
+        Refused: the model has no worker, or is not there.
+    """
+    own_s = torchserve_models.timeout_s(plane.catalogue, name, version)
+    if call.timeout_s == math.inf:
+        call.deadline = max(call.deadline, call.arrived + own_s)
 
 
 def as_bytes(response: Response) -> tuple[bytes, str]:

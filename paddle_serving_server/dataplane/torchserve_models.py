@@ -229,15 +229,17 @@ def found(catalogue: Catalogue, name: str, version: str) -> tuple[ServedModel, s
     return model, version
 
 
-def refuse_without_workers(catalogue: Catalogue, name: str, version: str) -> None:
-    """Refuse a call that nobody could answer, before it is read.
+def timeout_s(catalogue: Catalogue, name: str, version: str) -> float:
+    """How long a model has for an answer; who calls one that nobody could answer is refused before he is read.
 
     Raises:
         Refused: the model has no worker, or is not there.
     """
     model, version = found(catalogue, name, version)
     if version in catalogue.versions(name):
-        return
+        own = dict(model.own)[version].handler
+        assert own is not None
+        return float(own.settings["response_timeout"])
     known = [one for one in catalogue.registry.status(name).versions if one.version == version]
     why = "".join(f" ({one.state}{': ' if one.reason else ''}{one.reason})" for one in known[:1])
     raise Refused(503, "ServiceUnavailableException", _NO_WORKER.format(name=name) + why)

@@ -19,6 +19,7 @@ from paddle_serving_server.counting.torchserve_names import (
     STATUSES,
     WORKER_MS,
 )
+from paddle_serving_server.showing.machine_load import MachineLoad
 
 _MB, _GB = 1 << 20, 1 << 30
 _NO_LETTER: Final = re.compile(r"[^A-Za-z0-9_:]")
@@ -47,11 +48,12 @@ class Family:
         return "".join(f"{line}\n" for line in lines)
 
 
-def families(counted: Counted, load_ms: Mapping[str, float], store: str) -> list[Family]:
+def families(counted: Counted, load: MachineLoad, load_ms: Mapping[str, float], store: str) -> list[Family]:
     """All there are.
 
     Args:
         counted: of all processes.
+        load: of the machine.
         load_ms: by the name of a worker: how long it took to load.
         store: the folder whose disk is looked at.
     """
@@ -69,7 +71,7 @@ def families(counted: Counted, load_ms: Mapping[str, float], store: str) -> list
             "Milliseconds",
             [({"WorkerName": worker, **host}, ms) for worker, ms in load_ms.items()],
         ),
-        *(Family(name, "gauge", unit, [(host, value)]) for name, unit, value in _of_machine(store)),
+        *(Family(name, "gauge", unit, [(host, value)]) for name, unit, value in _of_machine(load, store)),
         *(Family(name, "gauge", unit, []) for name, unit in _OF_GPUS.items()),
     ]
     return [*found, *_of_user_code(counted, {one.name for one in found})]
@@ -78,14 +80,6 @@ def families(counted: Counted, load_ms: Mapping[str, float], store: str) -> list
 def exposition(found: Sequence[Family], names: Collection[str] = ()) -> str:
     """The text that Prometheus reads; of some `names` only, where there are any."""
     return "".join(family.text() for family in found if not names or family.name in names)
-
-
-def lines(found: Sequence[Family]) -> Iterator[str]:
-    """The same for a log: NAME.UNIT:VALUE|#LABEL:VALUE,..."""
-    for family in found:
-        for labels, value in family.values:
-            said = ",".join(f"{name}:{text}" for name, text in labels.items())
-            yield f"{family.name}.{family.unit}:{value:g}|#{said}"
 
 
 def _of_models(counted: Counted, name: str) -> Values:
@@ -111,27 +105,16 @@ def _of_user_code(counted: Counted, known: Collection[str]) -> Iterator[Family]:
             yield Family(name, shown, unit, values)
 
 
-def _of_machine(store: str) -> Iterator[tuple[str, str, float]]:
-    memory = _memory()
-    used = memory["MemTotal"] - memory["MemAvailable"]
-    yield "CPUUtilization", "Percent", min(100.0, 100 * os.getloadavg()[0] / (os.cpu_count() or 1))
-    yield "MemoryUsed", "Megabytes", used / _MB
-    yield "MemoryAvailable", "Megabytes", memory["MemAvailable"] / _MB
-    yield "MemoryUtilization", "Percent", round(100 * used / max(1, memory["MemTotal"]), 1)
+def _of_machine(load: MachineLoad, store: str) -> Iterator[tuple[str, str, float]]:
+    free = load.memory_bytes - load.used_bytes
+    yield "CPUUtilization", "Percent", round(100 * (load.busy or 0.0), 1)
+    yield "MemoryUsed", "Megabytes", load.used_bytes / _MB
+    yield "MemoryAvailable", "Megabytes", free / _MB
+    yield "MemoryUtilization", "Percent", round(100 * load.used_bytes / max(1, load.memory_bytes), 1)
     disk = shutil.disk_usage(store if store and os.path.isdir(store) else "/")
     yield "DiskUsage", "Gigabytes", disk.used / _GB
     yield "DiskAvailable", "Gigabytes", disk.free / _GB
     yield "DiskUtilization", "Percent", round(100 * disk.used / max(1, disk.used + disk.free), 1)
-
-
-def _memory() -> dict[str, int]:
-    found = {"MemTotal": 0, "MemAvailable": 0}
-    with open("/proc/meminfo", encoding="ascii") as stream:
-        for line in stream:
-            name, _, rest = line.partition(":")
-            if name in found:
-                found[name] = int(rest.split()[0]) << 10
-    return found
 
 
 def _sum(counted: Counted, kind: str) -> float:

@@ -232,7 +232,8 @@ def test_scaling_while_the_model_answers(torchserve: TorchServe) -> None:
     assert (callers.wrong, callers.answered > 0) == ([], True)
     path = "/models/busy?min_worker=0&max_worker=0&synchronous=true"
     assert torchserve.ask("PUT", path) == (200, {"status": "Workers scaled to 0 for model: busy"})
-    assert torchserve.predict("busy")[0] == 503
+    reply = HTTP.request("POST", torchserve.url("inf", "/predictions/busy"), body=b"abc")
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
     assert torchserve.ask("DELETE", "/models/busy")[0] == 200
 
 

@@ -27,8 +27,8 @@ def handle(data, context):
     body = data[0]["body"]
     if body == b"memory":
         raise MemoryError("none left")
-    if body == b"sleep":
-        time.sleep(60)
+    if body.startswith(b"sleep"):
+        time.sleep(float(body[5:]))
     if body.startswith(b"parts"):
         context.set_response_content_type(0, "text/plain")
         for k in range(3):
@@ -87,6 +87,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, elsewhere: tuple[Path, int]
     store.mkdir()
     settings = {
         "enable_model_api": "true",
+        "default_response_timeout": "3",
         "allowed_urls": f"http://127.0.0.1:{elsewhere[1]}/.*,file://{elsewhere[0]}/.*",
     }
     with torchserves.serve(folder, store, settings, "--ncs") as server:
@@ -208,11 +209,16 @@ def test_batches_change_while_calls_are_answered(lengths: TorchServe) -> None:
 def test_a_worker_that_takes_too_long_is_replaced(lengths: TorchServe) -> None:
     assert lengths.ask("PUT", "/models/lengths?response_timeout=1&synchronous=true")[0] == 200
     (before,) = lengths.ask("GET", "/models/lengths")[1][0]["workers"]
-    status, answer = lengths.predict("lengths", b"sleep")
+    status, answer = lengths.predict("lengths", b"sleep60")
     assert status in (500, 503, 504), answer
     wait_for(lambda: lengths.predict("lengths")[0] == 200, 30)
     (after,) = lengths.ask("GET", "/models/lengths")[1][0]["workers"]
     assert before["pid"] != after["pid"]
+
+
+def test_a_model_may_have_more_time_than_others(lengths: TorchServe) -> None:
+    assert lengths.ask("PUT", "/models/lengths?response_timeout=20&synchronous=true")[0] == 200
+    assert lengths.predict("lengths", b"sleep4")[1]["length"] == 6
 
 
 def test_no_memory(lengths: TorchServe) -> None:

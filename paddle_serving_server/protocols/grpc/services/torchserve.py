@@ -10,7 +10,7 @@ from paddle_serving_client.message import Request, Response
 from paddle_serving_client.wire import torchserve_proto as proto
 from paddle_serving_client.wire.grpc import Status
 from paddle_serving_client.wire.torchserve_proto import PredictionsRequest
-from paddle_serving_server.dataplane import torchserve_about, torchserve_calls, torchserve_models
+from paddle_serving_server.dataplane import torchserve_about, torchserve_calls
 from paddle_serving_server.dataplane.call import Call
 from paddle_serving_server.dataplane.plane import DataPlane
 from paddle_serving_server.dataplane.torchserve_refused import Refused
@@ -70,7 +70,7 @@ async def _infer(
     words.refuse_without_token(plane, call)
     if not asked.model:
         raise Refused(400, "BadRequestException", "Parameter model_name is required.")
-    torchserve_models.refuse_without_workers(plane.catalogue, asked.model, asked.version)
+    torchserve_calls.give_time(plane, call, asked.model, asked.version)
     call.service = asked.model
     request = Request(
         model=asked.model,

@@ -58,7 +58,7 @@ async def _workflow(exchange: Exchange) -> HttpResponse:
 async def _answered(exchange: Exchange, name: str, version: str, explains: bool = False) -> HttpResponse:
     plane, call, request = exchange.plane, exchange.call, exchange.request
     words.refuse_without_token(plane.catalogue, request)
-    torchserve_models.refuse_without_workers(plane.catalogue, name, version)
+    torchserve_calls.give_time(plane, call, name, version)
     rules = torchserve_models.rules_of(plane.catalogue)
     raw = await body.beside_the_loop(request, body.plain, request, plane.limits.max_body_bytes)
     instance = await body.beside_the_loop(request, _instance, request, raw, rules.decodes_input)

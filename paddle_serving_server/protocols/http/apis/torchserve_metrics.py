@@ -1,5 +1,6 @@
 """`/metrics` of a server in TorchServe's place: its names beside those of any server; `?name[]=` for some of them."""
 
+import functools
 from typing import Final
 
 from paddle_serving_server.config.listening import Role
@@ -10,6 +11,7 @@ from paddle_serving_server.protocols.http.route import Exchange, Names, Route
 from paddle_serving_server.services.catalogue import Catalogue
 from paddle_serving_server.showing import metrics
 from paddle_serving_server.showing import torchserve_metrics as own
+from paddle_serving_server.showing.machine_load import MachineWatch
 
 _FILTER: Final = "name[]"
 
@@ -19,10 +21,17 @@ async def _metrics(exchange: Exchange) -> HttpResponse:
     names = request.query.get(_FILTER, []) if request.query_string else []
     counted = catalogue.meter.read()
     store = torchserve_models.rules_of(catalogue).store
-    text = own.exposition(own.families(counted, torchserve_about.load_ms(catalogue), store), names).encode()
+    text = own.exposition(
+        own.families(counted, _machine().look(), torchserve_about.load_ms(catalogue), store), names
+    ).encode()
     if not names:
         text += metrics.exposition(metrics.Collector(counted, {}, catalogue.is_ready))
     return HttpResponse(200, text, metrics.CONTENT_TYPE, words.request_id())
+
+
+@functools.cache
+def _machine() -> MachineWatch:
+    return MachineWatch()
 
 
 def _has_metrics(catalogue: Catalogue, names: Names) -> bool:
