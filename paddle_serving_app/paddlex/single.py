@@ -7,7 +7,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from paddle_serving_app.exported import options as options_of
 from paddle_serving_app.ops.arrays import ImageU8
 from paddle_serving_app.paddlex import files
 from paddle_serving_app.paddlex.operation import Models, found
@@ -42,13 +41,15 @@ def jpeg(picture: ImageU8) -> str:
     return base64.b64encode(cv2.imencode(".jpg", np.asarray(picture))[1].tobytes()).decode("ascii")
 
 
-def refuse_other(models: Models, outputs: Sequence[str], known: Sequence[str]) -> None:
+def refuse_other(models: Models, outputs: Sequence[str]) -> None:
     """Refuse a pipeline whose one model is of another task, or has settings that the task does not know.
 
     Args:
         models: of the pipeline.
         outputs: what the task must find.
-        known: options of the task.
+
+    Raises:
+        BadConfig: the message names the model, or the setting.
     """
     name = models.spec.pipeline.modules[0]
     task, module = models.task(name), models.spec.modules[name]
@@ -56,6 +57,6 @@ def refuse_other(models: Models, outputs: Sequence[str], known: Sequence[str]) -
     if missing := [output for output in outputs if output not in task.outputs]:
         raise BadConfig(f"{where}: {module.folder} is for another task: {task.title}; it finds no {', '.join(missing)}")
     try:
-        options_of.checked(module.settings, tuple(known))
+        task.check(module.settings)
     except BadInput as exc:
         raise BadConfig(f"{where}: {exc}") from exc

@@ -61,9 +61,13 @@ class TextRecognition:
         post.end()
         self._alias = picture_input(signature, where).alias
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See `task.Task.check`."""
+        options_of.checked(options, ())
+
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """See `task.Task.fed`."""
-        options_of.checked(options, ())
+        self.check(options)
         return self.lines_fed([picture])
 
     def lines_fed(self, lines: list[ImageU8]) -> dict[str, Array]:

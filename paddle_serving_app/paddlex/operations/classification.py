@@ -13,7 +13,7 @@ NEEDED: Final = "image"
 
 def check(models: Models) -> None:
     """See `Operation.check`."""
-    single.refuse_other(models, ("classes",), _options(models))
+    single.refuse_other(models, ("classes",))
 
 
 def result(models: Models, said: Mapping[str, Any], visualizes: bool) -> dict[str, Any]:

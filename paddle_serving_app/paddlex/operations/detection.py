@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from paddle_serving_app.exported.rules import KNOWN
 from paddle_serving_app.paddlex import single
 from paddle_serving_app.paddlex.fields import COMMON, Check, text, threshold
 from paddle_serving_app.paddlex.operation import Models
@@ -16,7 +15,7 @@ NEEDED: Final = "image"
 
 def check(models: Models) -> None:
     """See `Operation.check`."""
-    single.refuse_other(models, ("boxes", "labels"), KNOWN)
+    single.refuse_other(models, ("boxes", "labels"))
 
 
 def result(models: Models, said: Mapping[str, Any], visualizes: bool) -> dict[str, Any]:

@@ -17,7 +17,7 @@ NEEDED: Final = "image"
 
 def check(models: Models) -> None:
     """See `Operation.check`."""
-    single.refuse_other(models, ("masks",), ("threshold",))
+    single.refuse_other(models, ("masks",))
 
 
 def result(models: Models, said: Mapping[str, Any], visualizes: bool) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 import numpy as np
 
 from paddle_serving_app.exported import options as options_of
-from paddle_serving_app.exported.tasks import text_detection
 from paddle_serving_app.exported.tasks.classification import Classification
 from paddle_serving_app.exported.tasks.text_detection import TextDetection
 from paddle_serving_app.exported.tasks.text_recognition import TextRecognition
@@ -65,9 +64,11 @@ def check(models: Models) -> None:
         where = f"{models.spec.path}: SubModules.{name}"
         if not isinstance(models.task(name), kinds[name]):
             raise BadConfig(f"{where}: {module.folder} is for another task: {models.task(name).title}")
-        known = {DETECTION: text_detection.KNOWN, READING: ("score_thresh",), TURNING: ()}[name]
+        settings = dict(module.settings)
         try:
-            options_of.checked(module.settings, known)
+            if name == READING:
+                options_of.asked(settings.pop("score_thresh", 0.0), "score_thresh")
+            models.task(name).check(settings)
         except BadInput as exc:
             raise BadConfig(f"{where}: {exc}") from exc
 

@@ -13,7 +13,7 @@ NEEDED: Final = "image"
 
 def check(models: Models) -> None:
     """See `Operation.check`."""
-    single.refuse_other(models, ("mask",), ())
+    single.refuse_other(models, ("mask",))
 
 
 def result(models: Models, said: Mapping[str, Any], visualizes: bool) -> dict[str, Any]:

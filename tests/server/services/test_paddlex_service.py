@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ SAID = json.loads((ROOT / "tests" / "data" / "paddlex" / "predictors.json").read
 ERRORS = json.loads((ROOT / "tests" / "data" / "paddlex" / "errors.json").read_text())
 MODULE = ("-m", "paddle_serving_server.paddlex", "--serve")
 SIZE = "320x200"
-PIPELINES = {
+PIPELINES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "object_detection": ("ObjectDetection", "detector", {"threshold": 0.5}),
     "layout_detection": ("LayoutDetection", "layout", {"threshold": {0: 0.4, 3: 0.5}}),
     "rotated_object_detection": ("RotatedObjectDetection", "turned", {}),
@@ -60,7 +61,7 @@ def written(file: Path, values: Any) -> Path:
 def server(folder: Path) -> Iterator[Server]:
     pipelines = [word for name in (*PIPELINES, "OCR") for word in ("--pipeline", str(folder / f"{name}.yaml"))]
     with serve(
-        folder, *pipelines, "--use_hpip", "--tune", "off", "--backend", "onnxruntime", command=MODULE
+        folder, *pipelines, "--use_hpip", "--tune", "off", "--backend", "onnxruntime", "--reload_code", command=MODULE
     ) as running:
         yield running
 
@@ -176,6 +177,24 @@ def test_the_page_gets_boxes_it_can_draw(server: Server) -> None:
     url = f"{server.url}/object-detection/prediction"
     answer = HTTP.request("POST", url, body=raw, headers={"Content-Type": "image/png"})
     assert answer.json()["result"]["labels"] == [["cat", "cat", "formula"]]
+
+
+def test_a_changed_threshold_is_taken_while_the_server_runs(server: Server, folder: Path) -> None:
+    file = folder / "object_detection.yaml"
+    before = file.read_text()
+    assert len(ask(server, "object-detection", {"image": PICTURE})["result"]["detectedObjects"]) == 3
+    file.write_text(before.replace("threshold: 0.5", "threshold: many"))  # broken: the old one goes on
+    until = time.monotonic() + 30
+    while "threshold must be a number" not in server.log and time.monotonic() < until:
+        assert len(ask(server, "object-detection", {"image": PICTURE})["result"]["detectedObjects"]) == 3
+        time.sleep(0.1)
+    assert "threshold must be a number" in server.log
+    file.write_text(before.replace("threshold: 0.5", "threshold: 0.85"))
+    found = 3
+    while found != 1 and time.monotonic() < until:
+        found = len(ask(server, "object-detection", {"image": PICTURE})["result"]["detectedObjects"])
+        time.sleep(0.1)
+    assert found == 1
 
 
 def test_what_a_pipeline_lacks_is_said_before_anything_starts(folder: Path, tmp_path: Path) -> None:
