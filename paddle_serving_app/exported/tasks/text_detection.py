@@ -48,7 +48,7 @@ class TextDetection:
 
     def __init__(self, description: Description, signature: Signature) -> None:
         table = {"NormalizeImage": normalize_by_scale, "ToCHWImage": channels_first}
-        self._alias = picture_input(signature, description.where).alias
+        self.alias = picture_input(signature, description.where).alias
         self._prepare = Sequential(picture_ops(description, table, (*_OF_TRAINING, _RESIZE)))
         resizes = [step for step in description.steps if step.name == _RESIZE]
         self._limits, self._exact = _limits(Settings.of(resizes[0])) if resizes else ((_LIMIT, "min"), {})
@@ -77,7 +77,7 @@ class TextDetection:
         """See `task.Task.fed`."""
         given = options_of.checked(options, KNOWN)
         self.check(options)
-        return {self._alias: self._prepare.batch([self._resize(given)(picture)])}
+        return {self.alias: self._prepare.batch([self._resize(given)(picture)])}
 
     def found(self, picture: ImageU8, outputs: Mapping[str, Array], options: Mapping[str, Any]) -> dict[str, Any]:
         """See `task.Task.found`; in the order in which they are found, from the bottom up."""
