@@ -1,8 +1,13 @@
-"""Read the text in pictures with PP-OCRv4: Chinese, English, digits; turned, slanted or curved.
+"""Read the text in pictures with PP-OCR: Chinese, English, digits; turned, slanted or curved.
 
     python convert/ppocr.py          # once: gets and converts the three models
     python web_service/ppocr.py      # serves on port 9393
     curl --data-binary @static/samples/receipt_zh.jpg -H 'Content-Type: image/jpeg' http://127.0.0.1:9393/ppocr/prediction
+
+These are the models of PP-OCRv4. Those of another version, such as v5 or v6, are given as the folders that PaddleOCR
+exports, with their inference.yml; their steps, thresholds and characters come from there:
+
+    python web_service/ppocr.py PP-OCRv6_small_det PP-OCRv6_small_rec [PP-LCNet_x0_25_textline_ori]
 
 A picture goes through five steps: text is detected (model `det`), the boxes are put in reading order, each box is
 cut out and straightened, upside-down lines are turned (model `cls`), and lines are read (model `rec`). A strip, such as
@@ -21,6 +26,7 @@ models where it is not misled by long lines, strips, or a line taken for upside 
 """
 
 import base64
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +34,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from paddle_serving_app.exported import description, task
+from paddle_serving_app.exported.tasks.classification import Classification
+from paddle_serving_app.exported.tasks.text_detection import TextDetection
+from paddle_serving_app.exported.tasks.text_recognition import TextRecognition
 from paddle_serving_app.ops.arrays import Float32, ImageU8
 from paddle_serving_app.ops.ocr import ctc_decode, normalized_line, read_characters
 from paddle_serving_app.ops.resize import LimitSideLen
@@ -47,7 +57,7 @@ from paddle_serving_app.reader import (
     SortedBoxes,
     Transpose,
 )
-from paddle_serving_client.errors import BadInput, TooLarge
+from paddle_serving_client.errors import BadConfig, BadInput, TooLarge
 from paddle_serving_client.message import Array, Instance
 from paddle_serving_server.web_service import WebService
 
@@ -90,7 +100,25 @@ class OCRService(WebService):
         self.in_order = SortedBoxes("ppocr-v4")
         self.cut_out = GetRotateCropImage("ppocr-v4")
         self.draw = BoxDrawing()
-        self.characters = [*read_characters(MODELS / "ppocr_rec" / "ppocr_keys_v1.txt"), " "]
+        self.exports = {name: self.export(name) for name in FOLDERS}
+        reader = self.exports["rec"]
+        if isinstance(reader, TextRecognition):
+            self.characters: Sequence[str] = reader.characters
+            self.read_height = reader.height
+        else:
+            self.characters = [*read_characters(FOLDERS["rec"] / "ppocr_keys_v1.txt"), " "]
+            self.read_height = 48
+
+    def export(self, name: str) -> task.Task | None:
+        """What a model's own file says of it; None: there is none, and the steps are those of PP-OCRv4."""
+        folder = FOLDERS[name]
+        if description.find(folder) is None:
+            return None
+        made = task.read(folder, self.signature_of(name))
+        wanted = {"det": TextDetection, "rec": TextRecognition, "cls": Classification}[name]
+        if not isinstance(made, wanted):
+            raise BadConfig(f"{folder} is for another task: {made.title}")
+        return made
 
     def preprocess(self, feed: list[Any] = [], fetch: list[str] = []) -> tuple[Any, ...]:
         """Make the first picture the input of the detection model."""
@@ -135,7 +163,8 @@ class OCRService(WebService):
 
     def detected_in(self, part: ImageU8) -> dict[str, Array]:
         """The input of the detection model for one tile of a page."""
-        return {"x": self.to_input(part)[None]}
+        detector = self.exports["det"]
+        return {"x": self.to_input(part)[None]} if detector is None else detector.fed(part, {})
 
     def found(self, page: TextPage, maps: Sequence[Float32]) -> dict[str, Any]:
         """Boxes in pixels of the original, texts and scores, in reading order; and how many boxes are left out."""
@@ -156,15 +185,28 @@ class OCRService(WebService):
 
     def quads_of(self, page: TextPage, maps: Sequence[Float32]) -> list[Array]:
         """The corners of each line of text, in reading order."""
-        found = [
-            self.detected.find(probabilities, part.shape[1], part.shape[0])[0]
-            for part, probabilities in zip(page.parts(), maps, strict=True)
-        ]
+        found = [self.found_in(part, heat) for part, heat in zip(page.parts(), maps, strict=True)]
         return self.in_order(self.drop_small(page.joined(found), page.image.shape[:2]))
+
+    def found_in(self, part: ImageU8, heat: Float32) -> Array:
+        """The corners of each line in one tile of a page, (K, 4, 2)."""
+        detector = self.exports["det"]
+        if detector is None:
+            return self.detected.find(heat, part.shape[1], part.shape[0])[0]
+        boxes = detector.found(part, {"map": heat[None, None]}, {})["boxes"]
+        return np.array(boxes, np.int32).reshape(-1, 4, 2)
 
     def chances_upside_down(self, lines: Sequence[ImageU8]) -> list[float]:
         """For each line, how probable it is that it is upside down."""
         chances: list[float] = []
+        turner = self.exports.get("cls")
+        if "cls" not in FOLDERS:
+            return [0.0] * len(lines)
+        if isinstance(turner, Classification):
+            for line in lines:
+                (answer,) = self.predict("cls", turner.fed(middle(line), {}), batch=True).values()
+                chances.append(float(answer[0, 1]))
+            return chances
         for k in range(0, len(lines), BATCH):
             x = np.stack([normalized_line(middle(line), 48, 192) for line in lines[k : k + BATCH]])
             (answers,) = self.predict("cls", {"x": x}, batch=True).values()
@@ -185,8 +227,9 @@ class OCRService(WebService):
 
     def texts_of(self, lines: Sequence[ImageU8]) -> list[tuple[str, float]]:
         """What each line says, and how sure that is."""
-        batches = LineBatches(lines, most_columns=MOST_COLUMNS)
-        outputs = (self.predict("rec", {"x": x}, batch=True) for x in batches.inputs())
+        batches = LineBatches(lines, self.read_height, most_columns=MOST_COLUMNS)
+        name = self.signature_of("rec").inputs[0].alias
+        outputs = (self.predict("rec", {name: x}, batch=True) for x in batches.inputs())
         return batches.joined([ctc_decode(next(iter(each.values())), self.characters) for each in outputs])
 
     def drawn(self, picture: ImageU8, boxes: Sequence[Any], texts: Sequence[str], scores: Sequence[float]) -> str:
@@ -198,8 +241,12 @@ class OCRService(WebService):
         return base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
+NAMES = ("det", "rec", "cls")
+FOLDERS = dict(zip(NAMES, map(Path, sys.argv[1:]), strict=False)) or {n: MODELS / f"ppocr_{n}" for n in NAMES}
+if len(FOLDERS) < 2:
+    raise BadConfig("web_service/ppocr.py takes the folders of a detector and a recogniser, and of a classifier or not")
 service = OCRService(name="ppocr")
-service.load_model_config({"det": MODELS / "ppocr_det", "cls": MODELS / "ppocr_cls", "rec": MODELS / "ppocr_rec"})
+service.load_model_config(FOLDERS)
 service.prepare_server(port=9393)
 service.run_rpc_service()
 service.run_web_service()

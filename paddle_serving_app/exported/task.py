@@ -28,6 +28,13 @@ class Task(Protocol):
     def usual(self) -> Sequence[str]:
         """Those that are answered where nothing is asked for by name."""
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that are not known, or cannot be; `fed` does so, too.
+
+        Raises:
+            BadInput: the message names what is wrong.
+        """
+
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """The inputs of the model for one picture, by alias, with the batch axis.
 

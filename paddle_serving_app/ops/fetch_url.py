@@ -54,6 +54,10 @@ class URL2Image:
         self.max_bytes = max_bytes
 
     def __call__(self, img_url: str) -> ImageU8:
+        return decode(self.body(img_url))
+
+    def body(self, img_url: str) -> bytes:
+        """What lies there, not decoded; raises as a call, but for what is said of pictures."""
         if not isinstance(img_url, str):
             raise BadInput(f"a URL is text, got {type(img_url).__name__}")
         deadline = time.monotonic() + self.timeout_s
@@ -61,7 +65,7 @@ class URL2Image:
         for _ in range(MAX_REDIRECTS + 1):
             location, body = self._ask(_Target.of(url, self.hosts, deadline), deadline)
             if location is None:
-                return decode(body)
+                return body
             url = urljoin(url, location)
         raise BadInput(f"the URL was redirected more than {MAX_REDIRECTS} times")
 

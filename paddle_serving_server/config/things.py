@@ -1,7 +1,7 @@
 """What is to be served, as words of the command line: `[NAME=]PATH`, a service of its own each.
 
-A path is a model in any layout, user code that `handler.py` knows, a service file (`.py`), or a file of settings
-(`.yml`, `.yaml`).
+A path is a model in any layout, user code that `handler.py` knows, a service file (`.py`), a pipeline of PaddleX or a
+file of settings (`.yml`, `.yaml`).
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from paddle_serving_app import handler, layout
 from paddle_serving_app.handler import HandlerSpec
+from paddle_serving_app.paddlex import pipeline_file
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_server.engine import repository
 
@@ -85,6 +86,9 @@ def sorted_out(words: Sequence[str]) -> Things:
             raise BadConfig(f"nothing to serve: {thing.path}: there is no such file or folder")
         if thing.name:
             raise BadConfig(f"{word}: a file of services or of settings says the names itself; give only {thing.path}")
+        if file_of is settings and pipeline_file.claims(Path(thing.path)):
+            pipeline_file.read(Path(thing.path))  # what is missing is said before anything is started
+            file_of = services
         file_of.append(thing.path)
     if len(settings) > 1:
         raise BadConfig(f"one file of settings is taken, got {', '.join(settings)}")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from paddle_serving_app import layout
+from paddle_serving_app.paddlex import pipeline_file
 from paddle_serving_server.config.values import ServedModel, ServerConfig
 from paddle_serving_server.engine import repository
 from paddle_serving_server.graph.workflow import Workflow
@@ -44,5 +45,10 @@ def file_services(config: ServerConfig) -> list[Service]:
     services: list[Service] = []
     namespaces.add([Path(file).parent for file in config.services])
     for file in config.services:
-        services += hosting.services_of(file, config.service_argv)
+        if file.endswith(pipeline_file.SUFFIXES):
+            from paddle_serving_server.services import paddlex_service  # as above
+
+            services.append(paddlex_service.of(file))
+        else:
+            services += hosting.services_of(file, config.service_argv)
     return services

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Never, TypeVar
 
+from paddle_serving_app.signature import Signature
 from paddle_serving_client.errors import BadConfig
 from paddle_serving_client.message import Array, Instance, Request, Response, Stage
 from paddle_serving_server.engine.context import Context
@@ -105,6 +106,10 @@ class SteppedService(ModelService):
         if passage is not None:
             passage.inside += stages
         return outputs
+
+    def signature_of(self, model: str) -> Signature:
+        """The inputs and outputs of a model of this service, by the name given to `load_model_config`."""
+        return self._engine(model).signature
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -13,7 +13,7 @@ KNOWN = plugins.names(layouts)
 
 
 def test_layouts_are_plug_ins_and_yield_only_to_what_is_there() -> None:
-    assert KNOWN == ["onnx", "paddle_program", "savedmodel", "serving_folder", "triton_model"]
+    assert KNOWN == ["exported_model", "onnx", "paddle_program", "savedmodel", "serving_folder", "triton_model"]
     for name in KNOWN:
         plugin = plugins.load(layouts, name)
         assert set(plugin.YIELDS_TO) <= set(KNOWN) - {name}

@@ -56,9 +56,17 @@ class Classification:
         self._prepare = Sequential(picture_ops(description, CLASSIFIER, ("KeepKeys",)))
         self.title = "What pictures show / 多标签分类" if self.has_several else "What a picture shows / 图像分类"
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See `task.Task.check`."""
+        given = options_of.checked(options, self._known)
+        if not self.has_several:
+            options_of.asked(given.get("topk", self._topk), "topk", 1)
+        elif not isinstance(value := given.get("threshold", self._threshold), list | Mapping):
+            options_of.asked(value, "threshold")  # how many classes there are is known when the model has answered
+
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """See `task.Task.fed`."""
-        options_of.checked(options, self._known)
+        self.check(options)
         return {self._input.alias: self._prepare.batch([picture])}
 
     def found(self, picture: ImageU8, outputs: Mapping[str, Array], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,9 +77,13 @@ class Detection:
         self.outputs = ("boxes", "labels", "scores", "classes", *(["masks"] if has_masks else []), "image")
         self.title = "Things and their outlines / 实例分割" if has_masks else "Find things in pictures / 目标检测"
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See `task.Task.check`."""
+        changed(self.rules, options_of.checked(options, KNOWN))
+
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """See `task.Task.fed`."""
-        options_of.checked(options, KNOWN)
+        self.check(options)
         image, sizes = self._prepare(picture)
         return {alias: sizes.get(what, image)[None] for what, alias in self._inputs.items()}
 

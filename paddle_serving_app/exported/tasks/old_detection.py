@@ -57,9 +57,13 @@ class OldDetection:
             )
         self._picture, self._others = pictures[0], others
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See `task.Task.check`."""
+        options_of.threshold(options_of.checked(options, _KNOWN).get("threshold", self._threshold))
+
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """See `task.Task.fed`."""
-        options_of.checked(options, _KNOWN)
+        self.check(options)
         image, scale = run_steps(self._steps, picture[:, :, ::-1])
         sizes = sizes_for(self._arch, (picture.shape[0], picture.shape[1]), image, scale)
         return {self._picture: image[None], **{alias: sizes[name][None] for name, alias in self._others.items()}}

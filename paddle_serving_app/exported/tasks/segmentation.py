@@ -55,9 +55,13 @@ class Segmentation:
         self._labels = labels
         self._where = where
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See `task.Task.check`."""
+        options_of.checked(options, ())
+
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """See `task.Task.fed`."""
-        options_of.checked(options, ())
+        self.check(options)
         return {self._alias: self._prepare.batch([picture])}
 
     def found(self, picture: ImageU8, outputs: Mapping[str, Array], options: Mapping[str, Any]) -> dict[str, Any]:

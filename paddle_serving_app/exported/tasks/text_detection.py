@@ -48,7 +48,7 @@ class TextDetection:
 
     def __init__(self, description: Description, signature: Signature) -> None:
         table = {"NormalizeImage": normalize_by_scale, "ToCHWImage": channels_first}
-        self._alias = picture_input(signature, description.where).alias
+        self.alias = picture_input(signature, description.where).alias
         self._prepare = Sequential(picture_ops(description, table, (*_OF_TRAINING, _RESIZE)))
         resizes = [step for step in description.steps if step.name == _RESIZE]
         self._limits, self._exact = _limits(Settings.of(resizes[0])) if resizes else ((_LIMIT, "min"), {})
@@ -67,15 +67,22 @@ class TextDetection:
         self._is_curved = post.word("box_type", "quad", ("quad", "poly")) == "poly"
         post.end()
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See `task.Task.check`."""
+        given = options_of.checked(options, KNOWN)
+        self._resize(given)
+        self._params_of(given)
+
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """See `task.Task.fed`."""
         given = options_of.checked(options, KNOWN)
-        return {self._alias: self._prepare.batch([self._resize(given)(picture)])}
+        self.check(options)
+        return {self.alias: self._prepare.batch([self._resize(given)(picture)])}
 
     def found(self, picture: ImageU8, outputs: Mapping[str, Array], options: Mapping[str, Any]) -> dict[str, Any]:
         """See `task.Task.found`; in the order in which they are found, from the bottom up."""
         given = options_of.checked(options, KNOWN)
-        params = {name: options_of.asked(given.get(name, usual), name) for name, usual in self._params.items()}
+        params = self._params_of(given)
         heat = only_output(outputs, 4, "a map of text")[0, 0]
         high, wide = TextResize.padded(picture).shape[:2]
         if self._is_curved:
@@ -88,6 +95,9 @@ class TextDetection:
     def drawn(self, picture: ImageU8, found: Mapping[str, Any]) -> ImageU8:
         """See `task.Task.drawn`."""
         return BoxDrawing()(picture, [np.array(box) for box in found["boxes"]])
+
+    def _params_of(self, given: Mapping[str, Any]) -> dict[str, float]:
+        return {name: options_of.asked(given.get(name, usual), name) for name, usual in self._params.items()}
 
     def _resize(self, given: Mapping[str, Any]) -> TextResize:
         length, kind = given.get("limit_side_len", self._limits[0]), given.get("limit_type", self._limits[1])

@@ -59,11 +59,15 @@ class TextRecognition:
         post.ignore("name")
         self.characters = (*description.labels(post.raw("character_dict"), "PostProcess.character_dict"), " ")
         post.end()
-        self._alias = picture_input(signature, where).alias
+        self.alias = picture_input(signature, where).alias
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See `task.Task.check`."""
+        options_of.checked(options, ())
 
     def fed(self, picture: ImageU8, options: Mapping[str, Any]) -> dict[str, Array]:
         """See `task.Task.fed`."""
-        options_of.checked(options, ())
+        self.check(options)
         return self.lines_fed([picture])
 
     def lines_fed(self, lines: list[ImageU8]) -> dict[str, Array]:
@@ -75,7 +79,7 @@ class TextRecognition:
         whole = np.zeros((len(lines), 3, self.height, width), np.float32)
         for into, line in zip(whole, inputs, strict=True):
             into[:, :, : line.shape[2]] = line
-        return {self._alias: whole}
+        return {self.alias: whole}
 
     def found(self, picture: ImageU8, outputs: Mapping[str, Array], options: Mapping[str, Any]) -> dict[str, Any]:
         """See `task.Task.found`."""
