@@ -180,7 +180,6 @@ class Handler(Protocol):
 
     def close(self) -> None:
         """The process is going to end."""
-        return
 
 
 class Measuring(Protocol):

@@ -71,15 +71,6 @@ def read(folder: Path, model: str, params: str | None, wanted: Names) -> Source:
     return Source("ONNX model", feeds, fetches, tuple(files), may_lack_types=True, notes=tuple(notes))
 
 
-def external_files(path: Path) -> list[str]:
-    """The names of the files that hold weights of a model, as paths from its folder.
-
-    Raises:
-        BadModel: it is damaged, or one of them is missing, too short or outside of the folder.
-    """
-    return sorted(_external_files(path.parent, path, _parse(path)))
-
-
 def shapes(path: Path) -> tuple[dict[str, tuple[int, Dims]], dict[str, tuple[int, Dims]]]:
     """The inputs and the outputs of a model by name: code of the element type, and the shape with all its axes.
 

@@ -1,1 +1,0 @@
-"""Where the files of a model lie: one module for each prefix, `local:`, `hf:`, `clearml:`; see `source.Source`."""
