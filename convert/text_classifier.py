@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ServingError, OSError) as exc:
         print(f"text_classifier: {exc}", file=sys.stderr)
         return 1
-    print(f"text_classifier: wrote {given.output}; serve it: paddle-serving tritonserver --model-repository={given.output}")
+    serves = f"paddle-serving tritonserver --model-repository={given.output}"
+    print(f"text_classifier: wrote {given.output}; serve it: {serves}")
     return 0
 
 

@@ -28,7 +28,6 @@ _PREPROCESSING, _MODEL, _POST = "text_preprocessing", "model_onnx", "post_proces
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a classifier is made of, on this machine."""
@@ -172,9 +171,7 @@ def _tensors(file: Path) -> tuple[list[tuple[str, str]], int]:
     return [(tensor.name, types[tensor.name]) for tensor in found.inputs], shape[-1] if len(shape) == 2 else -1
 
 
-def _configs(
-    name: str, rows: int, inputs: Sequence[tuple[str, str]], classes: int, activation: str
-) -> dict[str, str]:
+def _configs(name: str, rows: int, inputs: Sequence[tuple[str, str]], classes: int, activation: str) -> dict[str, str]:
     tokens = [(tensor, datatype, "-1") for tensor, datatype in inputs]
     text, logits = ("text_input", "STRING", "1"), (checkpoint.LOGITS, "FP32", str(classes))
     answer = [("labels", "STRING", str(classes)), ("scores", "FP32", str(classes))]

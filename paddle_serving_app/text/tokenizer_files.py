@@ -49,7 +49,7 @@ def _by_transformers(folder: Path, target: Path) -> None:
         import transformers
     except ImportError as exc:
         raise MissingLibrary(
-            f"{folder} has no {TOKENIZER}, and making one of its other files needs transformers: pip install transformers"
+            f"{folder} has no {TOKENIZER}, which only transformers can make: pip install transformers"
         ) from exc
     try:
         transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True).save_pretrained(str(target))

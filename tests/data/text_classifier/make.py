@@ -20,8 +20,8 @@ import transformers
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2]))
 
-from paddle_serving_app.text import checkpoint
-from paddle_serving_app.text.text_encoding import TextEncoder
+from paddle_serving_app.text import checkpoint  # noqa: E402
+from paddle_serving_app.text.text_encoding import TextEncoder  # noqa: E402
 
 RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"
 TOPICS = {
@@ -33,9 +33,11 @@ TOPICS = {
 THINGS = ["сайт", "заказ", "приложение", "доставка", "магазин", "телефон", "билет", "подписка", "оператор", ""]
 OPENINGS = ["", "здравствуйте", "добрый день", "пожалуйста"]
 TEXTS = [
-    "помогите мне", "Помогите МНЕ!", "", " ", "спасибо за заказ", "我要退款，谢谢", "привет 👋🏽 мир 🌍", "ёлка Ёлка йод",
+    "помогите мне", "Помогите МНЕ!", "", " ", "спасибо за заказ", "我要退款，谢谢",
+    "привет 👋🏽 мир 🌍", "ёлка Ёлка йод",
     "a\tb\nc\u00a0d\u200be", "e\u0301te\u0301 café naïve", "1234567890 +7 (999) 123-45-67", "http://example.com/?q=тест",
-    "[CLS] [SEP] [MASK] [PAD] [UNK]", "##ing ## #", "ﬁ Ⅷ ½ ㎏", "\u202eобратно", "нет\x00знака\ufffd", "日本語カタカナ한국어",
+    "[CLS] [SEP] [MASK] [PAD] [UNK]", "##ing ## #", "ﬁ Ⅷ ½ ㎏", "\u202eобратно", "нет\x00знака\ufffd",
+    "日本語カタカナ한국어",
     "помогите" * 40, "слово " * 2000, "не работает сайт, помогите! " * 400, "." * 600, "👩‍👩‍👧‍👦" * 10, "ПРИВЕТ" * 1700,
 ]  # fmt: skip
 
@@ -71,8 +73,7 @@ def tokenizer_of(folder: Path, texts: list[str]) -> "transformers.BertTokenizerF
     vocabulary = [*marks, *string.punctuation, *letters, *(f"##{letter}" for letter in letters), *words]
     (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)) + "\n", "utf-8")
     file = str(folder / "vocab.txt")
-    made = transformers.BertTokenizerFast(vocab_file=file, vocab=file, do_lower_case=True, model_max_length=128)
-    return made
+    return transformers.BertTokenizerFast(vocab_file=file, vocab=file, do_lower_case=True, model_max_length=128)
 
 
 def trained(tokenizer, examples):  # type: ignore[no-untyped-def]
@@ -89,15 +90,16 @@ def trained(tokenizer, examples):  # type: ignore[no-untyped-def]
     for step in range(60):
         order = torch.randperm(len(wanted), generator=torch.Generator().manual_seed(step))
         for rows in order.split(128):
-            loss = torch.nn.functional.cross_entropy(model(**{k: v[rows] for k, v in batch.items()}).logits, wanted[rows])
+            loss = torch.nn.functional.cross_entropy(
+                model(**{k: v[rows] for k, v in batch.items()}).logits, wanted[rows]
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     model.eval()
     with torch.no_grad():
         right = (model(**batch).logits.argmax(1) == wanted).float().mean().item()
-    print(f"{right:.1%} of the examples are right")
-    assert right > 0.98
+    assert right > 0.98, f"{right:.1%} of the examples are right"
     return model
 
 
