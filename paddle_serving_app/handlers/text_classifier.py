@@ -105,6 +105,10 @@ class TextClassifier(Handler):
             results.append({LABELS: labels[rows], SCORES: scores[rows]})
         return results
 
+    def close(self) -> None:
+        """See `handler.Handler.close`."""
+        self._model.close()
+
     def _run(self, texts: Sequence[str]) -> Array:
         """The logits of some texts: (N, K)."""
         encodings = self._encoder.encode(texts)

@@ -71,7 +71,7 @@ def export(folder: Path, encoder: TextEncoder, file: Path) -> None:
 def _ordered(torch: Any, model: Any, names: Sequence[str]) -> Any:
     """The model with its inputs in order, and the logits as its one output."""
 
-    class Ordered(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Ordered(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model

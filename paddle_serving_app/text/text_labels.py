@@ -82,6 +82,5 @@ def _activated(values: NDArray[np.float32], activation: str) -> NDArray[np.float
         shares: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
         return shares
     if activation == "sigmoid":
-        halves: NDArray[np.float32] = (np.tanh(values / 2) + 1) / 2  # no overflow
-        return halves
+        return ((np.tanh(values / 2) + 1) / 2).astype(np.float32)  # which does not overflow
     return values

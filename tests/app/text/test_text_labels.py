@@ -37,13 +37,13 @@ def test_what_is_no_list_of_labels_is_refused(given: object, error: str, tmp_pat
 def test_the_most_certain_comes_first() -> None:
     labels, scores = text_labels.ranked(np.array([[0.0, 2.0, 1.0], [1e4, 0, 0]]), ("a", "b", "c"), "softmax")
     assert labels.tolist() == [[b"b", b"c", b"a"], [b"a", b"b", b"c"]]
-    np.testing.assert_allclose(scores, [[0.66524, 0.24473, 0.09003], [1, 0, 0]], atol=1e-5)
+    np.testing.assert_allclose(scores, [[0.66524, 0.24473, 0.09003], [1.0, 0.0, 0.0]], atol=1e-5)
     assert scores.dtype == np.float32
 
 
 def test_labels_that_do_not_exclude_each_other_have_scores_of_their_own() -> None:
     _, scores = text_labels.ranked(np.array([[0.0, 1e4, -1e4]]), ("a", "b", "c"), "sigmoid")
-    np.testing.assert_allclose(scores, [[1, 0.5, 0]])
+    np.testing.assert_allclose(scores, np.array([[1, 0.5, 0]]))
 
 
 @pytest.mark.parametrize(

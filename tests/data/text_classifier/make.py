@@ -13,6 +13,7 @@ import string
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -76,7 +77,7 @@ def tokenizer_of(folder: Path, texts: list[str]) -> "transformers.BertTokenizerF
     return transformers.BertTokenizerFast(vocab_file=file, vocab=file, do_lower_case=True, model_max_length=128)
 
 
-def trained(tokenizer, examples):  # type: ignore[no-untyped-def]
+def trained(tokenizer: Any, examples: list[tuple[str, int]]) -> Any:
     """The network, when it knows all examples."""
     config = transformers.BertConfig(
         vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
