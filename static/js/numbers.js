@@ -6,7 +6,7 @@ import { BadField } from "./fields.js";
 import { findings } from "./findings.js";
 import { fingerprint, formOf, takesTensors } from "./form.js";
 import { keep } from "./history.js";
-import { output, shown } from "./results.js";
+import { labelled, output, shown } from "./results.js";
 import { Refused, send } from "./server.js";
 import { codeOf } from "./snippets.js";
 import { showTiming } from "./timing.js";
@@ -199,7 +199,7 @@ function shownResult({ file, result }) {
   const isTable = service && !takesTensors(service) && found.kind === "table" && found.rows.length > 1 && found.columns.length > 1;
   return isTable
     ? [valueTable(found.columns, found.rows)]
-    : named(result).map(([name, values]) => output(name, values));
+    : (labelled(result) ?? named(result).map(([name, values]) => output(name, values)));
 }
 
 /** @param {Answer} of */

@@ -20,6 +20,21 @@ export function output(name, values) {
 }
 
 /**
+ * `{labels: [[...]], scores: [[...]]}`: for each row a bar for each label; null for any other result.
+ * @param {any} result
+ * @returns {HTMLElement[] | null}
+ */
+export function labelled(result) {
+  const { labels, scores } = result ?? {};
+  const shape = shapeOf(labels);
+  if (shape?.length !== 2 || String(shape) !== String(shapeOf(scores))) return null;
+  if (!scores.flat().every((/** @type {unknown} */ score) => typeof score === "number")) return null;
+  return labels.slice(0, MOST_ROWS).map((/** @type {string[]} */ names, /** @type {number} */ row) =>
+    h("div", { class: "output" }, h("output", { class: "said" }, names[0]), bars("", scores[row], names)),
+  );
+}
+
+/**
  * @param {string} name
  * @param {any} values
  * @param {number[]} shape
@@ -42,8 +57,9 @@ function drawn(name, values, shape) {
  * The largest few, each with a bar; probabilities in percent.
  * @param {string} name
  * @param {any[]} flat
+ * @param {string[]} names of each; else they are numbered
  */
-function bars(name, flat) {
+function bars(name, flat, names = []) {
   const order = flat.map((value, i) => ({ value, i }));
   const numbers = flat.map(Number);
   const sum = numbers.reduce((total, value) => total + value, 0);
@@ -54,7 +70,7 @@ function bars(name, flat) {
     const bar = h("span", { class: "bar wide", "aria-hidden": "true" });
     bar.style.setProperty("--share", String(Math.min(1, Math.abs(Number(value)) / most)));
     const words = isShare ? number(value, 1, "percent") : shown(value);
-    return h("tr", {}, h("th", { scope: "row" }, `${name}[${i}]`), h("td", { class: "track" }, bar), h("td", { class: "ms", title: String(value) }, words));
+    return h("tr", {}, h("th", { scope: "row" }, names[i] ?? `${name}[${i}]`), h("td", { class: "track" }, bar), h("td", { class: "ms", title: String(value) }, words));
   });
   const rest = flat.length > TOP && h("caption", {}, t("result.top", { n: TOP, all: number(flat.length) }));
   return h("table", { class: "values bars" }, rest, h("tbody", {}, ...lines));

@@ -40,7 +40,7 @@ RUN_S = 60.0
 STOP_S = 30.0
 _PORTS = re.compile(r"\b(7070|7071|9393|9394|8000|8001|8002|8080|8081|8082|8500|8501)\b")
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
-_SHARED = ("convert", "serving_client", "serving_model", "static", "web_service")
+_SHARED = ("convert", "serving_client", "serving_model", "static", "tests", "web_service")
 """Folders of the project that a reader finds in his current folder."""
 
 
