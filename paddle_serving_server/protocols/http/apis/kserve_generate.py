@@ -55,9 +55,10 @@ def _written(error: ServingError) -> bytes:
 
 def _described(catalogue: Catalogue, names: Names) -> Mapping[str, Any]:
     """The body, with an example that works."""
-    inputs = catalogue[names["name"]].signature.inputs
+    service = catalogue[names["name"]]
+    inputs = service.signature.inputs
     content: dict[str, Any] = {"schema": {"type": "object"}}
-    arrays = examples.small_tensors(inputs)
+    arrays = examples.small_tensors(inputs) if service.takes_tensors else None  # else steps of a user read what comes
     if arrays is not None and all(kserve.datatype_of(i.elem_type) not in ("FP16", "BF16") for i in inputs):
         content["example"] = {i.alias: examples.byte_lists(arrays[i.alias]) for i in inputs}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
