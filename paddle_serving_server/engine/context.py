@@ -26,6 +26,8 @@ class Context:
     log_id: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Of the request, by the names of its protocol."""
+    id: str = ""
+    """As the caller calls the request."""
     answered_by: str = ""
     """The variant that was chosen; once it is, all runs of the request stay with it."""
     stays: bool = False
@@ -51,6 +53,7 @@ class Context:
             request.variant_key,
             request.log_id,
             request.parameters,
+            request.id,
             askers=tuple(request.askers),
         )
 

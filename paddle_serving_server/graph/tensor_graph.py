@@ -139,6 +139,7 @@ class TensorGraph:
             version=step.version,
             tensors={mine: tensor.array for mine, tensor in values.items()},
             parameters=context.parameters,
+            id=context.id,
             lods={mine: tensor.lod for mine, tensor in values.items() if tensor.lod},
             fetch=tuple(step.output_map),
             log_id=context.log_id,

@@ -121,6 +121,29 @@ def test_tensors_go_from_step_to_step_and_each_step_is_timed(tmp_path: Path) -> 
     assert sum(stage.ms for stage in response.stages if stage.name.endswith(".infer")) > 0
 
 
+def test_steps_are_told_what_the_caller_says_beside_the_values(tmp_path: Path) -> None:
+    class Kept(ModelService):
+        async def infer(self, request: Request) -> Response:
+            kept.append(request)
+            return await super().infer(request)
+
+    kept: list[Request] = []
+
+    async def ask() -> None:
+        async with bench(tmp_path) as made:
+            service = Kept("kept")
+            service.set_models({"": str(tmp_path / "houses")})
+            with contextlib.closing(Threads(1, "test")) as threads:
+                service.bind({"": made.engines["houses"]}, threads)
+            made.catalogue.add(service)
+            graph = ensemble(Step("kept", {"p": "room"}, {"x": "house"}), gives=(HOUSE,))
+            rooms = {"room": np.array([[3.0]], np.float32)}
+            await made.graph("e", graph).infer(Request(tensors=rooms, parameters={"k": "v"}, id="mine"))
+
+    asyncio.run(ask())
+    assert [(request.parameters, request.id) for request in kept] == [({"k": "v"}, "mine")]
+
+
 def test_instances_are_taken_as_a_model_takes_them(tmp_path: Path) -> None:
     async def ask() -> Response:
         async with bench(tmp_path) as made:
