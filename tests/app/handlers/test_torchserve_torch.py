@@ -1,5 +1,6 @@
 """Handlers of TorchServe that run models of torch, where it is installed: weights, TorchScript, pictures."""
 
+import importlib.util
 import io
 import json
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.data import torchserve as recorded
 
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
+if importlib.util.find_spec("ts") is not None:
+    pytest.skip("TorchServe itself is installed: its handlers come first", allow_module_level=True)
 pytestmark = pytest.mark.filterwarnings("ignore:`torch:DeprecationWarning")
 
 WEIGHT_NET = """
