@@ -135,6 +135,13 @@ def test_errors_are_those_that_paddlex_was_recorded_with(server: Server, name: s
     )
 
 
+def test_other_methods_and_paths_are_none_of_it(server: Server) -> None:
+    assert HTTP.request("GET", f"{server.url}/ocr").status == 405
+    assert HTTP.request("POST", f"{server.url}/seal-recognition", body=b"{}").status == 404
+    paths = HTTP.request("GET", f"{server.url}/openapi.json").json()["paths"]
+    assert {"/ocr", "/layout-detection", "/instance-segmentation"} <= set(paths)
+
+
 def test_clients_of_hps_are_answered_in_the_envelope(server: Server) -> None:
     url = f"{server.url}/v2/models/object-detection/infer"
     tensor = {"name": "input", "shape": [1, 1], "datatype": "BYTES", "data": [json.dumps({"image": PICTURE})]}
