@@ -50,24 +50,24 @@ def parse(argv: Sequence[str]) -> tuple[Command, list[str]]:
     known = flags.parser()
     argv, service_argv = flags.split(list(argv))
     verb, words = _verb(known, known.words(argv))
-    said = known.values(argv, known.values(flags.from_environment()))
+    given = known.values(argv, known.values(flags.from_environment()))
     found = things.sorted_out(words)
-    file = _settings(said.config, found)
+    file = _settings(given.config, found)
     from_file: list[str] = []
     if file:
         from_file = flags.from_yaml(known, Path(file))
-        said = known.values(argv, known.values(from_file, known.values(flags.from_environment())))
+        given = known.values(argv, known.values(from_file, known.values(flags.from_environment())))
     has_host = any(a == "--host" or a.startswith("--host=") for a in (*from_file, *argv))
     has_port = known.values(argv, argparse.Namespace(port=None)).port is not None
     warnings = [f"{name} has no effect: {why}" for name, why in flags.ENVIRONMENT.items() if os.environ.get(name)]
-    warnings += [f"--{name} has no effect: {why}" for name, why in flags.IGNORED.items() if getattr(said, name)]
+    warnings += [f"--{name} has no effect: {why}" for name, why in flags.IGNORED.items() if getattr(given, name)]
     if verb != "start":
-        token = tokens.of(said.manage_from, said.manage_token_file) if verb == "reload" else ""
-        return Command(verb, said.port if has_port else None, ServerConfig(manage_token=token)), warnings
-    config = _config(said, found, service_argv)
-    if said.use_encryption_model:
-        config = replace(config, key_host=said.host if has_host else _KEY_HOST)
-    return Command(verb, said.port, config), warnings
+        token = tokens.of(given.manage_from, given.manage_token_file) if verb == "reload" else ""
+        return Command(verb, given.port if has_port else None, ServerConfig(manage_token=token)), warnings
+    config = _config(given, found, service_argv)
+    if given.use_encryption_model:
+        config = replace(config, key_host=given.host if has_host else _KEY_HOST)
+    return Command(verb, given.port, config), warnings
 
 
 def _verb(known: flags.Flags, words: list[str]) -> tuple[str, list[str]]:
@@ -90,71 +90,71 @@ def _settings(flag: str | None, found: Things) -> str:
     return flag or found.settings
 
 
-def _config(said: argparse.Namespace, found: Things, service_argv: list[str]) -> ServerConfig:
-    chain = [things.parse(text) for text in said.model[:1]] + [Thing(text) for text in said.model[1:]]
-    _check(said, chain, found)
+def _config(given: argparse.Namespace, found: Things, service_argv: list[str]) -> ServerConfig:
+    chain = [things.parse(text) for text in given.model[:1]] + [Thing(text) for text in given.model[1:]]
+    _check(given, chain, found)
     paths = [thing.path for thing in (*chain, *found.models)]
-    chosen = gpus.gpus_of(said.gpu_ids, len(paths), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    chosen = gpus.gpus_of(given.gpu_ids, len(paths), os.environ.get("CUDA_VISIBLE_DEVICES"))
     options = ModelOptions(
-        backend="" if said.backend == flags.AUTO else said.backend,
-        threads=said.engine_threads or max(said.cpu_math_thread_num, 0),
+        backend="" if given.backend == flags.AUTO else given.backend,
+        threads=given.engine_threads or max(given.cpu_math_thread_num, 0),
         gpu_id=chosen[0] if len(set(chosen)) == 1 else None,
-        precision=said.precision,
-        use_trt=said.use_trt,
+        precision=given.precision,
+        use_trt=given.use_trt,
     )
-    max_rows, instances = (_for_each_model(said, name) for name in ("batch_infer_size", "runtime_thread_num"))
+    max_rows, instances = (_for_each_model(given, name) for name in ("batch_infer_size", "runtime_thread_num"))
     of_each = [
         replace(options, gpu_id=gpu, golden=file)
-        for gpu, file in zip(chosen, [*_golden(said, len(paths)), ""], strict=False)
+        for gpu, file in zip(chosen, [*_golden(given, len(paths)), ""], strict=False)
     ]
-    models = _chain(said, chain, of_each, max_rows, instances)
-    models += _alone(said, found, of_each[len(chain) :])
-    repositories = served.repositories(said.model_repository)
+    models = _chain(given, chain, of_each, max_rows, instances)
+    models += _alone(given, found, of_each[len(chain) :])
+    repositories = served.repositories(given.model_repository)
     models += served.models(repositories)
     _refuse_twins([model.name for model in models])
     return ServerConfig(
-        host=said.host,
-        port=said.port,
-        extra_ports=tuple(dict.fromkeys(port for port in _extra_ports(said) if port != said.port)),
-        fronts=said.fronts,
-        threads=said.thread,
+        host=given.host,
+        port=given.port,
+        extra_ports=tuple(dict.fromkeys(port for port in _extra_ports(given) if port != given.port)),
+        fronts=given.fronts,
+        threads=given.thread,
         models=models,
-        services=(*said.service, *found.services),
-        allow_broken_models=said.allow_broken_models,
+        services=(*given.service, *found.services),
+        allow_broken_models=given.allow_broken_models,
         triton=repositories,
         service_argv=tuple(service_argv),
         options=options,
         max_rows=_common(max_rows),
-        tune_s=said.tune_s if said.tune == "load" else 0.0,
-        max_wait_ms=said.batch_wait_ms,
-        instances=said.instances or _common(instances),
-        reload_interval_s=said.reload_interval_s,
-        reload_code=said.reload_code,
-        load_timeout_s=said.load_timeout_s,
-        listen=tuple(listening.parse(text) for text in said.listen),
-        manage_from=tuple(said.manage_from),
-        manage_token=tokens.of(said.manage_from, said.manage_token_file),
-        variants=trial_models.parse_all("variant", said.variant, None),
-        shadows=trial_models.parse_all("shadow", said.shadow, 100.0),
-        shadow_tolerance=said.shadow_tolerance,
-        variant_by_log_id=said.variant_by_log_id,
-        cache_bytes=said.request_cache_size,
-        enable_prometheus=said.enable_prometheus,
-        grace_s=said.grace_s,
-        key=_key(said.key_file),
-        encryption_rpc_port=said.encryption_rpc_port,
+        tune_s=given.tune_s if given.tune == "load" else 0.0,
+        max_wait_ms=given.batch_wait_ms,
+        instances=given.instances or _common(instances),
+        reload_interval_s=given.reload_interval_s,
+        reload_code=given.reload_code,
+        load_timeout_s=given.load_timeout_s,
+        listen=tuple(listening.parse(text) for text in given.listen),
+        manage_from=tuple(given.manage_from),
+        manage_token=tokens.of(given.manage_from, given.manage_token_file),
+        variants=trial_models.parse_all("variant", given.variant, None),
+        shadows=trial_models.parse_all("shadow", given.shadow, 100.0),
+        shadow_tolerance=given.shadow_tolerance,
+        variant_by_log_id=given.variant_by_log_id,
+        cache_bytes=given.request_cache_size,
+        enable_prometheus=given.enable_prometheus,
+        grace_s=given.grace_s,
+        key=_key(given.key_file),
+        encryption_rpc_port=given.encryption_rpc_port,
         limits=Limits(
-            max_body_bytes=said.max_body_size,
-            request_s=said.request_timeout_ms / 1000,
-            max_waiting=said.max_waiting,
-            max_inside=said.max_inside,
+            max_body_bytes=given.max_body_size,
+            request_s=given.request_timeout_ms / 1000,
+            max_waiting=given.max_waiting,
+            max_inside=given.max_inside,
         ),
-        log_level=said.log_level.upper(),
+        log_level=given.log_level.upper(),
     )
 
 
 def _chain(
-    said: argparse.Namespace,
+    given: argparse.Namespace,
     chain: Sequence[Thing],
     options: Sequence[ModelOptions],
     max_rows: Sequence[int],
@@ -163,22 +163,22 @@ def _chain(
     """The one model, or chain of models, of `--model` and `--op`, if there is one."""
     if not chain:
         return ()
-    flow = workflow.chain([thing.path for thing in chain], said.op)
+    flow = workflow.chain([thing.path for thing in chain], given.op)
     first = chain[0].path
-    name = said.name or chain[0].name or things.name_of(first)
+    name = given.name or chain[0].name or things.name_of(first)
     if len(flow.nodes) == 1 and flow.nodes[0].op == workflow.INFER:
         return (ServedModel(name=name, folder=first, options=options[0]),)
     of_each = zip(flow.nodes, options[: len(flow.nodes)], max_rows, instances, strict=True)
-    nodes = tuple(replace(n, options=o, max_rows=r, instances=said.instances or i) for n, o, r, i in of_each)
+    nodes = tuple(replace(n, options=o, max_rows=r, instances=given.instances or i) for n, o, r, i in of_each)
     return (ServedModel(name=name, folder=first, options=options[0], nodes=nodes, ends=flow.ends),)
 
 
-def _alone(said: argparse.Namespace, found: Things, options: Sequence[ModelOptions]) -> tuple[ServedModel, ...]:
+def _alone(given: argparse.Namespace, found: Things, options: Sequence[ModelOptions]) -> tuple[ServedModel, ...]:
     """The models that are a service of their own each."""
-    given = said.name if len(found.models) == 1 and not said.model else ""
+    own_name = given.name if len(found.models) == 1 and not given.model else ""
     return tuple(
         ServedModel(
-            name=given or thing.name or things.name_of(thing.path),
+            name=own_name or thing.name or things.name_of(thing.path),
             folder=thing.path,
             options=option,
             handler=found.handlers.get(thing.path),
@@ -193,18 +193,18 @@ def _refuse_twins(names: Sequence[str]) -> None:
         raise BadConfig(f"several models would be served as {', '.join(twins)}: give them names, as NAME=PATH")
 
 
-def _for_each_model(said: argparse.Namespace, name: str) -> list[int]:
+def _for_each_model(given: argparse.Namespace, name: str) -> list[int]:
     """The values of a flag that takes one number for each model, or one for all; 0 where there is none."""
-    values: list[int] = getattr(said, name) or [0]
-    count = max(1, len(said.model))
+    values: list[int] = getattr(given, name) or [0]
+    count = max(1, len(given.model))
     if len(values) not in (1, count):
         raise BadConfig(f"--{name} takes one number, or one for each of {count} models; got {len(values)}")
     return values * count if len(values) == 1 else values
 
 
-def _golden(said: argparse.Namespace, count: int) -> list[str]:
+def _golden(given: argparse.Namespace, count: int) -> list[str]:
     """The golden sample of each model; empty where none was given. `-` stands for a model without one."""
-    files: list[str] = said.golden or ["-"] * count
+    files: list[str] = given.golden or ["-"] * count
     if len(files) != count:
         raise BadConfig(f"--golden takes one file for each of {count} models, - for none; got {len(files)}")
     for file in files:
@@ -218,23 +218,23 @@ def _common(values: Sequence[int]) -> int:
     return values[0] if len(set(values)) == 1 else 0
 
 
-def _check(said: argparse.Namespace, chain: Sequence[Thing], found: Things) -> None:
-    if said.dist_master_serving or said.dist_worker_serving_endpoints:
+def _check(given: argparse.Namespace, chain: Sequence[Thing], found: Things) -> None:
+    if given.dist_master_serving or given.dist_worker_serving_endpoints:
         raise BadConfig(
             "--dist_master_serving: this server does not hand requests on to others; give their addresses to "
             "Client.connect, which spreads requests over them"
         )
-    things_there = chain or said.service or found.models or found.services or said.model_repository
-    if not (things_there or said.allow_no_model):
+    things_there = chain or given.service or found.models or found.services or given.model_repository
+    if not (things_there or given.allow_no_model):
         raise NothingToServe("You must specify your serving model: serve PATH, --model PATH or --service FILE.py")
     for thing in chain:
         repository.refuse_other(thing.path, "--model")
     called = chain[:1] or found.models
-    if said.name and called and (len(called) > 1 or called[0].name):
-        raise BadConfig(f"--name {said.name} is for one model without a name; give several theirs, as NAME=PATH")
-    if said.golden and not chain and not found.models:
+    if given.name and called and (len(called) > 1 or called[0].name):
+        raise BadConfig(f"--name {given.name} is for one model without a name; give several theirs, as NAME=PATH")
+    if given.golden and not chain and not found.models:
         raise BadConfig("--golden is for the models of --model; those of a service have golden.npz in their folders")
-    for file in said.service:
+    for file in given.service:
         if not Path(file).is_file():
             raise BadConfig(f"--service {file}: there is no such file")
     ranges = {
@@ -258,28 +258,28 @@ def _check(said: argparse.Namespace, chain: Sequence[Thing], found: Things) -> N
         "grace_s": (0, 3600),
     }
     for name, (low, high) in ranges.items():
-        value = getattr(said, name)
+        value = getattr(given, name)
         if not low <= value <= high:
             raise BadConfig(f"--{name} must be from {low} to {high}, got {value}")
-    if not all(1 <= n <= 65536 for n in said.batch_infer_size):
-        raise BadConfig(f"--batch_infer_size must be from 1 to 65536, got {said.batch_infer_size}")
-    if not all(0 <= n <= 256 for n in said.runtime_thread_num):
-        raise BadConfig(f"--runtime_thread_num must be from 0 to 256, got {said.runtime_thread_num}")
-    if said.backend not in ("", flags.AUTO, *plugins.names(backends)):
+    if not all(1 <= n <= 65536 for n in given.batch_infer_size):
+        raise BadConfig(f"--batch_infer_size must be from 1 to 65536, got {given.batch_infer_size}")
+    if not all(0 <= n <= 256 for n in given.runtime_thread_num):
+        raise BadConfig(f"--runtime_thread_num must be from 0 to 256, got {given.runtime_thread_num}")
+    if given.backend not in ("", flags.AUTO, *plugins.names(backends)):
         names = ", ".join((flags.AUTO, *plugins.names(backends)))
-        raise BadConfig(f"--backend must be one of {names}, got {said.backend}")
-    if said.tune not in ("load", "off"):
-        raise BadConfig(f"--tune must be load or off, got {said.tune}")
-    if said.key_file and said.use_encryption_model:
+        raise BadConfig(f"--backend must be one of {names}, got {given.backend}")
+    if given.tune not in ("load", "off"):
+        raise BadConfig(f"--tune must be load or off, got {given.tune}")
+    if given.key_file and given.use_encryption_model:
         raise BadConfig("--key_file has the key, and --use_encryption_model waits for it: give one of them")
-    if said.precision not in ("fp32", "fp16", "int8", "bf16"):
-        raise BadConfig(f"--precision must be fp32, fp16, int8 or bf16, got {said.precision}")
-    if said.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {said.log_level}")
+    if given.precision not in ("fp32", "fp16", "int8", "bf16"):
+        raise BadConfig(f"--precision must be fp32, fp16, int8 or bf16, got {given.precision}")
+    if given.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise BadConfig(f"--log_level must be DEBUG, INFO, WARNING or ERROR, got {given.log_level}")
 
 
-def _extra_ports(said: argparse.Namespace) -> list[int]:
-    return [*said.extra_ports, *([said.prometheus_port] if said.enable_prometheus else [])]
+def _extra_ports(given: argparse.Namespace) -> list[int]:
+    return [*given.extra_ports, *([given.prometheus_port] if given.enable_prometheus else [])]
 
 
 def _key(file: str | None) -> str:

@@ -7,7 +7,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client import dtype
@@ -24,6 +23,7 @@ from paddle_serving_server.counting import recording
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.context import Ask, Context
 from paddle_serving_server.engine.engine_line import EngineLine
+from paddle_serving_server.engine.handler_plan import USER_CODE
 from paddle_serving_server.engine.interface import Reply
 from paddle_serving_server.engine.pace import Pace
 from paddle_serving_server.engine.pending import Pending
@@ -35,14 +35,6 @@ logger = logging.getLogger(__name__)
 
 TRIES = 2
 """How often a request is given to an engine before its death is the answer; several that were joined: once."""
-USER_CODE: Final = "user_code"
-"""In the plan of an engine that runs some: its kind ..."""
-DECOUPLED: Final = "decoupled"
-"""... whether a request has any number of answers ..."""
-ABOUT: Final = "about"
-"""... what people are told of it ..."""
-PROCESS: Final = "process"
-"""... and its number, and when it began."""
 HUNG_S = 30.0
 """How long an engine may be silent, with a request inside that is past its deadline, before it counts as hung."""
 
@@ -151,7 +143,7 @@ class Channel:
         await self._line.close()
         self._disconnect()
         for pending in self._pending.values():
-            self._fail(pending, Stopping("the server is stopping"))
+            pending.fail(Stopping("the server is stopping"))
         self._pending.clear()
         self._waiting = 0
 
@@ -206,7 +198,7 @@ class Channel:
                 if not pending.future.done():
                     pending.future.set_result(reply)
             else:
-                self._fail(pending, messages.read_failed(packet))
+                pending.fail(messages.read_failed(packet))
             self._release(pending)
         except Exception as exc:  # a reply that cannot be read is an answer too
             self._give_up(pending, exc)
@@ -235,13 +227,9 @@ class Channel:
         if not isinstance(exc, ServingError):
             logger.error("a request to %s failed", self._title, exc_info=exc)
             exc = BackendFailed(f"the answer of {self._title} could not be handed on ({type(exc).__name__})")
-        self._fail(pending, exc)
+        pending.fail(exc)
         with contextlib.suppress(OSError):
             self._release(pending)
-
-    def _fail(self, pending: Pending, error: ServingError) -> None:
-        if not pending.future.done():
-            pending.future.set_exception(error)
 
     def _end_late(self, now: float) -> float:
         waiting = [(number, p) for number, p in self._pending.items() if not p.future.done()]
@@ -251,7 +239,7 @@ class Channel:
         return min((p.deadline for _, p in waiting if p.deadline > now), default=math.inf)
 
     def _late(self, number: int, pending: Pending) -> None:
-        self._fail(pending, DeadlineExceeded("the model did not answer within the time given"))
+        pending.fail(DeadlineExceeded("the model did not answer within the time given"))
         self._abandon(number, pending)
         self._check_hung(number)
 
@@ -291,7 +279,7 @@ class Channel:
                 self._remove(number)
                 self._release(pending)
                 twice = "" if pending.has_begun else ", twice"
-                self._fail(pending, EngineLost(f"the engine process died while it worked on this request{twice}"))
+                pending.fail(EngineLost(f"the engine process died while it worked on this request{twice}"))
         if self._runs_user_code:  # it says what it has begun with: the others are not to blame
             for pending in self._pending.values():
                 pending.tries = 0

@@ -18,9 +18,9 @@ from paddle_serving_app.handler import Failure, Handler, HandlerRequest, Handler
 from paddle_serving_client.errors import BackendFailed, BadInput, ServingError
 from paddle_serving_client.message import Measured
 from paddle_serving_server.engine import handler_packets, messages, segments, values
-from paddle_serving_server.engine.channel import ABOUT, DECOUPLED, PROCESS, USER_CODE
 from paddle_serving_server.engine.front_lines import Job
 from paddle_serving_server.engine.handler_lines import EXIT_STUCK, HandlerLines, is_part
+from paddle_serving_server.engine.handler_plan import ABOUT, DECOUPLED, PROCESS, USER_CODE
 from paddle_serving_server.engine.handler_streams import Streams
 from paddle_serving_server.engine.settings import DeploymentSpec
 

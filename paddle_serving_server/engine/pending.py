@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from paddle_serving_app.signature import Arranged
+from paddle_serving_client.errors import ServingError
 from paddle_serving_server.engine import messages, segments
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.interface import Reply
@@ -73,6 +74,11 @@ class Pending:
         elif self.segment is not None:
             pool.give_back(self.segment)
             self.segment = None
+
+    def fail(self, error: ServingError) -> None:
+        """There is no answer, for this reason; one that is there counts."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
     def reply(self, done: messages.Done, fds: Sequence[int]) -> Reply:
         """What an engine has answered; the arrays belong to the caller.

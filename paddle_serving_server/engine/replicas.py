@@ -6,8 +6,9 @@ from typing import Final
 
 from paddle_serving_app.signature import Arranged, Signature
 from paddle_serving_client.errors import BackendFailed
-from paddle_serving_server.engine.channel import PROCESS, Channel
+from paddle_serving_server.engine.channel import Channel
 from paddle_serving_server.engine.context import Context
+from paddle_serving_server.engine.handler_plan import PROCESS
 from paddle_serving_server.engine.interface import Reply
 
 PROCESSES: Final = "processes"

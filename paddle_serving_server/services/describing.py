@@ -6,8 +6,8 @@ from typing import Any, Final
 from paddle_serving_app.signature import Input
 from paddle_serving_client import dtype
 from paddle_serving_client.services import handler_call
-from paddle_serving_server.engine.channel import PROCESS
 from paddle_serving_server.engine.counted import MODEL
+from paddle_serving_server.engine.handler_plan import PROCESS
 from paddle_serving_server.engine.replicas import PROCESSES
 from paddle_serving_server.process.states import State
 from paddle_serving_server.services.catalogue import Catalogue

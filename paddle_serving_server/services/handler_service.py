@@ -16,9 +16,9 @@ from paddle_serving_client.errors import BackendFailed, NoMethod, ServingError
 from paddle_serving_client.message import Request, Response
 from paddle_serving_server.config.values import ServedModel
 from paddle_serving_server.engine import batch, handler_call, handler_packets
-from paddle_serving_server.engine.channel import ABOUT, DECOUPLED
 from paddle_serving_server.engine.context import Context
 from paddle_serving_server.engine.feed import as_json, tensors_of
+from paddle_serving_server.engine.handler_plan import ABOUT, DECOUPLED
 from paddle_serving_server.engine.interface import Engine
 from paddle_serving_server.engine.settings import ModelSettings
 from paddle_serving_server.services.parts import END, ServiceParts

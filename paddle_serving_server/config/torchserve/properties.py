@@ -109,42 +109,42 @@ def parse(
     text: str, environment: Mapping[str, str], where: str, flags: Mapping[str, str] = _NO_FLAGS
 ) -> TorchServeConfig:
     """The same, of its text; empty where there is no file."""
-    said = java_properties.parse(text, where) | dict(flags)
+    settings = java_properties.parse(text, where) | dict(flags)
     notes: list[str] = []
     switch = "enable_envvars_config"
-    if values.truth(said, switch, where) or environment.get(f"{PREFIX}{switch.upper()}", "").lower() == "true":
+    if values.truth(settings, switch, where) or environment.get(f"{PREFIX}{switch.upper()}", "").lower() == "true":
         known = (*_TAKEN, *IGNORED)
-        said |= {key: environment[name] for key in known if (name := f"{PREFIX}{key.upper()}") in environment}
-    said = {key: value for key, value in said.items() if value}
-    for key in said:
+        settings |= {key: environment[name] for key in known if (name := f"{PREFIX}{key.upper()}") in environment}
+    settings = {key: value for key, value in settings.items() if value}
+    for key in settings:
         if key in IGNORED:
             notes.append(f"{where}: {key} has no effect: {IGNORED[key]}")
         elif key not in _TAKEN:
             notes.append(f"{where}: {key} is no setting of TorchServe's")
     found: dict[str, Any] = {}
     for name, port in _ADDRESSES.items():
-        found[name] = _address(said, f"{name}_address", port, where)
+        found[name] = _address(settings, f"{name}_address", port, where)
     for name, port in _GRPC.items():
-        found[name] = _grpc_address(said, name, port, where)
+        found[name] = _grpc_address(settings, name, port, where)
     for key, (name, least) in _NUMBERS.items():
-        if (number := values.whole(said, key, where, least)) is not None:
+        if (number := values.whole(settings, key, where, least)) is not None:
             found[name] = number
     for key, (name, is_opposite) in _TRUTHS.items():
-        if key in said:
-            found[name] = values.truth(said, key, where) is not is_opposite
-    found |= {key: said[key] for key in ("model_store", "workflow_store") if key in said}
-    if (mode := said.get("metrics_mode", "log").lower()) not in _MODES:
+        if key in settings:
+            found[name] = values.truth(settings, key, where) is not is_opposite
+    found |= {key: settings[key] for key in ("model_store", "workflow_store") if key in settings}
+    if (mode := settings.get("metrics_mode", "log").lower()) not in _MODES:
         raise BadConfig(f"{where}: metrics_mode must be one of {', '.join(_MODES)}, got {mode[:64]!r}")
-    methods, headers = _list(said, "cors_allowed_methods"), _list(said, "cors_allowed_headers")
+    methods, headers = _list(settings, "cors_allowed_methods"), _list(settings, "cors_allowed_headers")
     return TorchServeConfig(
         **found,
-        load_models=loaded(said.get("load_models", ""), f"{where}: load_models"),
-        models=_models(said, where),
-        allowed_urls=_list(said, "allowed_urls"),
-        cors=Cors(origin=said.get("cors_allowed_origin", ""), methods=methods, headers=headers),
-        tls=_tls(said, where),
+        load_models=loaded(settings.get("load_models", ""), f"{where}: load_models"),
+        models=_models(settings, where),
+        allowed_urls=_list(settings, "allowed_urls"),
+        cors=Cors(origin=settings.get("cors_allowed_origin", ""), methods=methods, headers=headers),
+        tls=_tls(settings, where),
         metrics_mode=mode,
-        given=said,
+        given=settings,
         notes=tuple(notes),
     )
 
@@ -170,8 +170,8 @@ def loaded(text: str, where: str) -> tuple[LoadModel, ...] | str:
     return tuple(found)
 
 
-def _address(said: Mapping[str, str], key: str, port: int, where: str) -> Address:
-    text = said.get(key)
+def _address(settings: Mapping[str, str], key: str, port: int, where: str) -> Address:
+    text = settings.get(key)
     if text is None:
         return Address("127.0.0.1", port)
     if text.startswith("unix:"):
@@ -187,22 +187,24 @@ def _address(said: Mapping[str, str], key: str, port: int, where: str) -> Addres
     return Address(parts.hostname, given if given is not None else 443 if is_tls else 80, is_tls)
 
 
-def _grpc_address(said: Mapping[str, str], name: str, port: int, where: str) -> Address:
-    given = values.whole(said, f"{name}_port", where, 1)
+def _grpc_address(settings: Mapping[str, str], name: str, port: int, where: str) -> Address:
+    given = values.whole(settings, f"{name}_port", where, 1)
     if given is not None and given > 65535:
         raise BadConfig(f"{where}: {name}_port must be at most 65535, got {given}")
-    host = said.get(f"{name}_address", "127.0.0.1")
+    host = settings.get(f"{name}_address", "127.0.0.1")
     if not re.fullmatch(r"[A-Za-z0-9.:_-]+", host):
         raise BadConfig(f"{where}: {name}_address must be the address of a network card, got {host[:64]!r}")
     return Address(host, port if given is None else given)
 
 
-def _models(said: Mapping[str, str], where: str) -> dict[str, dict[str, StoredModel]]:
+def _models(settings: Mapping[str, str], where: str) -> dict[str, dict[str, StoredModel]]:
     """The models of `models={...}`; where that is not there, those of a snapshot."""
-    if "models" in said:
-        return _stored(_json(said["models"], "models", where), f"{where}: models")
-    if "model_snapshot" in said:
-        snapshot = values.mapping(_json(said["model_snapshot"], "model_snapshot", where), f"{where}: model_snapshot")
+    if "models" in settings:
+        return _stored(_json(settings["models"], "models", where), f"{where}: models")
+    if "model_snapshot" in settings:
+        snapshot = values.mapping(
+            _json(settings["model_snapshot"], "model_snapshot", where), f"{where}: model_snapshot"
+        )
         return _stored(snapshot.get("models"), f"{where}: model_snapshot: models")
     return {}
 
@@ -232,12 +234,12 @@ def _stored(described: Any, where: str) -> dict[str, dict[str, StoredModel]]:
     return found
 
 
-def _tls(said: Mapping[str, str], where: str) -> Tls | None:
-    key, certificate = said.get("private_key_file", ""), said.get("certificate_file", "")
+def _tls(settings: Mapping[str, str], where: str) -> Tls | None:
+    key, certificate = settings.get("private_key_file", ""), settings.get("certificate_file", "")
     if bool(key) != bool(certificate):
         raise BadConfig(f"{where}: private_key_file and certificate_file belong together; one of them is missing")
     return Tls(private_key_file=key, certificate_file=certificate) if key else None
 
 
-def _list(said: Mapping[str, str], key: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in said.get(key, "").split(",") if word.strip())
+def _list(settings: Mapping[str, str], key: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in settings.get(key, "").split(",") if word.strip())
