@@ -85,8 +85,8 @@ class TextClassifier(Handler):
         self.signature = Signature(
             (Input(TEXT, TEXT, dtype.STRING, (-1, 1)),),
             (
-                Output(LABELS, LABELS, dtype.STRING, (-1, count)),
-                Output(SCORES, SCORES, dtype.code_of(np.dtype(np.float32)), (-1, count)),
+                Output(LABELS, LABELS, dtype.STRING, (count,)),
+                Output(SCORES, SCORES, dtype.code_of(np.dtype(np.float32)), (count,)),
             ),
         )
 

@@ -97,6 +97,8 @@ def test_a_folder_of_transformers_is_a_service_by_itself(tmp_path: Path) -> None
         assert [labels[0] for labels in result["labels"]] == ["помощь", "благодарность"]
         assert all(scores == sorted(scores, reverse=True) for scores in result["scores"])
         asked = ASKED.replace("text_input", "text").encode()
+        about = HTTP.request("GET", f"{server.url}/v2/models/helpdesk").json()
+        assert [output["shape"] for output in about["outputs"]] == [[-1, len(LABELS)]] * 2
         reply = HTTP.request("POST", f"{server.url}/v2/models/helpdesk/infer", body=asked, headers=CURL)
         assert json.loads(reply.data)["outputs"][0]["data"][0] == "помощь"
         reply = HTTP.request("POST", f"{server.url}/helpdesk/prediction", json={"feed": [{"text": 7}]})
