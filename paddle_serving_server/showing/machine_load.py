@@ -16,8 +16,9 @@ _TIMES: Final = 8
 class MachineLoad:
     """At one moment."""
 
-    busy: float | None
-    """Part of the processors' time that was used since somebody looked before, 0 to 1; None: nothing has passed."""
+    busy: float
+    """Part of the processors' time that was used since somebody looked before, 0 to 1, or, where nobody did, since the
+    machine was started; in the same moment once more it is what it was."""
     memory_bytes: int
     used_bytes: int
     """What programs could not have."""
@@ -28,15 +29,18 @@ class MachineWatch:
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = proc
-        self._before = self._times()
+        self._before = 0, 0
+        self._busy = 0.0
 
     def look(self) -> MachineLoad:
-        """The load since the last look, the first one when this was made."""
+        """The load since the last look."""
         before, self._before = self._before, self._times()
         total, idle = (now - then for now, then in zip(self._before, before, strict=True))
+        if total > 0:
+            self._busy = max(0.0, min(1.0, 1 - idle / total))
         memory = self._memory()
         return MachineLoad(
-            busy=max(0.0, min(1.0, 1 - idle / total)) if total > 0 else None,
+            busy=self._busy,
             memory_bytes=memory["MemTotal"],
             used_bytes=memory["MemTotal"] - memory["MemAvailable"],
         )

@@ -107,7 +107,7 @@ def _of_user_code(counted: Counted, known: Collection[str]) -> Iterator[Family]:
 
 def _of_machine(load: MachineLoad, store: str) -> Iterator[tuple[str, str, float]]:
     free = load.memory_bytes - load.used_bytes
-    yield "CPUUtilization", "Percent", round(100 * (load.busy or 0.0), 1)
+    yield "CPUUtilization", "Percent", round(100 * load.busy, 1)
     yield "MemoryUsed", "Megabytes", load.used_bytes / _MB
     yield "MemoryAvailable", "Megabytes", free / _MB
     yield "MemoryUtilization", "Percent", round(100 * load.used_bytes / max(1, load.memory_bytes), 1)

@@ -87,9 +87,8 @@ def _of_models(catalogue: Catalogue, counted: Counted) -> Iterator[str]:
 
 
 def _of_machine(load: MachineLoad) -> Iterator[str]:
-    if load.busy is not None:
-        yield from _family("nv_cpu_utilization", "CPU utilization rate [0.0 - 1.0]", "gauge", [({}, load.busy)])
     for name, text, value in (
+        ("nv_cpu_utilization", "CPU utilization rate [0.0 - 1.0]", load.busy),
         ("nv_cpu_memory_total_bytes", "CPU total memory (RAM), in bytes", load.memory_bytes),
         ("nv_cpu_memory_used_bytes", "CPU used memory (RAM), in bytes", load.used_bytes),
     ):

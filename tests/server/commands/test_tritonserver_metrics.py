@@ -107,7 +107,6 @@ def labels(text: str, model: str) -> set[str]:
 
 
 def test_names_types_words_and_labels_are_those_of_a_real_triton(running: Triton) -> None:
-    running.text()  # how busy the machine is can be said from the second look on
     recorded = (HERE / "metrics.txt").read_text()
     wanted = [line for line in heads(recorded) if line.split()[2] not in NOT_OURS]
     ours = running.text()

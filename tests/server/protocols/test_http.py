@@ -257,7 +257,8 @@ def test_half_close_after_a_request_still_gets_the_answer(uci_server: Server) ->
     with socket.create_connection(("127.0.0.1", uci_server.port), timeout=5) as sock:
         sock.sendall(HEAD + HOST + BODY)
         sock.shutdown(socket.SHUT_WR)
-        assert read_all(sock).startswith(b"HTTP/1.1 200")
+        answer = read_all(sock).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")  # said where the answer takes longer
+        assert answer.startswith(b"HTTP/1.1 200")
 
 
 def test_callers_who_leave_disturb_nobody(uci_server: Server) -> None:

@@ -13,7 +13,7 @@ def test_what_was_used_between_two_looks(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text(MEMORY)
     (tmp_path / "stat").write_text("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3 4\n")
     watch = MachineWatch(tmp_path)
-    assert watch.look().busy is None, "no time has passed"
+    assert [watch.look().busy, watch.look().busy] == [pytest.approx(0.2)] * 2, "since the start, and then once more"
     (tmp_path / "stat").write_text("cpu  160 0 110 720 110 0 0 0 90 0\n")
     load = watch.look()
     assert load.busy == pytest.approx(0.7)
